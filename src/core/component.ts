@@ -1,0 +1,285 @@
+import type { Encoding, LineBatch, Partition, SinkBatch } from "./batch.ts";
+import type { Envelope, LogEvent } from "./event.ts";
+import type { Infer, Schema } from "./schema.ts";
+
+export type Stability = "stable" | "beta" | "experimental";
+
+/** What a metric is called in `/metrics` (after `wiretail_`), its unit and its meaning: for the reference page. */
+export interface MetricDefinition {
+  readonly name: string;
+  readonly kind: "counter" | "gauge";
+  readonly unit: "events" | "bytes" | "requests" | "seconds" | "files";
+  readonly description: string;
+}
+
+/** A whole example, run by a test. `options` is what a user writes, without `type` for stages. */
+export interface Example {
+  readonly title: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** For stages: lines or documents that go in, and what comes out (fields named here must be equal; null = absent). */
+  readonly input?: readonly (string | Readonly<Record<string, unknown>>)[];
+  readonly output?: readonly Readonly<Record<string, unknown>>[];
+}
+
+interface Definition<S extends Schema<unknown>> {
+  /** As in the configuration; also the component's folder. */
+  readonly type: string;
+  /** One line, no full stop. */
+  readonly summary: string;
+  /** A paragraph or two for the reference page, in Markdown. */
+  readonly description?: string;
+  readonly stability: Stability;
+  readonly schema: S;
+  readonly examples: readonly Example[];
+  readonly metrics?: readonly MetricDefinition[];
+}
+
+/** Messages of a component about itself. The runtime adds its name, limits equal ones, and writes text or JSON. */
+export interface Log {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+export interface Counter {
+  add(amount: number): void;
+}
+export interface Gauge {
+  set(value: number): void;
+}
+
+/** All that a component may use of the world. */
+export interface Context {
+  /** The component's name in the configuration. */
+  readonly id: string;
+  readonly log: Log;
+  /** Finds or makes a metric that the definition lists. */
+  readonly metrics: { counter(name: string): Counter; gauge(name: string): Gauge };
+  /** A folder of the component's own, made on first use of this property. */
+  readonly stateDir: string;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Resolves after `ms`, at once when the signal aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Values of placeholders such as {hostname}; `resolve` leaves {date} to each event's time. */
+  readonly placeholders: Placeholders;
+}
+
+export interface Placeholders {
+  readonly hostname: string;
+  readonly instanceId: string;
+  readonly ipAddress: string;
+  readonly awsRegion: string;
+  readonly accountId: string;
+}
+
+// ---------------------------------------------------------------------------------------------- sources
+
+/** Where one of the routes (pipeline and sink) of a partition got to. */
+export interface ResumePoint {
+  readonly position: number;
+  /** The `resume` of the LineBatch that ended there. */
+  readonly resume: unknown;
+}
+
+/** A partition that the checkpoint knows from an earlier run. */
+export interface KnownPartition {
+  readonly id: string;
+  /** What the source said of it in `open`, last time. */
+  readonly identity: unknown;
+  readonly points: readonly ResumePoint[];
+  /** The lowest position of all present routes: where reading has to begin. Undefined when no route knows it. */
+  readonly lowest: number | undefined;
+}
+
+export interface OpenPartition {
+  readonly id: string;
+  /** Whatever the source needs to find the same input again (path, device, inode, fingerprint…): JSON, small. */
+  readonly identity: unknown;
+  /** Where routes begin that have no position in this partition: 0, or the present end for `start_at: "end"`. */
+  readonly startPosition: number;
+}
+
+/** The runtime's side of a source. */
+export interface SourceOutput {
+  /** Partitions of this source in the checkpoint, as they were when the agent started. */
+  readonly known: readonly KnownPartition[];
+  /**
+   * Makes a partition known. Resolves with the position to read from once its id is safely on disk: only then may
+   * its events be emitted. Many opens at once share one write.
+   */
+  open(partition: OpenPartition): Promise<number>;
+  /** Replaces what is kept of an open partition (renamed, fingerprint grown); written with the next checkpoint. */
+  update(id: string, identity: unknown): void;
+  /** The input is gone for good: its checkpoint is dropped once everything read of it is delivered. */
+  forget(id: string): void;
+  /**
+   * Hands over a batch. Returns undefined when there is room for more, otherwise a promise that resolves when there
+   * is: a source must wait for it before it reads on.
+   */
+  emit(batch: LineBatch): Promise<void> | undefined;
+  /** Bytes of input that were read and given up on purpose or by force (truncated lines, unreadable stretches), with why. */
+  dropped(count: number, reason: string): void;
+}
+
+/** One input of a source as `status` shows it. */
+export interface InputStatus {
+  readonly name: string;
+  /** Partition that is being read, if any. */
+  readonly partition: string | undefined;
+  readonly state: "reading" | "idle" | "waiting" | "finished" | "failed";
+  /** Bytes in the input, and up to where they were read. Undefined where an input has no size. */
+  readonly sizeBytes: number | undefined;
+  readonly readBytes: number | undefined;
+  readonly error: string | undefined;
+}
+
+export interface Source {
+  /**
+   * Reads until `signal` aborts, or, when `once`, until the present end of its input. Never throws because of input;
+   * what it throws is a defect or a configuration fault that the runtime reports before it starts the source again.
+   * On abort it emits what it holds back (an open multiline event) and returns.
+   */
+  run(output: SourceOutput, signal: AbortSignal): Promise<void>;
+  inputs(): readonly InputStatus[];
+}
+
+export interface SourceContext extends Context {
+  /** End at the end of the input (`run --once`). */
+  readonly once: boolean;
+  /** The fields that every source's envelope begins with (host.name, ecs.version). */
+  readonly envelope: Pick<Envelope, "paths" | "values">;
+}
+
+export interface SourceDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
+  readonly kind: "source";
+  /** True when what was emitted can be read again after a restart. */
+  readonly rereadable: boolean;
+  /** Cheap checks beyond the schema, for `check`: returns faults as [JSON pointer, message]. */
+  validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
+  create(options: Infer<S>, context: SourceContext): Source | Promise<Source>;
+}
+
+// ---------------------------------------------------------------------------------------------- stages
+
+/** The event could not be processed; it was left as it was. Made once per cause where that is possible. */
+export class StageFailure {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
+/** The event is to be left out, on purpose. */
+export const DROP = Symbol("drop");
+
+export interface Stage {
+  /**
+   * Changes the event in place. Synchronous, no I/O. Returns nothing when it went well. Must leave the event
+   * unchanged when it fails. `when` and `on_error` are the runtime's business.
+   */
+  apply(event: LogEvent): undefined | StageFailure | typeof DROP;
+}
+
+export interface StageContext {
+  readonly now: () => number;
+  /** The folder of the file that says this stage: relative paths in options start there. */
+  readonly baseDir: string;
+}
+
+export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
+  readonly kind: "stage";
+  validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
+  /** Throws WiretailError for options that do not compile (patterns, formats, queries); `check` reports it in place. */
+  create(options: Infer<S>, context: StageContext): Stage;
+}
+
+// ---------------------------------------------------------------------------------------------- sinks
+
+/** What became of one document, or of all of a batch. */
+export type Verdict =
+  /** The server has it (also when it had it already). */
+  | { readonly outcome: "delivered" }
+  /** The server will never take this document, because of what the document holds. It goes to the dead letters. */
+  | { readonly outcome: "rejected"; readonly reason: string }
+  /** It may go better soon: overload, network, a server that is restarting. Sent again with growing pauses. */
+  | { readonly outcome: "retry"; readonly reason: string; readonly retryAfterMs?: number }
+  /** Somebody has to mend something first (credentials, privileges, a missing or blocked index). Tried again, loudly. */
+  | { readonly outcome: "hold"; readonly reason: string };
+
+export const DELIVERED: Verdict = { outcome: "delivered" };
+
+export type WriteResult =
+  | Verdict
+  /** The whole call was too large for the server: the runtime halves it. A single document that is too large is rejected. */
+  | { readonly outcome: "too_large"; readonly reason: string }
+  /** Verdicts for some documents, by index in the sink batch; all others were delivered. */
+  | { readonly outcome: "mixed"; readonly verdicts: ReadonlyMap<number, Verdict> };
+
+export interface ProbeResult {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** What to do, when it is not ok. */
+  readonly hint?: string;
+}
+
+/** How the runtime fills a sink's calls. The sink's definition gives defaults; users set them under `batch`. */
+export interface BatchLimits {
+  readonly maxBytes: number;
+  readonly maxEvents: number;
+  readonly maxAgeMs: number;
+  /** Calls at the same time. 1 keeps the order. */
+  readonly concurrency: number;
+}
+
+export interface Sink {
+  readonly encoding: Encoding;
+  readonly limits: BatchLimits;
+  /** Documents of one call share a destination (an index, a group and stream). Without it there is only one. */
+  destinationOf?(timeMs: number): string;
+  /** Documents that must not share a call because their times are further apart, in milliseconds. */
+  readonly maxTimeSpanMs?: number;
+  /** Bytes that the service counts for each document beside the document itself. */
+  readonly overheadBytesPerEvent?: number;
+  /**
+   * Writes a batch. Never throws for what the server says; what it throws is taken as `retry`. When the signal aborts
+   * it gives up the call soon. Retries, time-outs and concurrency are the runtime's: one call is one attempt.
+   * `attempt` counts from 1; above 1 some of these documents may have arrived already.
+   */
+  write(batch: SinkBatch, signal: AbortSignal, attempt: number): Promise<WriteResult>;
+  /**
+   * For sinks that keep their position with their data (exactly once): where the data on disk ends for a partition
+   * and pipeline, or undefined when there is none.
+   */
+  position?(partitionId: string, pipeline: string): ResumePoint | undefined;
+  /** Checks for `check --connect`; each says what was tried and, when it failed, what to do. */
+  probe?(signal: AbortSignal): Promise<ProbeResult[]>;
+  /** Lets go of everything. Called once, after the last write. */
+  close(): Promise<void>;
+}
+
+export interface SinkDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
+  readonly kind: "sink";
+  validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
+  create(options: Infer<S>, context: Context): Sink | Promise<Sink>;
+}
+
+export function defineSource<S extends Schema<unknown>>(definition: Omit<SourceDefinition<S>, "kind">): SourceDefinition<S> {
+  return { kind: "source", ...definition };
+}
+export function defineStage<S extends Schema<unknown>>(definition: Omit<StageDefinition<S>, "kind">): StageDefinition<S> {
+  return { kind: "stage", ...definition };
+}
+export function defineSink<S extends Schema<unknown>>(definition: Omit<SinkDefinition<S>, "kind">): SinkDefinition<S> {
+  return { kind: "sink", ...definition };
+}
+
+// Definitions of any options, for lists of components. `any` because `create` takes what its own schema validated.
+/* eslint-disable @typescript-eslint/no-explicit-any */
+export type AnySource = SourceDefinition<Schema<any>>;
+export type AnyStage = StageDefinition<Schema<any>>;
+export type AnySink = SinkDefinition<Schema<any>>;
+/* eslint-enable @typescript-eslint/no-explicit-any */
+
+export type { Partition };

@@ -1,0 +1,234 @@
+import { Layout, SLOT_ABSENT, SLOT_OBJECT, SLOT_TIME, type LayoutTree } from "./layout.ts";
+import { deleteIn, getIn, Path, setIn } from "./path.ts";
+import { formatIsoTime, parseIsoTime } from "./time.ts";
+
+/**
+ * Fields that every event of a partition has and that no event carries itself: `host.name`, `ecs.version`,
+ * `log.file.path`. Encoders write them as constant text; a field that the event itself has wins over them.
+ */
+export interface Envelope {
+  /** Field names in the order they are written. Envelopes with equal names share prepared encoders. */
+  readonly paths: readonly Path[];
+  readonly values: readonly unknown[];
+  /** Where the event's position in its input is written (`log.offset`), or undefined to leave it out. */
+  readonly offsetPath: Path | undefined;
+}
+
+/**
+ * One log event in the middle of a pipeline. Read and write it by `Path` only.
+ *
+ * Values are what JSON can hold; `undefined` means "not there". Objects and arrays inside values belong to the event:
+ * a stage may change them in place, and must not keep them.
+ */
+export class LogEvent {
+  layout: Layout;
+  values: unknown[];
+  /** The event's time, in milliseconds since the epoch (fractions allowed): what `@timestamp` shows. */
+  timeMs: number;
+  /** Where the event begins in its partition: a byte offset in a file, a sequence number elsewhere. */
+  readonly offset: number;
+  /** Which of the events made from one input this is; 0 unless a stage made several of one. */
+  readonly subIndex: number;
+  readonly envelope: Envelope;
+  /** The text as it was read, whatever stages did since. */
+  readonly line: string;
+
+  constructor(line: string, timeMs: number, offset: number, envelope: Envelope, subIndex = 0) {
+    this.layout = Layout.message;
+    this.values = [line];
+    this.timeMs = timeMs;
+    this.offset = offset;
+    this.subIndex = subIndex;
+    this.envelope = envelope;
+    this.line = line;
+  }
+
+  /** The field's value, or undefined. A name of an object made of several fields gives that object, freshly built. */
+  get(path: Path): unknown {
+    const slot = path.cachedLayout === this.layout ? path.cachedSlot! : this.layout.find(path);
+    if (slot.index >= 0) {
+      const value = this.values[slot.index];
+      if (slot.rest === path.parts.length) return value;
+      const found = getIn(value, path.parts, slot.rest);
+      return found !== undefined ? found : value === undefined ? this.#fromEnvelope(path) : this.#unlessHidden(path, value, slot.rest);
+    }
+    if (slot.index === SLOT_TIME) return formatIsoTime(this.timeMs);
+    if (slot.index === SLOT_OBJECT) return getIn(this.toObject(), path.parts, 0);
+    return this.#fromEnvelope(path);
+  }
+
+  /**
+   * Sets a field, making objects on the way. Returns why it cannot (a value that is not an object stands in the way,
+   * or `@timestamp` is given something that is no time), or undefined when it was done.
+   */
+  set(path: Path, value: unknown): string | undefined {
+    const slot = path.cachedLayout === this.layout ? path.cachedSlot! : this.layout.find(path);
+    if (slot.index >= 0) {
+      if (slot.rest === path.parts.length) {
+        this.values[slot.index] = value;
+        return undefined;
+      }
+      return this.#setInside(path, slot.index, slot.rest, value);
+    }
+    if (slot.index === SLOT_TIME) return this.#setTime(value);
+    if (slot.index === SLOT_OBJECT) {
+      this.#generalise();
+      return this.set(path, value);
+    }
+    this.#add(path.parts, value);
+    return undefined;
+  }
+
+  /** Sets a top-level field by its exact key, dots and all: what an input's own keys are given to. */
+  setTopLevel(key: string, value: unknown): void {
+    if (key === "@timestamp" && this.#setTime(value) === undefined) return;
+    const tree = this.layout.tree;
+    const child = tree.get(key);
+    if (typeof child === "number" && this.layout !== Layout.generic) {
+      this.values[child] = value;
+      return;
+    }
+    this.#add([key], value);
+  }
+
+  /** Removes a field (or an object with all its fields). Returns whether it was there. `@timestamp` stays. */
+  delete(path: Path): boolean {
+    const slot = this.layout.find(path);
+    if (slot.index === SLOT_TIME) return false;
+    const there = this.get(path) !== undefined;
+    if (!there) return false;
+    if (slot.index >= 0) {
+      if (slot.rest === path.parts.length) {
+        this.values[slot.index] = undefined;
+        return true;
+      }
+      const inside = this.values[slot.index];
+      if (typeof inside === "object" && inside !== null && deleteIn(inside as Record<string, unknown>, path.parts, slot.rest)) {
+        if (!envelopeHas(this.envelope, path.name)) return true;
+      }
+    } else if (slot.index === SLOT_OBJECT) {
+      emptySlots(slot.tree!, this.values);
+    }
+    this.#hideEnvelope(path);
+    return true;
+  }
+
+  /** The whole document as a plain object of its own: what the JSON encoding of this event parses to. */
+  toObject(): Record<string, unknown> {
+    const own: Record<string, unknown> = {};
+    if (this.layout === Layout.generic) Object.assign(own, this.values[0]);
+    else fillObject(own, this.layout.tree, this.values);
+    const object = JSON.parse(JSON.stringify({ "@timestamp": formatIsoTime(this.timeMs), ...own })) as Record<string, unknown>;
+    const { paths, values, offsetPath } = this.envelope;
+    for (let i = 0; i < paths.length; i++) if (!this.#hides(paths[i]!)) setIn(object, paths[i]!.parts, 0, values[i]);
+    if (offsetPath !== undefined && !this.#hides(offsetPath)) setIn(object, offsetPath.parts, 0, this.offset);
+    return object;
+  }
+
+  #add(keys: readonly string[], value: unknown): void {
+    const next = this.layout === Layout.generic ? Layout.generic : this.layout.with(keys);
+    if (next === null || next === Layout.generic) {
+      this.#generalise();
+      const root = this.values[0] as Record<string, unknown>;
+      if (keys.length === 1) Object.defineProperty(root, keys[0]!, { value, writable: true, enumerable: true, configurable: true });
+      else setIn(root, keys, 0, value);
+      return;
+    }
+    this.values[this.layout.slots.length] = value;
+    this.layout = next;
+  }
+
+  #setInside(path: Path, index: number, rest: number, value: unknown): string | undefined {
+    const inside = this.values[index];
+    if (inside === undefined || inside === null) {
+      const made: Record<string, unknown> = {};
+      setIn(made, path.parts, rest, value);
+      this.values[index] = made;
+      return undefined;
+    }
+    if (typeof inside === "object" && !Array.isArray(inside) && setIn(inside as Record<string, unknown>, path.parts, rest, value)) {
+      return undefined;
+    }
+    return `cannot set ${path.name}: a field above it holds a value that is not an object`;
+  }
+
+  #setTime(value: unknown): string | undefined {
+    const timeMs = typeof value === "number" ? value : typeof value === "string" ? parseIsoTime(value) : NaN;
+    if (!(Math.abs(timeMs) <= 8.64e15)) return "cannot set @timestamp: not an ISO 8601 time or milliseconds since the epoch";
+    this.timeMs = timeMs;
+    return undefined;
+  }
+
+  /** Turns the event into one plain object, for the rare changes that a layout cannot express. */
+  #generalise(): void {
+    if (this.layout === Layout.generic) return;
+    const object: Record<string, unknown> = {};
+    const hidden = this.envelope.paths.filter((path) => this.#hides(path));
+    fillObject(object, this.layout.tree, this.values);
+    for (const path of hidden) setIn(object, path.parts, 0, undefined);
+    this.layout = Layout.generic;
+    this.values = [object];
+  }
+
+  #fromEnvelope(path: Path): unknown {
+    const { paths, values, offsetPath } = this.envelope;
+    for (let i = 0; i < paths.length; i++) if (paths[i]!.name === path.name) return values[i];
+    if (offsetPath !== undefined && offsetPath.name === path.name) return this.offset;
+    const prefix = path.name + ".";
+    const isAbove = paths.some((p) => p.name.startsWith(prefix)) || offsetPath?.name.startsWith(prefix) === true;
+    return isAbove && this.layout.find(path).index === SLOT_ABSENT ? getIn(this.toObject(), path.parts, 0) : undefined;
+  }
+
+  #unlessHidden(path: Path, value: unknown, rest: number): unknown {
+    if (typeof value !== "object" || value === null || hasIn(value, path.parts, rest)) return undefined;
+    return this.#fromEnvelope(path);
+  }
+
+  /** Whether the event has its own (perhaps emptied) place for a name of the envelope. */
+  #hides(path: Path): boolean {
+    const slot = this.layout.find(path);
+    if (slot.index < 0) return slot.index === SLOT_OBJECT;
+    if (slot.rest === path.parts.length) return true;
+    return hasIn(this.values[slot.index], path.parts, slot.rest);
+  }
+
+  #hideEnvelope(path: Path): void {
+    const { paths, offsetPath } = this.envelope;
+    const names = offsetPath === undefined ? paths : [...paths, offsetPath];
+    for (const each of names) {
+      if (each.name !== path.name && !each.name.startsWith(path.name + ".")) continue;
+      this.set(each, undefined);
+    }
+  }
+}
+
+function envelopeHas(envelope: Envelope, name: string): boolean {
+  return envelope.offsetPath?.name === name || envelope.paths.some((path) => path.name === name);
+}
+
+/** Whether `parts[from…]` is an own property chain, even one that ends in undefined. */
+function hasIn(value: unknown, parts: readonly string[], from: number): boolean {
+  if (from === parts.length) return true;
+  if (typeof value !== "object" || value === null) return value !== undefined;
+  return Object.hasOwn(value, parts[from]!) && hasIn((value as Record<string, unknown>)[parts[from]!], parts, from + 1);
+}
+
+function emptySlots(tree: LayoutTree, values: unknown[]): void {
+  for (const child of tree.values()) {
+    if (typeof child === "number") values[child] = undefined;
+    else emptySlots(child, values);
+  }
+}
+
+function fillObject(object: Record<string, unknown>, tree: LayoutTree, values: readonly unknown[]): void {
+  for (const [key, child] of tree) {
+    let value: unknown;
+    if (typeof child === "number") value = values[child];
+    else {
+      const inner: Record<string, unknown> = {};
+      fillObject(inner, child, values);
+      if (Object.keys(inner).length > 0) value = inner;
+    }
+    if (value !== undefined) Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+  }
+}
