@@ -91,6 +91,8 @@ export interface EncodedBatch {
   readonly endPosition: number;
   readonly resume: unknown;
   readonly readAtMs: number;
+  /** Called once by the runtime when no sink needs the bytes any more: they are used again then. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** The id of document i: the same on every retry and restart, and never the same for two events. */

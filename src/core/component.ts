@@ -246,6 +246,7 @@ export interface Sink {
    * Writes a batch. Never throws for what the server says; what it throws is taken as `retry`. When the signal aborts
    * it gives up the call soon. Retries, time-outs and concurrency are the runtime's: one call is one attempt.
    * `attempt` counts from 1; above 1 some of these documents may have arrived already.
+   * The documents' bytes may be used until the promise settles and not after: the memory is used again.
    */
   write(batch: SinkBatch, signal: AbortSignal, attempt: number): Promise<WriteResult>;
   /**

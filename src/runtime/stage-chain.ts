@@ -1,0 +1,118 @@
+import { DROP, StageFailure, type Stage } from "../core/component.ts";
+import { errorMessage } from "../core/error.ts";
+import type { LogEvent } from "../core/event.ts";
+import { Path } from "../core/path.ts";
+import { parseKql } from "../codec/kql/parse.ts";
+import { compilePredicate } from "../codec/kql/predicate.ts";
+import type { OnError, StageConfig } from "./config/types.ts";
+
+/** What a stage did so far. `in = out + dropped + deadLettered` at any moment between batches. */
+export interface StageCounts {
+  in: number;
+  out: number;
+  /** Left out by the stage on purpose, or failed with `on_error: "drop"`. */
+  dropped: number;
+  deadLettered: number;
+  /** Failures, whatever became of the events. */
+  failed: number;
+  /** Time spent in the stage. */
+  milliseconds: number;
+}
+
+export interface ChainStage {
+  /** Place (from 1) and type, as in messages: `2 parse_timestamp`. */
+  readonly label: string;
+  readonly type: string;
+  readonly counts: StageCounts;
+}
+
+/** Called for events that a stage sends to the dead letters: with what they were when it failed. */
+export type DeadLetterEvent = (event: LogEvent, stage: ChainStage, reason: string) => void;
+
+interface Step extends ChainStage {
+  readonly stage: Stage;
+  readonly when: ((event: LogEvent) => boolean) | undefined;
+  readonly onError: OnError;
+}
+
+const ERROR_MESSAGE = "error.message";
+
+/** The stages of one pipeline in order, with `when`, `on_error`, counts and times. Synchronous; a call a batch. */
+export class StageChain {
+  readonly steps: readonly ChainStage[];
+  readonly #steps: readonly Step[];
+  readonly #errorPath = new Path(ERROR_MESSAGE);
+
+  /** Throws WiretailError where options, patterns or queries do not compile. */
+  constructor(configs: readonly StageConfig[], now: () => number) {
+    this.#steps = configs.map((config, index) => ({
+      label: `${index + 1} ${config.definition.type}`,
+      type: config.definition.type,
+      counts: { in: 0, out: 0, dropped: 0, deadLettered: 0, failed: 0, milliseconds: 0 },
+      stage: config.definition.create(config.options as never, { now, baseDir: config.baseDir }),
+      when: config.when === undefined ? undefined : compilePredicate(parseKql(config.when)),
+      onError: config.onError,
+    }));
+    this.steps = this.#steps;
+  }
+
+  /** Runs all stages over the events, in place, and returns the same array with those that are left. */
+  run(events: LogEvent[], deadLetter: DeadLetterEvent): LogEvent[] {
+    for (let index = 0; index < this.#steps.length; index++) this.runOne(index, events, deadLetter);
+    return events;
+  }
+
+  /** Runs one stage: what `try` shows step by step. */
+  runOne(index: number, events: LogEvent[], deadLetter: DeadLetterEvent): void {
+    const step = this.#steps[index]!;
+    const { stage, when, counts } = step;
+    const began = performance.now();
+    const count = events.length;
+    let kept = 0;
+    let i = 0;
+    while (i < count) {
+      try {
+        for (; i < count; i++) {
+          const event = events[i]!;
+          if (when === undefined || when(event)) {
+            const outcome = stage.apply(event);
+            if (outcome !== undefined && !this.#settle(step, event, outcome, deadLetter)) continue;
+          }
+          events[kept++] = event;
+        }
+      } catch (error) {
+        // A defect of the stage must not cost the batch: the event is treated as one that failed.
+        const event = events[i++]!;
+        if (this.#settle(step, event, new StageFailure(`defect in the stage: ${errorMessage(error)}`), deadLetter)) {
+          events[kept++] = event;
+        }
+      }
+    }
+    events.length = kept;
+    counts.in += count;
+    counts.out += kept;
+    counts.milliseconds += performance.now() - began;
+  }
+
+  /** Returns whether the event goes on. */
+  #settle(step: Step, event: LogEvent, outcome: StageFailure | typeof DROP, deadLetter: DeadLetterEvent): boolean {
+    if (outcome === DROP) {
+      step.counts.dropped++;
+      return false;
+    }
+    step.counts.failed++;
+    const reason = `${step.type}: ${outcome.message}`;
+    if (step.onError === "drop") {
+      step.counts.dropped++;
+      return false;
+    }
+    if (step.onError === "dead_letter") {
+      step.counts.deadLettered++;
+      deadLetter(event, step, reason);
+      return false;
+    }
+    const earlier = event.get(this.#errorPath);
+    event.set(this.#errorPath, typeof earlier === "string" ? `${earlier}; ${reason}` : reason);
+    return true;
+  }
+}
