@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Arrivals } from "../../../bench/arrivals.ts";
+import { INPUT_KINDS, lineSource } from "../../../bench/input.ts";
+
+function bulkBody(lines: readonly string[]): string {
+  return lines.map((line) => `{"create":{}}\n${JSON.stringify({ message: line })}\n`).join("");
+}
+
+for (const kind of INPUT_KINDS) {
+  test(`the benchmark's counter finds what is missing and what is doubled in ${kind} lines`, () => {
+    const next = lineSource(kind, 7);
+    const lines = Array.from({ length: 3000 }, (_, i) => next(i));
+    const arrivals = new Arrivals(kind, lines.length);
+    assert.equal(arrivals.add(bulkBody(lines.slice(0, 1500))), 1500);
+    arrivals.add(bulkBody(lines.slice(1501)));
+    arrivals.add(bulkBody(lines.slice(10, 12)));
+    assert.deepEqual(
+      {
+        documents: arrivals.documents,
+        missing: arrivals.missing,
+        doubled: arrivals.doubled,
+        unknown: arrivals.unknown,
+      },
+      { documents: 3001, missing: 1, doubled: 2, unknown: 0 },
+    );
+    arrivals.add(bulkBody(["garbled"]));
+    assert.equal(arrivals.unknown, 1);
+  });
+
+  test(`the benchmark's ${kind} input is the same for the same seed, and another for another`, () => {
+    const [a, b, c] = [lineSource(kind, 1), lineSource(kind, 1), lineSource(kind, 2)];
+    const lines = (source: (i: number) => string): string[] => Array.from({ length: 50 }, (_, i) => source(i));
+    const first = lines(a);
+    assert.deepEqual(lines(b), first);
+    assert.notDeepEqual(lines(c), first);
+  });
+}
