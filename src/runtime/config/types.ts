@@ -28,6 +28,8 @@ export interface ComponentConfig<D> {
   readonly fingerprint: string;
   /** 16 characters: hash of the type and of the options marked `x-identity`. A sink's checkpoints hang on it. */
   readonly identity: string;
+  /** JSON pointers, in `options`, of values that came from `$env` or `$file`: what redactConfig hides beside x-secret. */
+  readonly secretPointers?: readonly string[];
 }
 
 export type SinkConfig = ComponentConfig<AnySink> & {

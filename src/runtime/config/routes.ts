@@ -1,0 +1,111 @@
+import picomatch from "picomatch";
+import { shortLocation, type MergedHost } from "./merge.ts";
+import { suggestion } from "./nearest.ts";
+import type { ProblemList } from "./problems.ts";
+import type { Place } from "./document.ts";
+import type { ComponentConfig, PipelineConfig, SinkConfig, SourceConfig } from "./types.ts";
+import { walkSchema } from "./walk-schema.ts";
+
+/** Reports names in `from` and `to` that are not defined, and sources and sinks that no pipeline names. */
+export function checkNames(pipeline: Place, host: MergedHost, used: Set<string>, problems: ProblemList): void {
+  for (const [key, section, kind] of [
+    ["from", "sources", "source"],
+    ["to", "sinks", "sink"],
+  ] as const) {
+    for (const item of pipeline.members().get(key)?.items() ?? []) {
+      const name: unknown = item.node.value;
+      if (typeof name !== "string") continue;
+      used.add(`${kind} ${name}`);
+      // A file that could not be read may define it.
+      if (host.sections[section].has(name) || !host.complete) continue;
+      const other = kind === "source" ? "sink" : "source";
+      const isOther = host.sections[kind === "source" ? "sinks" : "sources"].has(name);
+      const known = [...host.sections[section].keys()];
+      problems.error(
+        item.location,
+        `no ${kind} is called "${name}"${isOther ? `; it is a ${other}` : suggestion(name, known)}`,
+      );
+    }
+  }
+}
+
+/** Defined but never used: a warning, for it does no harm, and is often on purpose while somebody tries things out. */
+export function warnOfUnused(host: MergedHost, used: ReadonlySet<string>, problems: ProblemList): void {
+  for (const [section, kind, key] of [
+    ["sources", "source", "from"],
+    ["sinks", "sink", "to"],
+  ] as const) {
+    for (const [name, place] of host.sections[section]) {
+      if (!used.has(`${kind} ${name}`))
+        problems.warning(
+          place.nameLocation,
+          `no pipeline uses the ${kind} "${name}"; name it in a pipeline's "${key}"`,
+        );
+    }
+  }
+}
+
+/** Two sinks that write to the same destination would share one checkpoint, and each would skip what the other has. */
+export function checkIdentities(sinks: readonly SinkConfig[], problems: ProblemList): void {
+  const byIdentity = new Map<string, SinkConfig>();
+  for (const sink of sinks) {
+    const earlier = byIdentity.get(sink.identity);
+    if (earlier === undefined) byIdentity.set(sink.identity, sink);
+    else {
+      const message = `"${sink.name}" writes to the same destination as "${earlier.name}" (${shortLocation(earlier.location)}); name one of them in all pipelines instead`;
+      problems.error(sink.location, message);
+    }
+  }
+}
+
+/** A sink whose file a source of the same route reads: every event would come back for ever. */
+export function checkCycles(
+  sources: readonly SourceConfig[],
+  pipelines: readonly PipelineConfig[],
+  sinks: readonly SinkConfig[],
+  problems: ProblemList,
+): void {
+  const reached = reachability(sources, pipelines, sinks);
+  for (const source of sources) {
+    for (const sink of reached.get(source.name) ?? []) {
+      for (const path of texts(sink, "path")) {
+        for (const pattern of texts(source, "glob")) {
+          if (!path.startsWith("/") || !mayMatch(pattern, path)) continue;
+          const message = `a circle: the source "${source.name}" reads ${pattern}, where the sink "${sink.name}" (${shortLocation(sink.location)}) writes ${path}`;
+          problems.error(source.location, message, `exclude ${path} from the source, or write elsewhere`);
+        }
+      }
+    }
+  }
+}
+
+function reachability(
+  sources: readonly SourceConfig[],
+  pipelines: readonly PipelineConfig[],
+  sinks: readonly SinkConfig[],
+): Map<string, Set<SinkConfig>> {
+  const reached = new Map<string, Set<SinkConfig>>();
+  for (const source of sources) {
+    const names = pipelines
+      .filter((pipeline) => pipeline.from.includes(source.name))
+      .flatMap((pipeline) => pipeline.to);
+    reached.set(source.name, new Set(sinks.filter((sink) => names.includes(sink.name))));
+  }
+  return reached;
+}
+
+/** The strings of one syntax among a component's options, without those under a key that takes things out. */
+function texts(
+  component: ComponentConfig<SourceConfig["definition"] | SinkConfig["definition"]>,
+  syntax: "path" | "glob",
+): string[] {
+  const found: string[] = [];
+  walkSchema(component.definition.schema, component.options, ({ schema, value, pointer }) => {
+    if (schema["x-syntax"] === syntax && typeof value === "string" && !pointer.includes("/exclude")) found.push(value);
+  });
+  return found;
+}
+
+function mayMatch(pattern: string, path: string): boolean {
+  return path === pattern || picomatch.isMatch(path, pattern, { dot: true });
+}
