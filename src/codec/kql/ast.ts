@@ -12,7 +12,12 @@ export type KqlNode =
   | { readonly kind: "is"; readonly field: string; readonly value: KqlValue }
   /** A bare `value`: matches `message`. */
   | { readonly kind: "text"; readonly value: KqlValue }
-  | { readonly kind: "compare"; readonly field: string; readonly operator: "<" | "<=" | ">" | ">="; readonly value: string }
+  | {
+      readonly kind: "compare";
+      readonly field: string;
+      readonly operator: "<" | "<=" | ">" | ">=";
+      readonly value: string;
+    }
   /** The empty query. */
   | { readonly kind: "all" };
 
