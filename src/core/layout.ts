@@ -1,5 +1,8 @@
 import type { Path } from "./path.ts";
 
+// Above the class: its static members count too.
+let layoutCount = 0;
+
 /**
  * What fields an event has and where their values are: event.values[slot] for each field in `slots`.
  *
@@ -36,12 +39,12 @@ export class Layout {
   }
 
   /** Only `message`: what every line starts with. */
-  static readonly message = new Layout([["message"]]);
+  static readonly message = new this([["message"]]);
   /**
    * One slot that holds a whole document as a plain object. Events whose names vary without end (more than
    * MAX_LAYOUTS different layouts) end here: slower, but bounded.
    */
-  static readonly generic = new Layout([[]]);
+  static readonly generic = new this([[]]);
 
   /** Where a field is. The answer for a name never changes, so it is remembered. */
   find(path: Path): Slot {
@@ -103,7 +106,6 @@ const TIME_SLOT: Slot = { index: SLOT_TIME, rest: 0, tree: undefined };
 
 const MAX_LAYOUTS = 4096;
 const MAX_SLOTS = 256;
-let layoutCount = 0;
 
 /** The slot for `parts[from…]`; literal dotted keys are tried after plain ones. */
 function walk(tree: LayoutTree, parts: readonly string[], from: number): Slot | undefined {
