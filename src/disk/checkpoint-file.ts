@@ -1,0 +1,68 @@
+import { readFile, rename } from "node:fs/promises";
+import { systemErrorCode, WiretailError, errorMessage } from "../core/error.ts";
+import { writeFileAtomic } from "./atomic-file.ts";
+
+/**
+ * Where every route of every partition got to. One JSON file, replaced as a whole:
+ *
+ *     { "format": 1, "partitions": { "<partition id>": {
+ *         "source": "chat", "identity": …, "routes": { "<pipeline>|<sink identity>": [position, resume] } } } }
+ */
+export interface CheckpointData {
+  partitions: Record<string, PartitionCheckpoint>;
+}
+export interface PartitionCheckpoint {
+  source: string;
+  identity: unknown;
+  routes: Record<string, readonly [position: number, resume: unknown]>;
+}
+
+/** Reads it. `damage` says what was wrong with a file that had to be set aside (it is then beside it, renamed). */
+export async function readCheckpoint(path: string): Promise<{ data: CheckpointData; damage: string | undefined }> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return { data: { partitions: {} }, damage: undefined };
+    throw new WiretailError("WT_STATE_UNWRITABLE", `cannot read ${path}: ${errorMessage(error)}`, { cause: error });
+  }
+  const problem = { text: "" };
+  const data = parse(text, problem);
+  if (data !== undefined) return { data, damage: undefined };
+  const aside = `${path}.damaged-${Date.now()}`;
+  await rename(path, aside);
+  return { data: { partitions: {} }, damage: `${path} is damaged (${problem.text}); kept as ${aside}, starting without it` };
+}
+
+export async function writeCheckpoint(path: string, data: CheckpointData): Promise<void> {
+  await writeFileAtomic(path, JSON.stringify({ format: 1, partitions: data.partitions }) + "\n");
+}
+
+function parse(text: string, problem: { text: string }): CheckpointData | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    problem.text = errorMessage(error);
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null || (value as { format?: unknown }).format !== 1) {
+    problem.text = "not a checkpoint of format 1";
+    return undefined;
+  }
+  const partitions = (value as { partitions?: unknown }).partitions;
+  if (typeof partitions !== "object" || partitions === null || !Object.values(partitions as object).every(isPartition)) {
+    problem.text = "a partition entry has the wrong shape";
+    return undefined;
+  }
+  return { partitions: partitions as Record<string, PartitionCheckpoint> };
+}
+
+function isPartition(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { source, routes } = value as { source?: unknown; routes?: unknown };
+  if (typeof source !== "string" || typeof routes !== "object" || routes === null) return false;
+  return Object.values(routes as object).every(
+    (entry) => Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "number" && entry[0] >= 0,
+  );
+}

@@ -1,0 +1,198 @@
+import { readCheckpoint, writeCheckpoint, type CheckpointData } from "../disk/checkpoint-file.ts";
+import type { KnownPartition, Log, ResumePoint } from "../core/component.ts";
+import { errorMessage } from "../core/error.ts";
+import type { Clock } from "./clock.ts";
+import { RouteProgress } from "./progress.ts";
+
+interface PartitionState {
+  readonly source: string;
+  identity: unknown;
+  readonly routes: Map<string, RouteProgress>;
+  /** Its input is gone: dropped once everything is settled. */
+  isForgotten: boolean;
+}
+
+/**
+ * What the agent knows of every partition and route, in memory, and its copy on disk. Written at most once a second,
+ * whole and atomically, and only positions over settled runs of events. `sync` is for what must be on disk first: the
+ * id of a new partition.
+ */
+export class Checkpoints {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #partitions = new Map<string, PartitionState>();
+  #isDirty = false;
+  /** A write was promised and has not looked at the data yet. */
+  #isGathering = false;
+  #writing: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #failure: string | undefined;
+
+  private constructor(path: string, clock: Clock, log: Log) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  static async open(path: string, clock: Clock, log: Log): Promise<Checkpoints> {
+    const checkpoints = new Checkpoints(path, clock, log);
+    const { data, damage } = await readCheckpoint(path);
+    if (damage !== undefined) log.error(damage);
+    for (const [id, entry] of Object.entries(data.partitions)) {
+      const routes = new Map<string, RouteProgress>();
+      for (const [route, [position, resume]] of Object.entries(entry.routes)) routes.set(route, new RouteProgress({ position, resume }));
+      checkpoints.#partitions.set(id, { source: entry.source, identity: entry.identity, routes, isForgotten: false });
+    }
+    return checkpoints;
+  }
+
+  /** Why the last write failed, if it did. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** What is known of a source's partitions; `routes` are those that its events take at present. */
+  known(source: string, routes: readonly string[]): KnownPartition[] {
+    const known: KnownPartition[] = [];
+    for (const [id, state] of this.#partitions) {
+      if (state.source !== source || state.isForgotten) continue;
+      const points: ResumePoint[] = [];
+      for (const route of routes) {
+        const progress = state.routes.get(route);
+        if (progress !== undefined) points.push({ position: progress.position, resume: progress.resume });
+      }
+      const lowest = points.length === 0 ? undefined : Math.min(...points.map((point) => point.position));
+      known.push({ id, identity: state.identity, points, lowest });
+    }
+    return known;
+  }
+
+  /**
+   * Makes a partition known, with a progress for each route. `ownPosition` is asked for sinks that keep their own.
+   * Returns where to begin reading: the lowest place that was not handed to a route's sink yet. Call `sync` before
+   * the first event.
+   */
+  open(
+    source: string,
+    id: string,
+    identity: unknown,
+    startPosition: number,
+    routes: readonly string[],
+    ownPosition: (route: string) => ResumePoint | undefined,
+  ): number {
+    let state = this.#partitions.get(id);
+    if (state === undefined) {
+      state = { source, identity, routes: new Map(), isForgotten: false };
+      this.#partitions.set(id, state);
+    }
+    state.identity = identity;
+    state.isForgotten = false;
+    let lowest = Infinity;
+    for (const route of routes) {
+      let progress = state.routes.get(route);
+      const own = ownPosition(route);
+      if (progress === undefined) {
+        progress = new RouteProgress(own ?? { position: startPosition, resume: null });
+        state.routes.set(route, progress);
+      } else if (own !== undefined && own.position > progress.enqueued) {
+        progress = new RouteProgress(own);
+        state.routes.set(route, progress);
+      }
+      lowest = Math.min(lowest, progress.enqueued);
+    }
+    this.touch();
+    return lowest === Infinity ? startPosition : lowest;
+  }
+
+  progress(id: string, route: string): RouteProgress | undefined {
+    return this.#partitions.get(id)?.routes.get(route);
+  }
+
+  /** The lowest settled position of a partition over some routes: what is safely delivered of it. */
+  settled(id: string, routes: readonly string[]): number | undefined {
+    const state = this.#partitions.get(id);
+    if (state === undefined) return undefined;
+    let lowest = Infinity;
+    for (const route of routes) lowest = Math.min(lowest, state.routes.get(route)?.position ?? Infinity);
+    return lowest === Infinity ? undefined : lowest;
+  }
+
+  update(id: string, identity: unknown): void {
+    const state = this.#partitions.get(id);
+    if (state === undefined) return;
+    state.identity = identity;
+    this.touch();
+  }
+
+  forget(id: string): void {
+    const state = this.#partitions.get(id);
+    if (state === undefined) return;
+    state.isForgotten = true;
+    this.touch();
+  }
+
+  /** Something changed: a write follows within a second. */
+  touch(): void {
+    this.#isDirty = true;
+    if (this.#cancelTimer !== undefined || this.#writing !== undefined) return;
+    this.#cancelTimer = this.#clock.after(WRITE_EVERY_MS, () => {
+      this.#cancelTimer = undefined;
+      // A failed write is logged and repeated by #write itself.
+      this.sync().catch(() => undefined);
+    });
+  }
+
+  /** Resolves when all that was said before this call is on disk. Many callers share one write. */
+  sync(): Promise<void> {
+    if (this.#writing === undefined) return (this.#writing = this.#write());
+    if (this.#isGathering) return this.#writing;
+    // The write under way may have begun before: this call needs the one after it.
+    this.#next ??= this.#writing.catch(() => undefined).then(() => {
+      this.#next = undefined;
+      return (this.#writing = this.#write());
+    });
+    return this.#next;
+  }
+
+  async #write(): Promise<void> {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    // Callers of the same turn of the event loop share this write.
+    this.#isGathering = true;
+    await new Promise(setImmediate);
+    this.#isGathering = false;
+    this.#isDirty = false;
+    try {
+      await writeCheckpoint(this.#path, this.#data());
+      if (this.#failure !== undefined) this.#log.info("checkpoints are written again", { path: this.#path });
+      this.#failure = undefined;
+    } catch (error) {
+      this.#isDirty = true;
+      if (this.#failure === undefined) this.#log.error(`cannot write ${this.#path}: ${errorMessage(error)}; trying again every second`);
+      this.#failure = errorMessage(error);
+      throw error;
+    } finally {
+      this.#writing = undefined;
+      if (this.#isDirty && this.#next === undefined) this.touch();
+    }
+  }
+
+  #data(): CheckpointData {
+    const data: CheckpointData = { partitions: {} };
+    for (const [id, state] of this.#partitions) {
+      const all = [...state.routes.values()];
+      if (state.isForgotten && all.every((progress) => progress.isSettled)) {
+        this.#partitions.delete(id);
+        continue;
+      }
+      const routes: Record<string, readonly [number, unknown]> = {};
+      for (const [route, progress] of state.routes) routes[route] = [progress.position, progress.resume];
+      data.partitions[id] = { source: state.source, identity: state.identity, routes };
+    }
+    return data;
+  }
+}
+
+const WRITE_EVERY_MS = 1000;

@@ -1,0 +1,82 @@
+import type { EncodedBatch } from "../core/batch.ts";
+
+/** A batch in memory, held until every sink of its pipeline has settled its part. */
+export class OutboxEntry {
+  readonly batch: EncodedBatch;
+  /** Sinks that still need it. */
+  holders: number;
+  readonly #settled: (entry: OutboxEntry) => void;
+  /** Whether any of it went to the dead letters. */
+  rejected = false;
+
+  constructor(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void) {
+    this.batch = batch;
+    this.holders = holders;
+    this.#settled = settled;
+  }
+
+  /** One sink is done with it. */
+  letGo(): void {
+    if (--this.holders === 0) this.#settled(this);
+  }
+}
+
+/**
+ * The encoded batches that wait for sinks, under one budget in bytes. Each batch is held once, however many sinks
+ * want it; each sink has its own place in it (SinkQueue). Full means: sources wait (they read no further).
+ */
+export class Outbox {
+  readonly #budgetBytes: number;
+  #heldBytes = 0;
+  #entries = 0;
+  #waiters: (() => void)[] = [];
+  /** Told when the outbox becomes full: sinks then send what they have instead of waiting for more. */
+  readonly #onFull: () => void;
+
+  constructor(budgetBytes: number, onFull: () => void) {
+    this.#budgetBytes = budgetBytes;
+    this.#onFull = onFull;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+  get isFull(): boolean {
+    return this.#heldBytes >= this.#budgetBytes;
+  }
+  get isEmpty(): boolean {
+    return this.#entries === 0;
+  }
+
+  /** Takes a batch for `holders` sinks (at least one). `settled` is called once all have let go. */
+  add(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void): OutboxEntry {
+    this.#heldBytes += batch.byteLength;
+    this.#entries++;
+    const entry = new OutboxEntry(batch, holders, (done) => {
+      this.#heldBytes -= batch.byteLength;
+      this.#entries--;
+      settled(done);
+      batch.release?.();
+      this.#wake();
+    });
+    if (this.isFull) this.#onFull();
+    return entry;
+  }
+
+  /** Undefined when there is room for more; otherwise resolves when there is. */
+  room(): Promise<void> | undefined {
+    if (!this.isFull) return undefined;
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** Lets everyone go on who waits for room, room or not: the agent stops. */
+  wakeAll(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #wake(): void {
+    if (this.#waiters.length > 0 && !this.isFull) this.wakeAll();
+  }
+}

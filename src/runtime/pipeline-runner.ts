@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import { JSON_ENCODING, type EncodedBatch, type Encoding, type LineBatch } from "../core/batch.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
+import type { Log } from "../core/component.ts";
+import { errorMessage } from "../core/error.ts";
+import type { LogEvent } from "../core/event.ts";
+import { formatIsoTime } from "../core/time.ts";
+import { parseKql } from "../codec/kql/parse.ts";
+import { compilePredicate } from "../codec/kql/predicate.ts";
+import type { DeadLetter, DeadLetterFile } from "../disk/dead-letters.ts";
+import { backoffMs } from "./backoff.ts";
+import { BatchEncoder, toEvents } from "./batch-encoder.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { sleep, type Clock } from "./clock.ts";
+import type { PipelineConfig } from "./config/types.ts";
+import type { Outbox, OutboxEntry } from "./outbox.ts";
+import type { PendingBatch, RouteProgress } from "./progress.ts";
+import type { SinkRunner } from "./sink-runner.ts";
+import { StageChain, type ChainStage } from "./stage-chain.ts";
+
+/** One sink of a pipeline, with the name of the route in checkpoints. */
+export interface Route {
+  readonly key: string;
+  readonly sinkName: string;
+  readonly runner: SinkRunner;
+}
+
+export interface PipelineRunnerOptions {
+  readonly config: PipelineConfig;
+  readonly routes: readonly Route[];
+  readonly outbox: Outbox;
+  readonly pool: BufferPool;
+  readonly checkpoints: Checkpoints;
+  readonly deadLetters: DeadLetterFile;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Totals since the start. `in = skipped + out + (what stages dropped or dead-lettered)`. */
+export interface PipelineCounts {
+  in: number;
+  /** Left out by the pipeline's own `when`. */
+  skipped: number;
+  out: number;
+}
+
+/** The route of a pipeline and sink in checkpoints: by the pipeline's name and by what the sink is, not its name. */
+export function routeKey(pipeline: string, sinkIdentity: string): string {
+  return `${pipeline}|${sinkIdentity}`;
+}
+
+/** Takes batches of lines through the stages, encodes what is left, and queues it for every sink. */
+export class PipelineRunner {
+  readonly name: string;
+  readonly counts: PipelineCounts = { in: 0, skipped: 0, out: 0 };
+  readonly chain: StageChain;
+  readonly routes: readonly Route[];
+  /** Failed writes of dead letters wait until this is aborted. */
+  readonly #stop = new AbortController();
+  readonly #options: PipelineRunnerOptions;
+  readonly #encoder: BatchEncoder;
+  readonly #when: ((event: LogEvent) => boolean) | undefined;
+  readonly #usesEvents: boolean;
+  readonly #idPart: string;
+
+  constructor(options: PipelineRunnerOptions) {
+    const { config, routes, pool, clock } = options;
+    this.#options = options;
+    this.name = config.name;
+    this.routes = routes;
+    this.chain = new StageChain(config.stages, () => clock.now());
+    this.#when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
+    this.#usesEvents = this.#when !== undefined || config.stages.length > 0;
+    this.#idPart = createHash("sha256").update(config.name).digest("base64url").slice(0, 4);
+    const encodings: readonly Encoding[] = routes.map((route) => route.runner.sink.encoding);
+    this.#encoder = new BatchEncoder(config.name, this.#idPart, encodings.length > 0 ? encodings : [JSON_ENCODING], pool);
+  }
+
+  /** `done` is called once, when everything the batch became is settled; with whether any of it was dead-lettered. */
+  process(batch: LineBatch, done: (rejected: boolean) => void): void {
+    this.counts.in += batch.count;
+    const deadLetters: DeadLetter[] = [];
+    const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
+    this.counts.out += encoded.count;
+    let rejected = deadLetters.length > 0;
+    const settled = (entry: OutboxEntry): void => {
+      rejected ||= entry.rejected;
+      done(rejected);
+    };
+    const entry = this.#options.outbox.add(encoded, this.routes.length, settled);
+    const waiting: { progress: RouteProgress; pending: PendingBatch }[] = [];
+    // A route's position must not pass an event whose dead letter is not on disk yet: it counts as one more document.
+    const extra = deadLetters.length > 0 ? 1 : 0;
+    for (const { key, runner } of this.routes) {
+      const progress = this.#options.checkpoints.progress(batch.partition.id, key)!;
+      const from = firstAtOrAfter(encoded.offsets, progress.enqueued);
+      const pending = progress.begin(encoded.count - from + extra, batch.endPosition, batch.resume);
+      if (extra > 0) waiting.push({ progress, pending });
+      if (from < encoded.count) runner.enqueue(entry, progress, pending, from, encoded.count);
+      else if (extra === 0) entry.letGo();
+    }
+    if (encoded.count === 0) this.#options.checkpoints.touch();
+    if (extra > 0) void this.#storeDeadLetters(deadLetters, waiting, entry);
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[]): EncodedBatch {
+    const events = toEvents(batch);
+    if (this.#when !== undefined) {
+      const when = this.#when;
+      let kept = 0;
+      for (const event of events) if (when(event)) events[kept++] = event;
+      this.counts.skipped += events.length - kept;
+      events.length = kept;
+    }
+    this.chain.run(events, (event, stage, reason) => {
+      deadLetters.push(this.#deadLetter(batch, event, stage, reason));
+    });
+    return this.#encoder.encodeEvents(batch, events);
+  }
+
+  #deadLetter(batch: LineBatch, event: LogEvent, stage: ChainStage, reason: string): DeadLetter {
+    return {
+      at: formatIsoTime(this.#options.clock.now()),
+      pipeline: this.name,
+      stage: stage.label,
+      reason,
+      source: batch.partition.source,
+      id: `${batch.partition.id}.${this.#idPart}.${event.offset}${event.subIndex === 0 ? "" : `.${event.subIndex}`}`,
+      time: formatIsoTime(event.timeMs),
+      original: event.line,
+      event: event.toObject(),
+    };
+  }
+
+  async #storeDeadLetters(letters: readonly DeadLetter[], waiting: readonly { progress: RouteProgress; pending: PendingBatch }[], entry: OutboxEntry): Promise<void> {
+    const { deadLetters, clock, log, checkpoints } = this.#options;
+    for (let failures = 1; !this.#stop.signal.aborted; failures++) {
+      try {
+        await deadLetters.append(letters);
+        for (const { progress, pending } of waiting) if (progress.settle(pending, 1)) entry.letGo();
+        checkpoints.touch();
+        return;
+      } catch (error) {
+        log.error(`dead letters cannot be written, their events wait: ${errorMessage(error)}`);
+        await sleep(clock, backoffMs(failures, Math.random), this.#stop.signal);
+      }
+    }
+  }
+}
+
+/** The index of the first offset that is not before `position`. */
+function firstAtOrAfter(offsets: Float64Array, position: number): number {
+  if (offsets.length === 0 || offsets[0]! >= position) return 0;
+  let low = 0;
+  let high = offsets.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (offsets[middle]! < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,60 @@
+import type { ResumePoint } from "../core/component.ts";
+
+/** A batch on its way to one sink: how many of its documents are not settled yet. */
+export interface PendingBatch {
+  remaining: number;
+  readonly endPosition: number;
+  readonly resume: unknown;
+}
+
+/**
+ * How far one route (pipeline and sink) of a partition has got. Batches settle in any order; the position only moves
+ * over an unbroken run of settled ones, so a checkpoint never passes a hole.
+ */
+export class RouteProgress {
+  /** Everything before this is settled: delivered, dead-lettered, or dropped on purpose. */
+  position: number;
+  resume: unknown;
+  /** Everything before this was handed to the sink's queue in this run of the agent. */
+  enqueued: number;
+  readonly #pending: PendingBatch[] = [];
+
+  constructor(start: ResumePoint) {
+    this.position = start.position;
+    this.resume = start.resume;
+    this.enqueued = start.position;
+  }
+
+  get isSettled(): boolean {
+    return this.#pending.length === 0;
+  }
+
+  /** Registers the next batch with `count` documents to settle. Batches come in order of their positions. */
+  begin(count: number, endPosition: number, resume: unknown): PendingBatch {
+    const pending: PendingBatch = { remaining: count, endPosition, resume };
+    this.#pending.push(pending);
+    this.enqueued = Math.max(this.enqueued, endPosition);
+    if (count === 0) this.#advance();
+    return pending;
+  }
+
+  /** `count` documents of a batch are settled. Returns whether the whole batch is now. */
+  settle(pending: PendingBatch, count: number): boolean {
+    pending.remaining -= count;
+    if (pending.remaining > 0) return false;
+    this.#advance();
+    return true;
+  }
+
+  #advance(): void {
+    let done = 0;
+    while (done < this.#pending.length && this.#pending[done]!.remaining === 0) done++;
+    if (done === 0) return;
+    const last = this.#pending[done - 1]!;
+    this.#pending.splice(0, done);
+    if (last.endPosition > this.position) {
+      this.position = last.endPosition;
+      this.resume = last.resume;
+    }
+  }
+}

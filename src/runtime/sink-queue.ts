@@ -1,0 +1,191 @@
+import type { Slice, SinkBatch } from "../core/batch.ts";
+import type { OutboxEntry } from "./outbox.ts";
+import type { PendingBatch, RouteProgress } from "./progress.ts";
+
+/** A run of documents of one outbox entry that one sink has to settle, and whom to tell. */
+export interface QueuedSlice extends Slice {
+  readonly entry: OutboxEntry;
+  readonly progress: RouteProgress;
+  readonly pending: PendingBatch;
+  /** Order of arrival over all lanes of the sink. */
+  readonly sequence: number;
+  readonly enqueuedAtMs: number;
+}
+
+/** What is sent in one call, with what is needed to settle it. `slices` is what the sink sees, too. */
+export interface Shipment extends SinkBatch {
+  readonly slices: readonly QueuedSlice[];
+  /** Calls made for it so far. */
+  attempts: number;
+  /** Not before this time (milliseconds). */
+  dueAtMs: number;
+  /** Single documents that were refused while others were taken: such may be put together again. */
+  isLeftover: boolean;
+}
+
+export interface QueueLimits {
+  readonly maxBytes: number;
+  readonly maxEvents: number;
+  readonly maxTimeSpanMs: number | undefined;
+  readonly overheadBytesPerEvent: number;
+}
+
+/** The documents that wait for one destination of one sink, in order of arrival. */
+export class Lane {
+  readonly destination: string;
+  readonly #encoding: string;
+  readonly #limits: QueueLimits;
+  #slices: QueuedSlice[] = [];
+  #head = 0;
+  #bytes = 0;
+  #events = 0;
+
+  constructor(destination: string, encoding: string, limits: QueueLimits) {
+    this.destination = destination;
+    this.#encoding = encoding;
+    this.#limits = limits;
+  }
+
+  get isEmpty(): boolean {
+    return this.#events === 0;
+  }
+  get events(): number {
+    return this.#events;
+  }
+  get bytes(): number {
+    return this.#bytes;
+  }
+  /** The oldest slice. Only when not empty. */
+  get first(): QueuedSlice {
+    return this.#slices[this.#head]!;
+  }
+  /** There is enough for a full call. */
+  get isFull(): boolean {
+    return this.#bytes >= this.#limits.maxBytes || this.#events >= this.#limits.maxEvents;
+  }
+
+  push(slice: QueuedSlice): void {
+    this.#slices.push(slice);
+    this.#bytes += this.#cost(slice, slice.from, slice.to);
+    this.#events += slice.to - slice.from;
+  }
+
+  /**
+   * Takes as many documents from the front as one call may hold (at least one), none that arrived after
+   * `beforeSequence`. A document larger than a whole call goes alone.
+   */
+  take(beforeSequence = Infinity): Shipment {
+    const slices: QueuedSlice[] = [];
+    let bytes = 0;
+    let count = 0;
+    let low = Infinity;
+    let high = -Infinity;
+    while (this.#head < this.#slices.length) {
+      const slice = this.#slices[this.#head]!;
+      if (slice.sequence >= beforeSequence && count > 0) break;
+      let to = this.#fit(slice, this.#limits.maxBytes - bytes, this.#limits.maxEvents - count, count === 0);
+      if (this.#limits.maxTimeSpanMs !== undefined) {
+        const { timesMs } = slice.batch;
+        for (let i = slice.from; i < to; i++) {
+          const time = timesMs[i]!;
+          if (Math.max(high, time) - Math.min(low, time) >= this.#limits.maxTimeSpanMs && high !== -Infinity) {
+            to = i;
+            break;
+          }
+          low = Math.min(low, time);
+          high = Math.max(high, time);
+        }
+      }
+      if (to === slice.from) break;
+      const cost = this.#cost(slice, slice.from, to);
+      bytes += cost;
+      count += to - slice.from;
+      if (to === slice.to) {
+        slices.push(slice);
+        this.#head++;
+      } else {
+        slices.push({ ...slice, to });
+        this.#slices[this.#head] = { ...slice, from: to };
+        break;
+      }
+    }
+    this.#bytes -= bytes;
+    this.#events -= count;
+    if (this.#head > 64 && this.#head * 2 > this.#slices.length) {
+      this.#slices = this.#slices.slice(this.#head);
+      this.#head = 0;
+    }
+    return makeShipment(slices, this.#encoding, this.destination);
+  }
+
+  /** The end of the longest run from slice.from that fits. */
+  #fit(slice: QueuedSlice, maxBytes: number, maxEvents: number, atLeastOne: boolean): number {
+    const { offsets } = slice.batch.bodies.get(this.#encoding)!;
+    const overhead = this.#limits.overheadBytesPerEvent;
+    const begin = offsets[slice.from]!;
+    let low = slice.from;
+    let high = Math.min(slice.to, slice.from + maxEvents);
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (offsets[middle]! - begin + (middle - slice.from) * overhead <= maxBytes) low = middle;
+      else high = middle - 1;
+    }
+    return low === slice.from && atLeastOne ? slice.from + 1 : low;
+  }
+
+  #cost(slice: QueuedSlice, from: number, to: number): number {
+    const { offsets } = slice.batch.bodies.get(this.#encoding)!;
+    return offsets[to]! - offsets[from]! + (to - from) * this.#limits.overheadBytesPerEvent;
+  }
+}
+
+/** A shipment of these slices, never sent so far. */
+export function makeShipment(slices: readonly QueuedSlice[], encoding: string, destination: string): Shipment {
+  let byteLength = 0;
+  let count = 0;
+  for (const slice of slices) {
+    const { offsets } = slice.batch.bodies.get(encoding)!;
+    byteLength += offsets[slice.to]! - offsets[slice.from]!;
+    count += slice.to - slice.from;
+  }
+  return { slices, count, byteLength, destination, attempts: 0, dueAtMs: 0, isLeftover: false };
+}
+
+/** Both halves of a shipment of at least two documents, in order. */
+export function halve(shipment: Shipment, encoding: string): [Shipment, Shipment] {
+  const half = shipment.count >>> 1;
+  const first: QueuedSlice[] = [];
+  const second: QueuedSlice[] = [];
+  let seen = 0;
+  for (const slice of shipment.slices) {
+    const size = slice.to - slice.from;
+    const cut = Math.min(size, Math.max(0, half - seen));
+    if (cut > 0) first.push({ ...slice, to: slice.from + cut });
+    if (cut < size) second.push({ ...slice, from: slice.from + cut });
+    seen += size;
+  }
+  const make = (slices: QueuedSlice[]): Shipment => ({
+    ...makeShipment(slices, encoding, shipment.destination),
+    attempts: shipment.attempts,
+  });
+  return [make(first), make(second)];
+}
+
+/** The documents of a shipment whose indexes `wanted` accepts, as slices; neighbours stay together. */
+export function pick(shipment: Shipment, wanted: (index: number) => boolean): QueuedSlice[] {
+  const picked: QueuedSlice[] = [];
+  let index = 0;
+  for (const slice of shipment.slices) {
+    let start = -1;
+    for (let i = slice.from; i < slice.to; i++, index++) {
+      if (wanted(index)) {
+        if (start < 0) start = i;
+      } else if (start >= 0) {
+        picked.push({ ...slice, from: start, to: i });
+        start = -1;
+      }
+    }
+    if (start >= 0) picked.push({ ...slice, from: start, to: slice.to });
+  }
+  return picked;
+}

@@ -1,0 +1,179 @@
+import type { LineBatch } from "../core/batch.ts";
+import type { InputStatus, KnownPartition, Log, OpenPartition, Source, SourceOutput } from "../core/component.ts";
+import { errorMessage } from "../core/error.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { sleep, type Clock } from "./clock.ts";
+import type { Outbox } from "./outbox.ts";
+import type { PipelineRunner } from "./pipeline-runner.ts";
+
+/** Totals since the start. `read = into pipelines + dropped`. */
+export interface SourceCounts {
+  events: number;
+  bytes: number;
+  /** By reason. */
+  readonly dropped: Map<string, number>;
+}
+
+export interface SourceRunnerOptions {
+  readonly name: string;
+  readonly create: () => Source | Promise<Source>;
+  readonly pipelines: readonly PipelineRunner[];
+  readonly checkpoints: Checkpoints;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Do not start it again when it fails or ends. */
+  readonly once: boolean;
+}
+
+export type SourceState = "starting" | "running" | "waiting" | "ended" | "failed";
+
+/** Runs one source: hands its batches to its pipelines, holds it back while the outbox is full, restarts it. */
+export class SourceRunner {
+  readonly counts: SourceCounts = { events: 0, bytes: 0, dropped: new Map() };
+  readonly routes: readonly string[];
+  readonly name: string;
+  readonly #options: SourceRunnerOptions;
+  readonly #stop = new AbortController();
+  #source: Source | undefined;
+  #state: SourceState = "starting";
+  #waitingSinceMs: number | undefined;
+  #error: string | undefined;
+  #finished: Promise<void> = Promise.resolve();
+  /** When each partition was last seen with everything delivered. */
+  readonly #caughtUpAtMs = new Map<string, number>();
+
+  constructor(options: SourceRunnerOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.routes = options.pipelines.flatMap((pipeline) => pipeline.routes.map((route) => route.key));
+  }
+
+  get state(): SourceState {
+    return this.#waitingSinceMs !== undefined ? "waiting" : this.#state;
+  }
+  get waitingSinceMs(): number | undefined {
+    return this.#waitingSinceMs;
+  }
+  get error(): string | undefined {
+    return this.#error;
+  }
+  /** Resolves when the source has ended for good. */
+  get finished(): Promise<void> {
+    return this.#finished;
+  }
+
+  start(): void {
+    this.#finished = this.#run();
+  }
+
+  /** Ends reading; resolves when the source has let go of its input. What it emitted stays on its way. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#options.outbox.wakeAll();
+    await this.#finished;
+  }
+
+  inputs(): readonly InputStatus[] {
+    return this.#source?.inputs() ?? [];
+  }
+
+  /** Bytes of an input that no route has settled yet, and for how long there have been any. */
+  lag(input: InputStatus): { deliveredBytes: number | undefined; lagBytes: number | undefined; lagSeconds: number | undefined } {
+    const now = this.#options.clock.now();
+    if (input.partition === undefined || input.sizeBytes === undefined) return { deliveredBytes: undefined, lagBytes: undefined, lagSeconds: undefined };
+    const settled = this.#options.checkpoints.settled(input.partition, this.routes) ?? 0;
+    const deliveredBytes = Math.min(settled, input.sizeBytes);
+    const lagBytes = input.sizeBytes - deliveredBytes;
+    if (lagBytes === 0 || !this.#caughtUpAtMs.has(input.partition)) this.#caughtUpAtMs.set(input.partition, now);
+    return { deliveredBytes, lagBytes, lagSeconds: (now - this.#caughtUpAtMs.get(input.partition)!) / 1000 };
+  }
+
+  /** Notes which inputs have no lag at this moment; called every second. */
+  observeLag(): void {
+    for (const input of this.inputs()) this.lag(input);
+  }
+
+  async #run(): Promise<void> {
+    const { create, clock, log, once } = this.#options;
+    for (let failures = 0; ; ) {
+      const began = clock.now();
+      try {
+        this.#source = await create();
+        this.#state = "running";
+        await this.#source.run(this.#output(), this.#stop.signal);
+        this.#state = "ended";
+        return;
+      } catch (error) {
+        this.#error = errorMessage(error);
+        if (this.#stop.signal.aborted || once) {
+          this.#state = "failed";
+          log.error(`source "${this.name}" failed: ${this.#error}`);
+          return;
+        }
+        failures = clock.now() - began > 60_000 ? 1 : failures + 1;
+        const pauseMs = backoffMs(failures, Math.random);
+        this.#state = "failed";
+        log.error(`source "${this.name}" failed and starts again: ${this.#error}`, { in_ms: pauseMs });
+        await sleep(clock, pauseMs, this.#stop.signal);
+        if (this.#stop.signal.aborted) return;
+      }
+    }
+  }
+
+  #output(): SourceOutput {
+    const { checkpoints, pipelines } = this.#options;
+    const known: readonly KnownPartition[] = checkpoints.known(this.name, this.routes);
+    return {
+      known,
+      open: async (partition: OpenPartition) => {
+        const position = checkpoints.open(this.name, partition.id, partition.identity, partition.startPosition, this.routes, (route) => {
+          for (const pipeline of pipelines) {
+            const found = pipeline.routes.find((each) => each.key === route);
+            if (found !== undefined) return found.runner.sink.position?.(partition.id, pipeline.name);
+          }
+          return undefined;
+        });
+        await checkpoints.sync();
+        return position;
+      },
+      update: (id, identity) => {
+        checkpoints.update(id, identity);
+      },
+      forget: (id) => {
+        checkpoints.forget(id);
+        this.#caughtUpAtMs.delete(id);
+      },
+      emit: (batch) => this.#emit(batch),
+      dropped: (count, reason) => {
+        this.counts.dropped.set(reason, (this.counts.dropped.get(reason) ?? 0) + count);
+      },
+    };
+  }
+
+  #emit(batch: LineBatch): Promise<void> | undefined {
+    const { pipelines, outbox, clock } = this.#options;
+    this.counts.events += batch.count;
+    this.counts.bytes += batch.byteLength;
+    let open = pipelines.length;
+    let rejected = false;
+    for (const pipeline of pipelines) {
+      pipeline.process(batch, (anyRejected) => {
+        rejected ||= anyRejected;
+        if (--open === 0) batch.ack?.(rejected ? "rejected" : "delivered");
+      });
+    }
+    const room = this.#stop.signal.aborted ? undefined : outbox.room();
+    if (room === undefined) return undefined;
+    this.#waitingSinceMs ??= clock.now();
+    return this.#waitForRoom(room);
+  }
+
+  async #waitForRoom(first: Promise<void>): Promise<void> {
+    for (let room: Promise<void> | undefined = first; room !== undefined && !this.#stop.signal.aborted; room = this.#options.outbox.room()) {
+      await room;
+    }
+    this.#waitingSinceMs = undefined;
+  }
+}
