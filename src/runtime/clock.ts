@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Calls `run` once after `ms`; the returned function takes that back. Never keeps the process alive by itself. */
+  /** Calls `run` once after `ms`; the returned function takes that back. */
   after(ms: number, run: () => void): () => void;
 }
 

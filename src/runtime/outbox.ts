@@ -8,6 +8,8 @@ export class OutboxEntry {
   readonly #settled: (entry: OutboxEntry) => void;
   /** Whether any of it went to the dead letters. */
   rejected = false;
+  /** The agent stops before everything of it is settled. */
+  abandoned = false;
 
   constructor(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void) {
     this.batch = batch;
@@ -19,6 +21,12 @@ export class OutboxEntry {
   letGo(): void {
     if (--this.holders === 0) this.#settled(this);
   }
+
+  /** Nobody will send the rest of it. */
+  abandon(): void {
+    this.abandoned = true;
+    this.#settled(this);
+  }
 }
 
 /**
@@ -28,7 +36,7 @@ export class OutboxEntry {
 export class Outbox {
   readonly #budgetBytes: number;
   #heldBytes = 0;
-  #entries = 0;
+  readonly #entries = new Set<OutboxEntry>();
   #waiters: (() => void)[] = [];
   /** Told when the outbox becomes full: sinks then send what they have instead of waiting for more. */
   readonly #onFull: () => void;
@@ -45,20 +53,20 @@ export class Outbox {
     return this.#heldBytes >= this.#budgetBytes;
   }
   get isEmpty(): boolean {
-    return this.#entries === 0;
+    return this.#entries.size === 0;
   }
 
   /** Takes a batch for `holders` sinks (at least one). `settled` is called once all have let go. */
   add(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void): OutboxEntry {
     this.#heldBytes += batch.byteLength;
-    this.#entries++;
     const entry = new OutboxEntry(batch, holders, (done) => {
       this.#heldBytes -= batch.byteLength;
-      this.#entries--;
+      this.#entries.delete(done);
       settled(done);
       batch.release?.();
       this.#wake();
     });
+    this.#entries.add(entry);
     if (this.isFull) this.#onFull();
     return entry;
   }
@@ -74,6 +82,11 @@ export class Outbox {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
+  }
+
+  /** The agent stops: everything that is left counts as not delivered. Sinks must have stopped before. */
+  abandonAll(): void {
+    for (const entry of [...this.#entries]) entry.abandon();
   }
 
   #wake(): void {

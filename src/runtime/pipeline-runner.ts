@@ -36,6 +36,8 @@ export interface PipelineRunnerOptions {
   readonly log: Log;
 }
 
+export type BatchOutcome = "delivered" | "rejected" | "retry";
+
 /** Totals since the start. `in = skipped + out + (what stages dropped or dead-lettered)`. */
 export interface PipelineCounts {
   in: number;
@@ -76,16 +78,14 @@ export class PipelineRunner {
     this.#encoder = new BatchEncoder(config.name, this.#idPart, encodings.length > 0 ? encodings : [JSON_ENCODING], pool);
   }
 
-  /** `done` is called once, when everything the batch became is settled; with whether any of it was dead-lettered. */
-  process(batch: LineBatch, done: (rejected: boolean) => void): void {
+  /** `done` is called once: when everything the batch became is settled, or with `retry` when the agent stops before. */
+  process(batch: LineBatch, done: (outcome: BatchOutcome) => void): void {
     this.counts.in += batch.count;
     const deadLetters: DeadLetter[] = [];
     const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
     this.counts.out += encoded.count;
-    let rejected = deadLetters.length > 0;
     const settled = (entry: OutboxEntry): void => {
-      rejected ||= entry.rejected;
-      done(rejected);
+      done(entry.abandoned ? "retry" : entry.rejected || deadLetters.length > 0 ? "rejected" : "delivered");
     };
     const entry = this.#options.outbox.add(encoded, this.routes.length, settled);
     const waiting: { progress: RouteProgress; pending: PendingBatch }[] = [];

@@ -5,7 +5,7 @@ import { backoffMs } from "./backoff.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { Outbox } from "./outbox.ts";
-import type { PipelineRunner } from "./pipeline-runner.ts";
+import type { BatchOutcome, PipelineRunner } from "./pipeline-runner.ts";
 
 /** Totals since the start. `read = into pipelines + dropped`. */
 export interface SourceCounts {
@@ -157,11 +157,11 @@ export class SourceRunner {
     this.counts.events += batch.count;
     this.counts.bytes += batch.byteLength;
     let open = pipelines.length;
-    let rejected = false;
+    let worst: BatchOutcome = "delivered";
     for (const pipeline of pipelines) {
-      pipeline.process(batch, (anyRejected) => {
-        rejected ||= anyRejected;
-        if (--open === 0) batch.ack?.(rejected ? "rejected" : "delivered");
+      pipeline.process(batch, (outcome) => {
+        if (outcome === "retry" || worst === "delivered") worst = outcome;
+        if (--open === 0) batch.ack?.(worst);
       });
     }
     const room = this.#stop.signal.aborted ? undefined : outbox.room();

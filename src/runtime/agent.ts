@@ -1,0 +1,348 @@
+import { join } from "node:path";
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { BufferPool } from "../core/buffer-pool.ts";
+import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
+import { errorMessage, WiretailError } from "../core/error.ts";
+import { Path } from "../core/path.ts";
+import { encodingKey, eventId, type EncodedBatch, type Encoding } from "../core/batch.ts";
+import { formatIsoTime } from "../core/time.ts";
+import { DeadLetterFile, type DeadLetter } from "../disk/dead-letters.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { sleep, type Clock } from "./clock.ts";
+import type { ComponentConfig, HostConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import { serveControl, serveHttp, type Handler } from "./control.ts";
+import { ComponentMetrics, prometheusText } from "./metrics.ts";
+import { Outbox } from "./outbox.ts";
+import { PipelineRunner, routeKey, type Route } from "./pipeline-runner.ts";
+import { SinkRunner, type RejectedDocument } from "./sink-runner.ts";
+import { SourceRunner } from "./source-runner.ts";
+import { lockStateDir, makeStateDir } from "./state-lock.ts";
+import { statusSamples, type AgentStatus } from "./status.ts";
+import { collectStatus } from "./status-collect.ts";
+
+export const ECS_VERSION = "8.17.0";
+
+export interface AgentOptions {
+  readonly config: HostConfig;
+  readonly placeholders: Placeholders;
+  readonly version: string;
+  readonly clock: Clock;
+  /** Makes the log of a component, or the agent's own. */
+  readonly log: (component?: string) => Log;
+  /** End when every source is at its end and every sink has everything. */
+  readonly once: boolean;
+  readonly random?: () => number;
+}
+
+interface RunningSink {
+  readonly config: SinkConfig;
+  readonly runner: SinkRunner;
+}
+interface RunningSource {
+  readonly config: SourceConfig;
+  readonly runner: SourceRunner;
+  /** What the source and everything behind it was made from: equal means it need not be restarted on reload. */
+  readonly fingerprint: string;
+}
+
+/** A host's running agent: made from a configuration by `start`, changed by `reload`, ended by `stop`. */
+export class Agent {
+  readonly #options: AgentOptions;
+  #config: HostConfig;
+  readonly #log: Log;
+  readonly #metrics = new ComponentMetrics();
+  readonly #pool: BufferPool;
+  readonly #outbox: Outbox;
+  readonly #startedAtMs: number;
+  #lock: FileHandle | undefined;
+  #checkpoints!: Checkpoints;
+  #deadLetters!: DeadLetterFile;
+  #deadLettersDropped = 0;
+  readonly #sinks = new Map<string, RunningSink>();
+  #pipelines = new Map<string, PipelineRunner>();
+  readonly #sources = new Map<string, RunningSource>();
+  #closers: (() => Promise<void>)[] = [];
+  readonly #stopped = new AbortController();
+  #changing: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#log = options.log();
+    this.#startedAtMs = options.clock.now();
+    this.#pool = new BufferPool(options.config.memoryBudgetBytes / 4);
+    this.#outbox = new Outbox(options.config.memoryBudgetBytes, () => {
+      for (const { runner } of this.#sinks.values()) runner.flush();
+    });
+  }
+
+  /** Takes the state directory, opens sinks, then starts sources. Throws WiretailError where that is impossible. */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const agent = new Agent(options);
+    try {
+      await agent.#start();
+      return agent;
+    } catch (error) {
+      await agent.#release();
+      throw error;
+    }
+  }
+
+  get config(): HostConfig {
+    return this.#config;
+  }
+
+  async #start(): Promise<void> {
+    const { stateDir, deadLetters, http } = this.#config;
+    await makeStateDir(stateDir);
+    this.#lock = await lockStateDir(stateDir);
+    this.#checkpoints = await Checkpoints.open(join(stateDir, "checkpoints.json"), this.#options.clock, this.#log);
+    this.#deadLetters = new DeadLetterFile(join(stateDir, "dead-letters", "dead-letters.ndjson"), deadLetters.maxBytes, (letters) => {
+      this.#deadLettersDropped += letters;
+      this.#log.error("dead letters were removed because their budget is full", { letters });
+    });
+    const control = await serveControl(stateDir, this.#handler());
+    this.#closers.push(() => control.close());
+    if (http !== undefined) {
+      const server = await serveHttp(http, this.#handler()).catch((error: unknown) => {
+        throw new WiretailError("WT_CONFIG_INVALID", `cannot listen on http.address ${http.host}:${http.port}: ${errorMessage(error)}`, { cause: error });
+      });
+      this.#closers.push(() => server.close());
+      this.#log.info("metrics are served", { url: `http://${http.host}:${server.port}/metrics` });
+    }
+    await this.#apply(this.#config);
+    void this.#observe();
+  }
+
+  /** Resolves when every source has ended for good: the end of `--once`. */
+  async sourcesEnded(): Promise<void> {
+    await Promise.all([...this.#sources.values()].map(({ runner }) => runner.finished));
+  }
+
+  /** Takes a new configuration: what did not change runs on, the rest is stopped, changed, started. */
+  reload(config: HostConfig): Promise<void> {
+    const change = this.#changing.then(async () => {
+      if (this.#stopped.signal.aborted) return;
+      if (config.stateDir !== this.#config.stateDir) {
+        throw new WiretailError("WT_CONFIG_INVALID", `state_dir cannot change while the agent runs (it is ${this.#config.stateDir})`, { hint: "restart the agent" });
+      }
+      await this.#apply(config);
+      this.#config = config;
+      this.#log.info("configuration reloaded", { sources: config.sources.length, pipelines: config.pipelines.length, sinks: config.sinks.length });
+    });
+    this.#changing = change.catch(() => undefined);
+    return change;
+  }
+
+  /** Delivers what is queued, as far as the signal allows. Sources must have ended, or go on filling the queues. */
+  async drain(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#sinks.values()].map(({ runner }) => runner.drain(signal)));
+  }
+
+  /**
+   * Stops sources, delivers what was read within the limit, closes everything. Returns how many events were read and
+   * not delivered: they will be read again where their source allows it.
+   */
+  async stop(timeoutMs: number): Promise<{ undelivered: number }> {
+    await this.#changing;
+    this.#stopped.abort();
+    const limit = AbortSignal.timeout(Math.max(1, timeoutMs));
+    await Promise.all([...this.#sources.values()].map(({ runner }) => runner.stop()));
+    await this.drain(limit);
+    let undelivered = 0;
+    for (const { runner } of this.#sinks.values()) undelivered += runner.queued;
+    for (const pipeline of this.#pipelines.values()) pipeline.stop();
+    await Promise.all([...this.#sinks.values()].map(({ runner }) => runner.stop()));
+    this.#outbox.abandonAll();
+    await this.#checkpoints.sync().catch(() => undefined);
+    await this.#release();
+    return { undelivered };
+  }
+
+  /** Whether anything was dropped or dead-lettered so far: the exit code of `--once`. */
+  get lostAnything(): boolean {
+    const status = this.status();
+    return (
+      status.sources.some((source) => source.state === "failed" || Object.keys(source.dropped).length > 0) ||
+      status.pipelines.some((pipeline) => pipeline.stages.some((stage) => stage.dead_lettered_events > 0)) ||
+      status.sinks.some((sink) => sink.dead_lettered_events > 0)
+    );
+  }
+
+  status(): AgentStatus {
+    return collectStatus({
+      version: this.#options.version,
+      hostname: this.#options.placeholders.hostname,
+      config: this.#config,
+      nowMs: this.#options.clock.now(),
+      startedAtMs: this.#startedAtMs,
+      outbox: this.#outbox,
+      checkpointError: this.#checkpoints.failure,
+      deadLettersDropped: this.#deadLettersDropped,
+      sources: [...this.#sources.values()],
+      pipelines: [...this.#pipelines.values()],
+      sinks: [...this.#sinks.values()],
+    });
+  }
+
+  /** Brings what runs into line with a configuration: sinks first, then pipelines, then the sources that feed them. */
+  async #apply(config: HostConfig): Promise<void> {
+    const wanted = new Map(config.sinks.map((sink) => [sink.name, sink]));
+    // New sinks first: where one cannot be made, what runs stays as it is.
+    const made = new Map<string, RunningSink>();
+    try {
+      for (const sink of config.sinks) {
+        if (this.#sinks.get(sink.name)?.config.fingerprint === sink.fingerprint) continue;
+        made.set(sink.name, { config: sink, runner: await this.#makeSink(sink) });
+      }
+    } catch (error) {
+      for (const { runner } of made.values()) await runner.stop();
+      throw error;
+    }
+    const sinkOf = (name: string): RunningSink => made.get(name) ?? this.#sinks.get(name)!;
+    const pipelines = new Map<string, PipelineRunner>();
+    for (const pipeline of config.pipelines) {
+      const routes: Route[] = pipeline.to.map((name) => {
+        const sink = sinkOf(name);
+        return { key: routeKey(pipeline.name, sink.config.identity), sinkName: name, runner: sink.runner };
+      });
+      const old = this.#pipelines.get(pipeline.name);
+      const isSame =
+        old !== undefined &&
+        this.#config.pipelines.find((each) => each.name === pipeline.name)?.fingerprint === pipeline.fingerprint &&
+        old.routes.length === routes.length &&
+        old.routes.every((route, i) => route.runner === routes[i]!.runner && route.key === routes[i]!.key);
+      pipelines.set(pipeline.name, isSame ? old : this.#makePipeline(pipeline, routes));
+    }
+    const feeds = (source: SourceConfig): PipelineRunner[] =>
+      config.pipelines.filter((pipeline) => pipeline.from.includes(source.name)).map((pipeline) => pipelines.get(pipeline.name)!);
+    const runsOn = (source: RunningSource): boolean => {
+      const next = config.sources.find((each) => each.name === source.config.name);
+      if (next === undefined || next.fingerprint !== source.fingerprint) return false;
+      const before = [...this.#pipelines.values()].filter((pipeline) => this.#feedsBefore(source.config.name, pipeline.name));
+      const after = feeds(next);
+      return before.length === after.length && before.every((pipeline, i) => pipeline === after[i]);
+    };
+    for (const [name, source] of [...this.#sources]) {
+      if (runsOn(source)) continue;
+      await source.runner.stop();
+      this.#sources.delete(name);
+    }
+    for (const [name, sink] of [...this.#sinks]) {
+      if (wanted.has(name) && !made.has(name)) continue;
+      // What it was given goes out first; what does not within the limit is read again for its successor.
+      await sink.runner.drain(AbortSignal.timeout(config.shutdownTimeoutMs));
+      await sink.runner.stop();
+      this.#sinks.delete(name);
+    }
+    for (const [name, sink] of made) this.#sinks.set(name, sink);
+    this.#pipelines = pipelines;
+    for (const source of config.sources) {
+      if (this.#sources.has(source.name)) continue;
+      const runner = this.#makeSource(source, feeds(source));
+      this.#sources.set(source.name, { config: source, runner, fingerprint: source.fingerprint });
+      runner.start();
+    }
+  }
+
+  #feedsBefore(source: string, pipeline: string): boolean {
+    return this.#config.pipelines.find((each) => each.name === pipeline)?.from.includes(source) === true;
+  }
+
+  async #makeSink(config: SinkConfig): Promise<SinkRunner> {
+    const { clock, log, random = Math.random } = this.#options;
+    const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
+    return new SinkRunner({
+      ...{ name: config.name, sink, clock, random, log: log(config.name) },
+      limits: { ...sink.limits, ...config.batch },
+      storeRejected: (documents) => this.#deadLetters.append(documents.map((each) => this.#sinkDeadLetter(config.name, sink.encoding, each))),
+      onSettled: () => {
+        this.#checkpoints.touch();
+      },
+      writeTimeoutMs: WRITE_TIMEOUT_MS,
+    });
+  }
+
+  #makePipeline(config: HostConfig["pipelines"][number], routes: readonly Route[]): PipelineRunner {
+    const { clock, log } = this.#options;
+    return new PipelineRunner({
+      ...{ config, routes, clock, outbox: this.#outbox, pool: this.#pool },
+      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters, log: log(config.name) },
+    });
+  }
+
+  #makeSource(config: SourceConfig, pipelines: readonly PipelineRunner[]): SourceRunner {
+    const { clock, log, once, placeholders } = this.#options;
+    const definition: AnySource = config.definition;
+    const envelope = { paths: [new Path("host.name"), new Path("ecs.version")], values: [placeholders.hostname, ECS_VERSION] };
+    return new SourceRunner({
+      ...{ name: config.name, pipelines, clock, once, checkpoints: this.#checkpoints, outbox: this.#outbox },
+      log: log(config.name),
+      create: () => definition.create(config.options, { ...this.#context(config, "sources"), once, envelope }),
+    });
+  }
+
+  #context(config: ComponentConfig<SinkConfig["definition"] | SourceConfig["definition"]>, kind: "sources" | "sinks"): Context {
+    const { clock, log, placeholders } = this.#options;
+    const labels = kind === "sinks" ? { sink: config.name } : { source: config.name };
+    // Names may hold anything; a folder's name may not.
+    const folder = /^[\w-]{1,64}$/.test(config.name) ? config.name : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
+    return {
+      ...{ id: config.name, log: log(config.name), placeholders },
+      metrics: this.#metrics.scope(labels, config.definition.metrics ?? []),
+      stateDir: join(this.#config.stateDir, kind, folder),
+      now: () => clock.now(),
+      sleep: (ms, signal) => sleep(clock, ms, signal),
+    };
+  }
+
+  #sinkDeadLetter(sink: string, encoding: Encoding, { batch, index, reason }: RejectedDocument): DeadLetter {
+    return {
+      ...{ at: formatIsoTime(this.#options.clock.now()), pipeline: batch.pipeline, sink, reason, source: batch.partition.source },
+      ...{ id: eventId(batch, index), time: formatIsoTime(batch.timesMs[index]!) },
+      ...documentOf(batch, index, encoding),
+    };
+  }
+
+  /** Once a second: notes which inputs have nothing left to deliver, for lag in seconds. */
+  async #observe(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      for (const { runner } of this.#sources.values()) runner.observeLag();
+      await sleep(this.#options.clock, 1000, this.#stopped.signal);
+    }
+  }
+
+  #handler(): Handler {
+    return (path) => {
+      if (path === "/status") return { status: 200, type: "application/json", body: JSON.stringify(this.status()) + "\n" };
+      if (path === "/metrics") {
+        const body = prometheusText([...statusSamples(this.status()), ...this.#metrics.samples()]);
+        return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body };
+      }
+      if (path === "/healthz") {
+        const { healthy } = this.status();
+        return { status: healthy ? 200 : 503, type: "text/plain; charset=utf-8", body: healthy ? "ok\n" : "not healthy: see wiretail status\n" };
+      }
+      return undefined;
+    };
+  }
+
+  async #release(): Promise<void> {
+    for (const close of this.#closers.splice(0)) await close();
+    await (this.#deadLetters as DeadLetterFile | undefined)?.close();
+    await this.#lock?.close();
+    this.#lock = undefined;
+  }
+}
+
+const WRITE_TIMEOUT_MS = 120_000;
+
+/** What the sink was given, without the text that the sink's encoding puts around a document. */
+function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pick<DeadLetter, "event" | "text"> {
+  const body = batch.bodies.get(encodingKey(encoding))!;
+  const text = body.bytes.toString("utf8", body.offsets[index], body.offsets[index + 1]! - 1);
+  if (encoding.kind !== "json") return { text };
+  const skip = encoding.before.length + (encoding.after === undefined ? 0 : eventId(batch, index).length + encoding.after.length);
+  return { event: JSON.parse("{" + text.slice(skip)) as unknown };
+}

@@ -1,0 +1,116 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { systemErrorCode, WiretailError } from "../core/error.ts";
+
+/** Answers a GET: status, content type, body; undefined for paths it does not know. */
+export type Handler = (path: string) => { status: number; type: string; body: string } | undefined;
+
+/** Longest path of a unix socket on Linux; Node cuts longer ones silently and listens on another file. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/**
+ * The agent's control socket: HTTP over a unix socket, for the user who runs the agent (mode 0600). It lies in the
+ * state directory, or, where that path is too long for a socket, in a folder of our own under the system's temporary
+ * one; `control.path` in the state directory says which.
+ */
+export async function serveControl(stateDir: string, handler: Handler): Promise<{ close: () => Promise<void> }> {
+  let path = join(stateDir, "control.sock");
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    const folder = join(process.env["XDG_RUNTIME_DIR"] ?? tmpdir(), `wiretail-${createHash("sha256").update(stateDir).digest("hex").slice(0, 16)}`);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+    path = join(folder, "control.sock");
+  }
+  await rm(path, { force: true });
+  const server = createServer((req, res) => {
+    answer(handler, req, res);
+  });
+  // The socket must never be open to others, not even between listen and chmod.
+  const mask = process.umask(0o177);
+  try {
+    await listen(server, { path });
+  } finally {
+    process.umask(mask);
+  }
+  await writeFile(join(stateDir, "control.path"), path + "\n", { mode: 0o640 });
+  return {
+    close: async () => {
+      await close(server);
+      await rm(path, { force: true });
+    },
+  };
+}
+
+/** `/metrics` and `/healthz` on TCP. GET only; names in the Host header are not trusted with anything. */
+export async function serveHttp(address: { host: string; port: number }, handler: Handler): Promise<{ port: number; close: () => Promise<void> }> {
+  const server = createServer((req, res) => {
+    answer(handler, req, res);
+  });
+  server.requestTimeout = 10_000;
+  await listen(server, address);
+  const bound = server.address();
+  return { port: typeof bound === "object" && bound !== null ? bound.port : address.port, close: () => close(server) };
+}
+
+/** Asks a running agent. Throws WT_NO_AGENT when none answers for this state directory. */
+export async function askAgent(stateDir: string, path: string): Promise<string> {
+  const noAgent = (why: string, hint: string): WiretailError =>
+    new WiretailError("WT_NO_AGENT", `no agent answers for the state directory ${stateDir}: ${why}`, { hint });
+  let socketPath: string;
+  try {
+    socketPath = (await readFile(join(stateDir, "control.path"), "utf8")).trim();
+  } catch (error) {
+    if (systemErrorCode(error) === "EACCES") throw noAgent("permission denied", "run this as the agent's user or as root");
+    throw noAgent("it was never started there", "start it with: wiretail run -c FILE");
+  }
+  return new Promise((resolve, reject) => {
+    const req = request({ socketPath, path, timeout: 10_000 }, (res) => {
+      let body = "";
+      res.setEncoding("utf8");
+      res.on("data", (chunk: string) => (body += chunk));
+      res.on("end", () => {
+        if (res.statusCode === 200) resolve(body);
+        else reject(noAgent(`it answered ${res.statusCode ?? "nothing"}`, "is it another version? restart the agent"));
+      });
+      res.on("error", reject);
+    });
+    req.on("timeout", () => req.destroy(new Error("no answer within 10 s")));
+    req.on("error", (error) => {
+      const code = systemErrorCode(error);
+      if (code === "EACCES") reject(noAgent("permission denied", "run this as the agent's user or as root"));
+      else if (code === "ENOENT" || code === "ECONNREFUSED") reject(noAgent("it does not run", "start it with: wiretail run -c FILE"));
+      else reject(noAgent(error.message, "look at the agent's log"));
+    });
+    req.end();
+  });
+}
+
+function answer(handler: Handler, req: IncomingMessage, res: ServerResponse): void {
+  const path = (req.url ?? "/").split("?")[0]!;
+  const found = req.method === "GET" || req.method === "HEAD" ? handler(path) : undefined;
+  const { status, type, body } = found ?? { status: req.method === "GET" ? 404 : 405, type: "text/plain; charset=utf-8", body: "not here\n" };
+  res.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body), "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  res.end(req.method === "HEAD" ? undefined : body);
+}
+
+function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(where, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    server.closeAllConnections();
+  });
+}

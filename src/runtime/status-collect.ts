@@ -1,0 +1,128 @@
+import { formatIsoTime } from "../core/time.ts";
+import type { HostConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import type { Outbox } from "./outbox.ts";
+import type { PipelineRunner } from "./pipeline-runner.ts";
+import type { SinkRunner } from "./sink-runner.ts";
+import type { SourceRunner } from "./source-runner.ts";
+import type { AgentStatus, PipelineStatus, SinkStatus, SourceInputStatus, SourceStatus } from "./status.ts";
+
+export interface StatusParts {
+  readonly version: string;
+  readonly hostname: string;
+  readonly config: HostConfig;
+  readonly nowMs: number;
+  readonly startedAtMs: number;
+  readonly outbox: Outbox;
+  readonly checkpointError: string | undefined;
+  readonly deadLettersDropped: number;
+  readonly sources: readonly { readonly config: SourceConfig; readonly runner: SourceRunner }[];
+  readonly pipelines: readonly PipelineRunner[];
+  readonly sinks: readonly { readonly config: SinkConfig; readonly runner: SinkRunner }[];
+}
+
+/** Reads the counters of everything that runs. */
+export function collectStatus(parts: StatusParts): AgentStatus {
+  const sources = parts.sources.map(({ config, runner }) => sourceStatus(config, runner));
+  const pipelines = parts.pipelines.map(pipelineStatus);
+  const sinks = parts.sinks.map(({ config, runner }) => sinkStatus(config, runner, parts.nowMs));
+  const healthy =
+    parts.checkpointError === undefined && sources.every((source) => source.state !== "failed") && sinks.every((sink) => sink.state === "working");
+  return {
+    version: parts.version,
+    pid: process.pid,
+    hostname: parts.hostname,
+    config_file: parts.config.file,
+    state_dir: parts.config.stateDir,
+    started_at: formatIsoTime(parts.startedAtMs),
+    now: formatIsoTime(parts.nowMs),
+    uptime_seconds: (parts.nowMs - parts.startedAtMs) / 1000,
+    healthy,
+    checkpoint_error: parts.checkpointError ?? null,
+    memory: { queued_bytes: parts.outbox.heldBytes, budget_bytes: parts.config.memoryBudgetBytes, resident_bytes: process.memoryUsage.rss() },
+    dead_letters_dropped: parts.deadLettersDropped,
+    sources,
+    pipelines,
+    slowest_stage: slowestStage(pipelines),
+    sinks,
+  };
+}
+
+function sourceStatus(config: SourceConfig, runner: SourceRunner): SourceStatus {
+  const inputs = runner.inputs().map((input): SourceInputStatus => {
+    const { deliveredBytes, lagBytes, lagSeconds } = runner.lag(input);
+    return {
+      name: input.name,
+      state: input.state,
+      size_bytes: input.sizeBytes ?? null,
+      read_bytes: input.readBytes ?? null,
+      delivered_bytes: deliveredBytes ?? null,
+      lag_bytes: lagBytes ?? null,
+      lag_seconds: lagSeconds ?? null,
+      error: input.error ?? null,
+    };
+  });
+  return {
+    name: config.name,
+    type: config.definition.type,
+    state: runner.state,
+    error: runner.error ?? null,
+    waiting_since: isoOrNull(runner.waitingSinceMs),
+    read_events: runner.counts.events,
+    read_bytes: runner.counts.bytes,
+    dropped: Object.fromEntries(runner.counts.dropped),
+    lag_bytes: inputs.reduce((sum, input) => sum + (input.lag_bytes ?? 0), 0),
+    lag_seconds: inputs.reduce((most, input) => Math.max(most, input.lag_seconds ?? 0), 0),
+    inputs,
+  };
+}
+
+function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
+  return {
+    name: pipeline.name,
+    in_events: pipeline.counts.in,
+    out_events: pipeline.counts.out,
+    skipped_events: pipeline.counts.skipped,
+    stages: pipeline.chain.steps.map(({ label, counts }) => ({
+      stage: label,
+      in_events: counts.in,
+      out_events: counts.out,
+      dropped_events: counts.dropped,
+      dead_lettered_events: counts.deadLettered,
+      failed_events: counts.failed,
+      seconds: counts.milliseconds / 1000,
+    })),
+  };
+}
+
+function slowestStage(pipelines: readonly PipelineStatus[]): AgentStatus["slowest_stage"] {
+  const all = pipelines.flatMap((pipeline) => pipeline.stages.map((stage) => ({ pipeline: pipeline.name, stage: stage.stage, seconds: stage.seconds })));
+  const total = all.reduce((sum, stage) => sum + stage.seconds, 0);
+  const slowest = all.reduce<(typeof all)[number] | undefined>((most, stage) => (most === undefined || stage.seconds > most.seconds ? stage : most), undefined);
+  if (slowest === undefined || total === 0) return null;
+  return { pipeline: slowest.pipeline, stage: slowest.stage, share: slowest.seconds / total };
+}
+
+function sinkStatus(config: SinkConfig, runner: SinkRunner, nowMs: number): SinkStatus {
+  const { counts, lastError, oldestQueuedMs } = runner;
+  return {
+    name: config.name,
+    type: config.definition.type,
+    state: runner.state,
+    routed_events: counts.routed,
+    delivered_events: counts.delivered,
+    queued_events: runner.queued,
+    dead_lettered_events: counts.deadLettered,
+    retried_events: counts.retried,
+    requests: counts.requests,
+    in_flight_requests: runner.inFlight,
+    sent_bytes: counts.bytes,
+    oldest_queued_seconds: oldestQueuedMs === undefined ? null : Math.max(0, nowMs - oldestQueuedMs) / 1000,
+    failing_since: isoOrNull(runner.failingSinceMs),
+    next_attempt: isoOrNull(runner.nextAttemptMs),
+    last_error: lastError === undefined ? null : { message: lastError.message, at: formatIsoTime(lastError.atMs) },
+  };
+}
+
+function isoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : formatIsoTime(ms);
+}

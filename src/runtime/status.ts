@@ -1,0 +1,142 @@
+import type { Sample } from "./metrics.ts";
+
+/** What `wiretail status --json` prints and `/metrics` is made from. Times are ISO 8601, numbers say their unit. */
+export interface AgentStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly hostname: string;
+  readonly config_file: string;
+  readonly state_dir: string;
+  readonly started_at: string;
+  readonly now: string;
+  readonly uptime_seconds: number;
+  /** False when a source failed, a sink fails, or checkpoints cannot be written. */
+  readonly healthy: boolean;
+  readonly checkpoint_error: string | null;
+  readonly memory: { readonly queued_bytes: number; readonly budget_bytes: number; readonly resident_bytes: number };
+  readonly dead_letters_dropped: number;
+  readonly sources: readonly SourceStatus[];
+  readonly pipelines: readonly PipelineStatus[];
+  /** The stage that took most time so far. */
+  readonly slowest_stage: { readonly pipeline: string; readonly stage: string; readonly share: number } | null;
+  readonly sinks: readonly SinkStatus[];
+}
+
+export interface SourceStatus {
+  readonly name: string;
+  readonly type: string;
+  readonly state: "starting" | "running" | "waiting" | "ended" | "failed";
+  readonly error: string | null;
+  /** Since when it reads no further because sinks are behind. */
+  readonly waiting_since: string | null;
+  readonly read_events: number;
+  readonly read_bytes: number;
+  readonly dropped: Readonly<Record<string, number>>;
+  /** Over all inputs: bytes not delivered to every sink yet, and the longest time any input has had some. */
+  readonly lag_bytes: number;
+  readonly lag_seconds: number;
+  readonly inputs: readonly SourceInputStatus[];
+}
+
+export interface SourceInputStatus {
+  readonly name: string;
+  readonly state: string;
+  readonly size_bytes: number | null;
+  readonly read_bytes: number | null;
+  readonly delivered_bytes: number | null;
+  readonly lag_bytes: number | null;
+  readonly lag_seconds: number | null;
+  readonly error: string | null;
+}
+
+export interface PipelineStatus {
+  readonly name: string;
+  readonly in_events: number;
+  readonly out_events: number;
+  readonly skipped_events: number;
+  readonly stages: readonly StageStatus[];
+}
+
+export interface StageStatus {
+  readonly stage: string;
+  readonly in_events: number;
+  readonly out_events: number;
+  readonly dropped_events: number;
+  readonly dead_lettered_events: number;
+  readonly failed_events: number;
+  readonly seconds: number;
+}
+
+export interface SinkStatus {
+  readonly name: string;
+  readonly type: string;
+  readonly state: "working" | "retrying" | "holding";
+  readonly routed_events: number;
+  readonly delivered_events: number;
+  readonly queued_events: number;
+  readonly dead_lettered_events: number;
+  readonly retried_events: number;
+  readonly requests: number;
+  readonly in_flight_requests: number;
+  readonly sent_bytes: number;
+  /** Age of the oldest document that waits. */
+  readonly oldest_queued_seconds: number | null;
+  readonly failing_since: string | null;
+  readonly next_attempt: string | null;
+  readonly last_error: { readonly message: string; readonly at: string } | null;
+}
+
+/** The runtime's own metrics. Per-file series are left out on purpose: their number has no bound. */
+export function statusSamples(status: AgentStatus): Sample[] {
+  const samples: Sample[] = [];
+  const add = (kind: "counter" | "gauge", name: string, description: string, value: number, labels: Record<string, string> = {}): void => {
+    samples.push({ kind, name, description, value, labels });
+  };
+  add("gauge", "healthy", "1 when every source and sink works", status.healthy ? 1 : 0);
+  add("gauge", "uptime_seconds", "Seconds since the agent started", status.uptime_seconds);
+  add("gauge", "queued_bytes", "Encoded events held in memory for sinks, bytes", status.memory.queued_bytes);
+  add("gauge", "queue_budget_bytes", "The most that may be held in memory for sinks, bytes", status.memory.budget_bytes);
+  add("gauge", "resident_bytes", "Resident memory of the process, bytes", status.memory.resident_bytes);
+  add("counter", "dead_letters_dropped", "Dead letters removed because their budget was full", status.dead_letters_dropped);
+  for (const source of status.sources) {
+    const labels = { source: source.name };
+    add("counter", "source_events", "Events read", source.read_events, labels);
+    add("counter", "source_bytes", "Input read, bytes", source.read_bytes, labels);
+    add("gauge", "source_lag_bytes", "Input not delivered to every sink yet, bytes", source.lag_bytes, labels);
+    add("gauge", "source_lag_seconds", "How long there has been undelivered input, seconds", source.lag_seconds, labels);
+    add("gauge", "source_waiting", "1 while the source waits for sinks", source.state === "waiting" ? 1 : 0, labels);
+    for (const [reason, count] of Object.entries(source.dropped)) {
+      add("counter", "source_dropped_bytes", "Input given up, bytes, by reason", count, { ...labels, reason });
+    }
+  }
+  for (const pipeline of status.pipelines) {
+    const labels = { pipeline: pipeline.name };
+    add("counter", "pipeline_in_events", "Events that entered the pipeline", pipeline.in_events, labels);
+    add("counter", "pipeline_out_events", "Events that left the pipeline for its sinks", pipeline.out_events, labels);
+    add("counter", "pipeline_skipped_events", "Events that the pipeline's condition left out", pipeline.skipped_events, labels);
+    for (const stage of pipeline.stages) {
+      const at = { ...labels, stage: stage.stage };
+      add("counter", "stage_in_events", "Events that entered the stage", stage.in_events, at);
+      add("counter", "stage_out_events", "Events that left the stage", stage.out_events, at);
+      add("counter", "stage_dropped_events", "Events that the stage left out", stage.dropped_events, at);
+      add("counter", "stage_dead_lettered_events", "Events that the stage sent to the dead letters", stage.dead_lettered_events, at);
+      add("counter", "stage_failed_events", "Events that the stage could not process", stage.failed_events, at);
+      add("counter", "stage_seconds", "Time spent in the stage, seconds", stage.seconds, at);
+    }
+  }
+  for (const sink of status.sinks) {
+    const labels = { sink: sink.name };
+    add("counter", "sink_routed_events", "Events queued for the sink", sink.routed_events, labels);
+    add("counter", "sink_delivered_events", "Events that the sink has", sink.delivered_events, labels);
+    add("gauge", "sink_queued_events", "Events that wait for the sink", sink.queued_events, labels);
+    add("counter", "sink_dead_lettered_events", "Events that the sink refused for good", sink.dead_lettered_events, labels);
+    add("counter", "sink_retried_events", "Events that were sent once more", sink.retried_events, labels);
+    add("counter", "sink_requests", "Calls made", sink.requests, labels);
+    add("counter", "sink_sent_bytes", "Encoded events delivered, bytes", sink.sent_bytes, labels);
+    add("gauge", "sink_oldest_queued_seconds", "Age of the oldest waiting event, seconds", sink.oldest_queued_seconds ?? 0, labels);
+    for (const state of ["working", "retrying", "holding"] as const) {
+      add("gauge", "sink_state", "1 for the state the sink is in", sink.state === state ? 1 : 0, { ...labels, state });
+    }
+  }
+  return samples;
+}
