@@ -1,5 +1,6 @@
+import type { Extension } from "./extension.ts";
 import { Layout, SLOT_ABSENT, SLOT_OBJECT, SLOT_TIME, type LayoutTree } from "./layout.ts";
-import { deleteIn, getIn, Path, setIn } from "./path.ts";
+import { canSetIn, deleteIn, getIn, Path, setIn } from "./path.ts";
 import { formatIsoTime, parseIsoTime } from "./time.ts";
 
 /**
@@ -50,7 +51,11 @@ export class LogEvent {
       const value = this.values[slot.index];
       if (slot.rest === path.parts.length) return value;
       const found = getIn(value, path.parts, slot.rest);
-      return found !== undefined ? found : value === undefined ? this.#fromEnvelope(path) : this.#unlessHidden(path, value, slot.rest);
+      return found !== undefined
+        ? found
+        : value === undefined
+          ? this.#fromEnvelope(path)
+          : this.#unlessHidden(path, value, slot.rest);
     }
     if (slot.index === SLOT_TIME) return formatIsoTime(this.timeMs);
     if (slot.index === SLOT_OBJECT) return getIn(this.toObject(), path.parts, 0);
@@ -79,6 +84,36 @@ export class LogEvent {
     return undefined;
   }
 
+  /**
+   * Makes room for several fields at once. True: `values[extension.slots[i]]` is the place of field i, empty where the
+   * event did not have it. False, changing nothing: the event's own values decide, so `set` each field by itself.
+   */
+  extend(extension: Extension): boolean {
+    if (extension.from !== this.layout || extension.envelopePaths !== this.envelope.paths) extension.prepare(this);
+    const to = extension.to;
+    if (to === undefined) return false;
+    if (to !== this.layout) {
+      const values = this.values;
+      for (let i = this.layout.slots.length; i < to.slots.length; i++) values[i] = undefined;
+      this.layout = to;
+    }
+    return true;
+  }
+
+  /** Why `set(path, value)` would refuse, or undefined when it would not. */
+  refusal(path: Path, value: unknown): string | undefined {
+    const slot = path.cachedLayout === this.layout ? path.cachedSlot! : this.layout.find(path);
+    if (slot.index === SLOT_TIME) return isTime(value) ? undefined : NOT_A_TIME;
+    if (slot.index < 0 || slot.rest === path.parts.length) return undefined;
+    const inside = this.values[slot.index];
+    if (inside === undefined || inside === null) return undefined;
+    const fits =
+      typeof inside === "object" &&
+      !Array.isArray(inside) &&
+      canSetIn(inside as Record<string, unknown>, path.parts, slot.rest);
+    return fits ? undefined : blocked(path);
+  }
+
   /** Sets a top-level field by its exact key, dots and all: what an input's own keys are given to. */
   setTopLevel(key: string, value: unknown): void {
     if (key === "@timestamp" && this.#setTime(value) === undefined) return;
@@ -103,7 +138,11 @@ export class LogEvent {
         return true;
       }
       const inside = this.values[slot.index];
-      if (typeof inside === "object" && inside !== null && deleteIn(inside as Record<string, unknown>, path.parts, slot.rest)) {
+      if (
+        typeof inside === "object" &&
+        inside !== null &&
+        deleteIn(inside as Record<string, unknown>, path.parts, slot.rest)
+      ) {
         if (!envelopeHas(this.envelope, path.name)) return true;
       }
     } else if (slot.index === SLOT_OBJECT) {
@@ -118,7 +157,10 @@ export class LogEvent {
     const own: Record<string, unknown> = {};
     if (this.layout === Layout.generic) Object.assign(own, this.values[0]);
     else fillObject(own, this.layout.tree, this.values);
-    const object = JSON.parse(JSON.stringify({ "@timestamp": formatIsoTime(this.timeMs), ...own })) as Record<string, unknown>;
+    const object = JSON.parse(JSON.stringify({ "@timestamp": formatIsoTime(this.timeMs), ...own })) as Record<
+      string,
+      unknown
+    >;
     const { paths, values, offsetPath } = this.envelope;
     for (let i = 0; i < paths.length; i++) if (!this.#hides(paths[i]!)) setIn(object, paths[i]!.parts, 0, values[i]);
     if (offsetPath !== undefined && !this.#hides(offsetPath)) setIn(object, offsetPath.parts, 0, this.offset);
@@ -130,7 +172,8 @@ export class LogEvent {
     if (next === null || next === Layout.generic) {
       this.#generalise();
       const root = this.values[0] as Record<string, unknown>;
-      if (keys.length === 1) Object.defineProperty(root, keys[0]!, { value, writable: true, enumerable: true, configurable: true });
+      if (keys.length === 1)
+        Object.defineProperty(root, keys[0]!, { value, writable: true, enumerable: true, configurable: true });
       else setIn(root, keys, 0, value);
       return;
     }
@@ -146,15 +189,19 @@ export class LogEvent {
       this.values[index] = made;
       return undefined;
     }
-    if (typeof inside === "object" && !Array.isArray(inside) && setIn(inside as Record<string, unknown>, path.parts, rest, value)) {
+    if (
+      typeof inside === "object" &&
+      !Array.isArray(inside) &&
+      setIn(inside as Record<string, unknown>, path.parts, rest, value)
+    ) {
       return undefined;
     }
-    return `cannot set ${path.name}: a field above it holds a value that is not an object`;
+    return blocked(path);
   }
 
   #setTime(value: unknown): string | undefined {
-    const timeMs = typeof value === "number" ? value : typeof value === "string" ? parseIsoTime(value) : NaN;
-    if (!(Math.abs(timeMs) <= 8.64e15)) return "cannot set @timestamp: not an ISO 8601 time or milliseconds since the epoch";
+    const timeMs = timeOf(value);
+    if (!(Math.abs(timeMs) <= 8.64e15)) return NOT_A_TIME;
     this.timeMs = timeMs;
     return undefined;
   }
@@ -202,6 +249,20 @@ export class LogEvent {
   }
 }
 
+const NOT_A_TIME = "cannot set @timestamp: not an ISO 8601 time or milliseconds since the epoch";
+
+function timeOf(value: unknown): number {
+  return typeof value === "number" ? value : typeof value === "string" ? parseIsoTime(value) : NaN;
+}
+
+function isTime(value: unknown): boolean {
+  return Math.abs(timeOf(value)) <= 8.64e15;
+}
+
+function blocked(path: Path): string {
+  return `cannot set ${path.name}: a field above it holds a value that is not an object`;
+}
+
 function envelopeHas(envelope: Envelope, name: string): boolean {
   return envelope.offsetPath?.name === name || envelope.paths.some((path) => path.name === name);
 }
@@ -229,6 +290,7 @@ function fillObject(object: Record<string, unknown>, tree: LayoutTree, values: r
       fillObject(inner, child, values);
       if (Object.keys(inner).length > 0) value = inner;
     }
-    if (value !== undefined) Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+    if (value !== undefined)
+      Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
   }
 }

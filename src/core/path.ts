@@ -39,7 +39,12 @@ export function getIn(value: unknown, parts: readonly string[], from: number): u
  * Sets `parts[from…]` inside a plain object, making objects on the way. An existing literal dotted key is overwritten
  * in place. Returns false, changing nothing, where a value that is not an object stands in the way.
  */
-export function setIn(object: Record<string, unknown>, parts: readonly string[], from: number, value: unknown): boolean {
+export function setIn(
+  object: Record<string, unknown>,
+  parts: readonly string[],
+  from: number,
+  value: unknown,
+): boolean {
   const dotted = parts.slice(from).join(".");
   const last = parts.length - 1;
   if (from < last && Object.hasOwn(object, dotted)) {
@@ -60,6 +65,15 @@ export function setIn(object: Record<string, unknown>, parts: readonly string[],
   }
   if (typeof child !== "object" || child === null || Array.isArray(child)) return false;
   return setIn(child as Record<string, unknown>, parts, from + 1, value);
+}
+
+/** Whether `setIn` would set `parts[from…]`. */
+export function canSetIn(object: Record<string, unknown>, parts: readonly string[], from: number): boolean {
+  if (from === parts.length - 1 || Object.hasOwn(object, parts.slice(from).join("."))) return true;
+  const child = Object.hasOwn(object, parts[from]!) ? object[parts[from]!] : undefined;
+  if (child === undefined) return true;
+  if (typeof child !== "object" || child === null || Array.isArray(child)) return false;
+  return canSetIn(child as Record<string, unknown>, parts, from + 1);
 }
 
 /** Removes `parts[from…]` from a plain object, and objects that became empty by it. Returns whether it was there. */

@@ -126,7 +126,6 @@ export function parseTimeFormat(format: string): TimeOp[] {
       }
     }
   };
-  if (format === "") fail(0, "the format is empty");
   walk(format, undefined);
   const find = (...kinds: TimeOpKind[]): number => ops.findIndex((op) => kinds.includes(op.kind));
   const needs = (what: number, other: number, message: string): void => {

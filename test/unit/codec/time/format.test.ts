@@ -172,7 +172,7 @@ describe("time formats", () => {
 
   it("a bad format is refused with the position of the fault", () => {
     const rows: [format: string, message: RegExp][] = [
-      ["", /empty at position 1/],
+      ["", /no directive at position 1/],
       ["%Y-%Q", /unknown directive %Q .* at position 4/],
       ["%Y-%m-%d %", /position 10/],
       ["%Y %4S", /a number of digits goes only with f and L.*position 4/],
