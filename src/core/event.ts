@@ -1,6 +1,6 @@
 import type { Extension } from "./extension.ts";
 import { Layout, SLOT_ABSENT, SLOT_OBJECT, SLOT_TIME, type LayoutTree } from "./layout.ts";
-import { canSetIn, deleteIn, getIn, Path, setIn } from "./path.ts";
+import { canSetIn, deleteIn, getIn, type Path, setIn } from "./path.ts";
 import { formatIsoTime, parseIsoTime } from "./time.ts";
 
 /**

@@ -34,7 +34,7 @@ describe("Extension", () => {
 
   it("refuses fields that overlap", () => {
     assert.throws(() => new Extension(paths("a.b", "a.b")), /overlap/);
-    assert.throws(() => new Extension(paths("a", "a.b")), /a\.b and a overlap/);
+    assert.throws(() => new Extension(paths("a", "a.b")), /a and a\.b overlap/);
   });
 });
 
