@@ -98,15 +98,23 @@ export class Agent {
     await makeStateDir(stateDir);
     this.#lock = await lockStateDir(stateDir);
     this.#checkpoints = await Checkpoints.open(join(stateDir, "checkpoints.json"), this.#options.clock, this.#log);
-    this.#deadLetters = new DeadLetterFile(join(stateDir, "dead-letters", "dead-letters.ndjson"), deadLetters.maxBytes, (letters) => {
-      this.#deadLettersDropped += letters;
-      this.#log.error("dead letters were removed because their budget is full", { letters });
-    });
+    this.#deadLetters = new DeadLetterFile(
+      join(stateDir, "dead-letters", "dead-letters.ndjson"),
+      deadLetters.maxBytes,
+      (letters) => {
+        this.#deadLettersDropped += letters;
+        this.#log.error("dead letters were removed because their budget is full", { letters });
+      },
+    );
     const control = await serveControl(stateDir, this.#handler());
     this.#closers.push(() => control.close());
     if (http !== undefined) {
       const server = await serveHttp(http, this.#handler()).catch((error: unknown) => {
-        throw new WiretailError("WT_CONFIG_INVALID", `cannot listen on http.address ${http.host}:${http.port}: ${errorMessage(error)}`, { cause: error });
+        throw new WiretailError(
+          "WT_CONFIG_INVALID",
+          `cannot listen on http.address ${http.host}:${http.port}: ${errorMessage(error)}`,
+          { cause: error },
+        );
       });
       this.#closers.push(() => server.close());
       this.#log.info("metrics are served", { url: `http://${http.host}:${server.port}/metrics` });
@@ -125,11 +133,19 @@ export class Agent {
     const change = this.#changing.then(async () => {
       if (this.#stopped.signal.aborted) return;
       if (config.stateDir !== this.#config.stateDir) {
-        throw new WiretailError("WT_CONFIG_INVALID", `state_dir cannot change while the agent runs (it is ${this.#config.stateDir})`, { hint: "restart the agent" });
+        throw new WiretailError(
+          "WT_CONFIG_INVALID",
+          `state_dir cannot change while the agent runs (it is ${this.#config.stateDir})`,
+          { hint: "restart the agent" },
+        );
       }
       await this.#apply(config);
       this.#config = config;
-      this.#log.info("configuration reloaded", { sources: config.sources.length, pipelines: config.pipelines.length, sinks: config.sinks.length });
+      this.#log.info("configuration reloaded", {
+        sources: config.sources.length,
+        pipelines: config.pipelines.length,
+        sinks: config.sinks.length,
+      });
     });
     this.#changing = change.catch(() => undefined);
     return change;
@@ -216,11 +232,15 @@ export class Agent {
       pipelines.set(pipeline.name, isSame ? old : this.#makePipeline(pipeline, routes));
     }
     const feeds = (source: SourceConfig): PipelineRunner[] =>
-      config.pipelines.filter((pipeline) => pipeline.from.includes(source.name)).map((pipeline) => pipelines.get(pipeline.name)!);
+      config.pipelines
+        .filter((pipeline) => pipeline.from.includes(source.name))
+        .map((pipeline) => pipelines.get(pipeline.name)!);
     const runsOn = (source: RunningSource): boolean => {
       const next = config.sources.find((each) => each.name === source.config.name);
       if (next === undefined || next.fingerprint !== source.fingerprint) return false;
-      const before = [...this.#pipelines.values()].filter((pipeline) => this.#feedsBefore(source.config.name, pipeline.name));
+      const before = [...this.#pipelines.values()].filter((pipeline) =>
+        this.#feedsBefore(source.config.name, pipeline.name),
+      );
       const after = feeds(next);
       return before.length === after.length && before.every((pipeline, i) => pipeline === after[i]);
     };
@@ -256,7 +276,8 @@ export class Agent {
     return new SinkRunner({
       ...{ name: config.name, sink, clock, random, log: log(config.name) },
       limits: { ...sink.limits, ...config.batch },
-      storeRejected: (documents) => this.#deadLetters.append(documents.map((each) => this.#sinkDeadLetter(config.name, sink.encoding, each))),
+      storeRejected: (documents) =>
+        this.#deadLetters.append(documents.map((each) => this.#sinkDeadLetter(config.name, sink.encoding, each))),
       onSettled: () => {
         this.#checkpoints.touch();
       },
@@ -275,7 +296,10 @@ export class Agent {
   #makeSource(config: SourceConfig, pipelines: readonly PipelineRunner[]): SourceRunner {
     const { clock, log, once, placeholders } = this.#options;
     const definition: AnySource = config.definition;
-    const envelope = { paths: [new Path("host.name"), new Path("ecs.version")], values: [placeholders.hostname, ECS_VERSION] };
+    const envelope = {
+      paths: [new Path("host.name"), new Path("ecs.version")],
+      values: [placeholders.hostname, ECS_VERSION],
+    };
     return new SourceRunner({
       ...{ name: config.name, pipelines, clock, once, checkpoints: this.#checkpoints, outbox: this.#outbox },
       log: log(config.name),
@@ -283,11 +307,16 @@ export class Agent {
     });
   }
 
-  #context(config: ComponentConfig<SinkConfig["definition"] | SourceConfig["definition"]>, kind: "sources" | "sinks"): Context {
+  #context(
+    config: ComponentConfig<SinkConfig["definition"] | SourceConfig["definition"]>,
+    kind: "sources" | "sinks",
+  ): Context {
     const { clock, log, placeholders } = this.#options;
     const labels = kind === "sinks" ? { sink: config.name } : { source: config.name };
     // Names may hold anything; a folder's name may not.
-    const folder = /^[\w-]{1,64}$/.test(config.name) ? config.name : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
+    const folder = /^[\w-]{1,64}$/.test(config.name)
+      ? config.name
+      : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
     return {
       ...{ id: config.name, log: log(config.name), placeholders },
       metrics: this.#metrics.scope(labels, config.definition.metrics ?? []),
@@ -299,7 +328,13 @@ export class Agent {
 
   #sinkDeadLetter(sink: string, encoding: Encoding, { batch, index, reason }: RejectedDocument): DeadLetter {
     return {
-      ...{ at: formatIsoTime(this.#options.clock.now()), pipeline: batch.pipeline, sink, reason, source: batch.partition.source },
+      ...{
+        at: formatIsoTime(this.#options.clock.now()),
+        pipeline: batch.pipeline,
+        sink,
+        reason,
+        source: batch.partition.source,
+      },
       ...{ id: eventId(batch, index), time: formatIsoTime(batch.timesMs[index]!) },
       ...documentOf(batch, index, encoding),
     };
@@ -315,14 +350,19 @@ export class Agent {
 
   #handler(): Handler {
     return (path) => {
-      if (path === "/status") return { status: 200, type: "application/json", body: JSON.stringify(this.status()) + "\n" };
+      if (path === "/status")
+        return { status: 200, type: "application/json", body: JSON.stringify(this.status()) + "\n" };
       if (path === "/metrics") {
         const body = prometheusText([...statusSamples(this.status()), ...this.#metrics.samples()]);
         return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body };
       }
       if (path === "/healthz") {
         const { healthy } = this.status();
-        return { status: healthy ? 200 : 503, type: "text/plain; charset=utf-8", body: healthy ? "ok\n" : "not healthy: see wiretail status\n" };
+        return {
+          status: healthy ? 200 : 503,
+          type: "text/plain; charset=utf-8",
+          body: healthy ? "ok\n" : "not healthy: see wiretail status\n",
+        };
       }
       return undefined;
     };
@@ -343,6 +383,7 @@ function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pic
   const body = batch.bodies.get(encodingKey(encoding))!;
   const text = body.bytes.toString("utf8", body.offsets[index], body.offsets[index + 1]! - 1);
   if (encoding.kind !== "json") return { text };
-  const skip = encoding.before.length + (encoding.after === undefined ? 0 : eventId(batch, index).length + encoding.after.length);
+  const skip =
+    encoding.before.length + (encoding.after === undefined ? 0 : eventId(batch, index).length + encoding.after.length);
   return { event: JSON.parse("{" + text.slice(skip)) as unknown };
 }

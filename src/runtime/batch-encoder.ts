@@ -84,7 +84,9 @@ export class BatchEncoder {
       }
     }
     const bodies = new Map<string, EncodedBody>();
-    this.#encodings.forEach((encoding, k) => bodies.set(encodingKey(encoding), this.#write(texts[k]!, bounds[k]!, encoding)));
+    this.#encodings.forEach((encoding, k) =>
+      bodies.set(encodingKey(encoding), this.#write(texts[k]!, bounds[k]!, encoding)),
+    );
     return this.#encoded(batch, idPrefix, offsets, subIndexes, timesMs, bodies);
   }
 
@@ -131,11 +133,19 @@ export class BatchEncoder {
     }
     target.write(text);
     const bytes = target.subarray(0, byteLength);
-    return { bytes, offsets: encoding.kind === "json" ? jsonBounds(bytes, bounds, encoding) : textBounds(text, bounds) };
+    return {
+      bytes,
+      offsets: encoding.kind === "json" ? jsonBounds(bytes, bounds, encoding) : textBounds(text, bounds),
+    };
   }
 }
 
-function joinLines(batch: LineBatch, encoding: Encoding & { kind: "json" }, idPrefix: string, bounds: Uint32Array): string {
+function joinLines(
+  batch: LineBatch,
+  encoding: Encoding & { kind: "json" },
+  idPrefix: string,
+  bounds: Uint32Array,
+): string {
   const { text, starts, ends, offsets, count } = batch;
   const { head, middle, tail, hasOffset } = lineFrame(batch.partition.envelope, batch.readAtMs);
   const withId = encoding.after !== undefined;
@@ -189,5 +199,7 @@ function textBounds(text: string, bounds: Uint32Array): Uint32Array {
 
 /** The pooled buffer that a body is the beginning of. */
 function wholeBuffer(bytes: Buffer): Buffer {
-  return bytes.byteOffset === 0 && bytes.length === bytes.buffer.byteLength ? bytes : Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength);
+  return bytes.byteOffset === 0 && bytes.length === bytes.buffer.byteLength
+    ? bytes
+    : Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength);
 }

@@ -42,7 +42,8 @@ export class Checkpoints {
     if (damage !== undefined) log.error(damage);
     for (const [id, entry] of Object.entries(data.partitions)) {
       const routes = new Map<string, RouteProgress>();
-      for (const [route, [position, resume]] of Object.entries(entry.routes)) routes.set(route, new RouteProgress({ position, resume }));
+      for (const [route, [position, resume]] of Object.entries(entry.routes))
+        routes.set(route, new RouteProgress({ position, resume }));
       checkpoints.#partitions.set(id, { source: entry.source, identity: entry.identity, routes, isForgotten: false });
     }
     return checkpoints;
@@ -149,10 +150,12 @@ export class Checkpoints {
     if (this.#writing === undefined) return (this.#writing = this.#write());
     if (this.#isGathering) return this.#writing;
     // The write under way may have begun before: this call needs the one after it.
-    this.#next ??= this.#writing.catch(() => undefined).then(() => {
-      this.#next = undefined;
-      return (this.#writing = this.#write());
-    });
+    this.#next ??= this.#writing
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined;
+        return (this.#writing = this.#write());
+      });
     return this.#next;
   }
 
@@ -170,7 +173,8 @@ export class Checkpoints {
       this.#failure = undefined;
     } catch (error) {
       this.#isDirty = true;
-      if (this.#failure === undefined) this.#log.error(`cannot write ${this.#path}: ${errorMessage(error)}; trying again every second`);
+      if (this.#failure === undefined)
+        this.#log.error(`cannot write ${this.#path}: ${errorMessage(error)}; trying again every second`);
       this.#failure = errorMessage(error);
       throw error;
     } finally {

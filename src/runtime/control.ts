@@ -19,7 +19,10 @@ const MAX_SOCKET_PATH_BYTES = 107;
 export async function serveControl(stateDir: string, handler: Handler): Promise<{ close: () => Promise<void> }> {
   let path = join(stateDir, "control.sock");
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
-    const folder = join(process.env["XDG_RUNTIME_DIR"] ?? tmpdir(), `wiretail-${createHash("sha256").update(stateDir).digest("hex").slice(0, 16)}`);
+    const folder = join(
+      process.env["XDG_RUNTIME_DIR"] ?? tmpdir(),
+      `wiretail-${createHash("sha256").update(stateDir).digest("hex").slice(0, 16)}`,
+    );
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await chmod(folder, 0o700);
     path = join(folder, "control.sock");
@@ -45,7 +48,10 @@ export async function serveControl(stateDir: string, handler: Handler): Promise<
 }
 
 /** `/metrics` and `/healthz` on TCP. GET only; names in the Host header are not trusted with anything. */
-export async function serveHttp(address: { host: string; port: number }, handler: Handler): Promise<{ port: number; close: () => Promise<void> }> {
+export async function serveHttp(
+  address: { host: string; port: number },
+  handler: Handler,
+): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createServer((req, res) => {
     answer(handler, req, res);
   });
@@ -63,7 +69,8 @@ export async function askAgent(stateDir: string, path: string): Promise<string> 
   try {
     socketPath = (await readFile(join(stateDir, "control.path"), "utf8")).trim();
   } catch (error) {
-    if (systemErrorCode(error) === "EACCES") throw noAgent("permission denied", "run this as the agent's user or as root");
+    if (systemErrorCode(error) === "EACCES")
+      throw noAgent("permission denied", "run this as the agent's user or as root");
     throw noAgent("it was never started there", "start it with: wiretail run -c FILE");
   }
   return new Promise((resolve, reject) => {
@@ -81,7 +88,8 @@ export async function askAgent(stateDir: string, path: string): Promise<string> 
     req.on("error", (error) => {
       const code = systemErrorCode(error);
       if (code === "EACCES") reject(noAgent("permission denied", "run this as the agent's user or as root"));
-      else if (code === "ENOENT" || code === "ECONNREFUSED") reject(noAgent("it does not run", "start it with: wiretail run -c FILE"));
+      else if (code === "ENOENT" || code === "ECONNREFUSED")
+        reject(noAgent("it does not run", "start it with: wiretail run -c FILE"));
       else reject(noAgent(error.message, "look at the agent's log"));
     });
     req.end();
@@ -91,8 +99,17 @@ export async function askAgent(stateDir: string, path: string): Promise<string> 
 function answer(handler: Handler, req: IncomingMessage, res: ServerResponse): void {
   const path = (req.url ?? "/").split("?")[0]!;
   const found = req.method === "GET" || req.method === "HEAD" ? handler(path) : undefined;
-  const { status, type, body } = found ?? { status: req.method === "GET" ? 404 : 405, type: "text/plain; charset=utf-8", body: "not here\n" };
-  res.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body), "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  const { status, type, body } = found ?? {
+    status: req.method === "GET" ? 404 : 405,
+    type: "text/plain; charset=utf-8",
+    body: "not here\n",
+  };
+  res.writeHead(status, {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
   res.end(req.method === "HEAD" ? undefined : body);
 }
 

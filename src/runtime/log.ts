@@ -28,7 +28,11 @@ export function createLog(options: LogOptions, component?: string): Log {
     if (recent.size > 1000) recent.clear();
     recent.set(message, { atMs: now, suppressed: 0 });
     const all = last !== undefined && last.suppressed > 0 ? { ...fields, repeated: last.suppressed } : fields;
-    options.write(options.format === "json" ? jsonLine(now, level, component, message, all) : textLine(now, level, component, message, all));
+    options.write(
+      options.format === "json"
+        ? jsonLine(now, level, component, message, all)
+        : textLine(now, level, component, message, all),
+    );
   };
   return {
     debug: (message, fields) => say("debug", message, fields),
@@ -40,7 +44,13 @@ export function createLog(options: LogOptions, component?: string): Log {
 
 const REPEAT_MS = 10_000;
 
-function jsonLine(now: number, level: LogLevel, component: string | undefined, message: string, fields?: Record<string, unknown>): string {
+function jsonLine(
+  now: number,
+  level: LogLevel,
+  component: string | undefined,
+  message: string,
+  fields?: Record<string, unknown>,
+): string {
   return (
     JSON.stringify({
       "@timestamp": new Date(now).toISOString(),
@@ -51,7 +61,13 @@ function jsonLine(now: number, level: LogLevel, component: string | undefined, m
   );
 }
 
-function textLine(now: number, level: LogLevel, component: string | undefined, message: string, fields?: Record<string, unknown>): string {
+function textLine(
+  now: number,
+  level: LogLevel,
+  component: string | undefined,
+  message: string,
+  fields?: Record<string, unknown>,
+): string {
   const pairs = Object.entries(fields ?? {})
     .map(([key, value]) => ` ${key}=${typeof value === "string" ? JSON.stringify(value) : String(value)}`)
     .join("");

@@ -11,7 +11,10 @@ export class ComponentMetrics {
   readonly #series = new Map<string, Series>();
 
   /** A component's view: only metrics that its definition lists. */
-  scope(labels: Readonly<Record<string, string>>, definitions: readonly MetricDefinition[]): {
+  scope(
+    labels: Readonly<Record<string, string>>,
+    definitions: readonly MetricDefinition[],
+  ): {
     counter(name: string): Counter;
     gauge(name: string): Gauge;
   } {

@@ -75,7 +75,12 @@ export class PipelineRunner {
     this.#usesEvents = this.#when !== undefined || config.stages.length > 0;
     this.#idPart = createHash("sha256").update(config.name).digest("base64url").slice(0, 4);
     const encodings: readonly Encoding[] = routes.map((route) => route.runner.sink.encoding);
-    this.#encoder = new BatchEncoder(config.name, this.#idPart, encodings.length > 0 ? encodings : [JSON_ENCODING], pool);
+    this.#encoder = new BatchEncoder(
+      config.name,
+      this.#idPart,
+      encodings.length > 0 ? encodings : [JSON_ENCODING],
+      pool,
+    );
   }
 
   /** `done` is called once: when everything the batch became is settled, or with `retry` when the agent stops before. */
@@ -136,7 +141,11 @@ export class PipelineRunner {
     };
   }
 
-  async #storeDeadLetters(letters: readonly DeadLetter[], waiting: readonly { progress: RouteProgress; pending: PendingBatch }[], entry: OutboxEntry): Promise<void> {
+  async #storeDeadLetters(
+    letters: readonly DeadLetter[],
+    waiting: readonly { progress: RouteProgress; pending: PendingBatch }[],
+    entry: OutboxEntry,
+  ): Promise<void> {
     const { deadLetters, clock, log, checkpoints } = this.#options;
     for (let failures = 1; !this.#stop.signal.aborted; failures++) {
       try {

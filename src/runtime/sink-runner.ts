@@ -219,7 +219,11 @@ export class SinkRunner {
     let { byteLength, count, attempts } = shipment;
     this.#parked = this.#parked.filter((other) => {
       const fits =
-        other.isLeftover && other.dueAtMs <= now && other.destination === shipment.destination && byteLength + other.byteLength <= maxBytes && count + other.count <= maxEvents;
+        other.isLeftover &&
+        other.dueAtMs <= now &&
+        other.destination === shipment.destination &&
+        byteLength + other.byteLength <= maxBytes &&
+        count + other.count <= maxEvents;
       if (!fits) return true;
       slices.push(...other.slices);
       byteLength += other.byteLength;
@@ -277,7 +281,8 @@ export class SinkRunner {
       } catch (error) {
         result = { outcome: "retry", reason: errorMessage(error) };
       }
-      if (timedOut && result.outcome === "retry") result = { outcome: "retry", reason: `no answer within ${writeTimeoutMs / 1000} s` };
+      if (timedOut && result.outcome === "retry")
+        result = { outcome: "retry", reason: `no answer within ${writeTimeoutMs / 1000} s` };
       if (!this.#stop.signal.aborted || result.outcome === "delivered") await this.#settleResult(shipment, result);
     } catch (error) {
       this.#fail(shipment, { outcome: "hold", reason: `defect in the delivery: ${errorMessage(error)}` });
@@ -298,12 +303,21 @@ export class SinkRunner {
         this.#settle(shipment.slices, "delivered");
         return;
       case "too_large":
-        if (shipment.count === 1) await this.#reject(shipment, () => `too large for the server: ${result.reason}`, () => true);
+        if (shipment.count === 1)
+          await this.#reject(
+            shipment,
+            () => `too large for the server: ${result.reason}`,
+            () => true,
+          );
         else this.#parked.unshift(...halve(shipment, this.encoding));
         return;
       case "rejected":
         this.#succeeded();
-        await this.#reject(shipment, () => result.reason, () => true);
+        await this.#reject(
+          shipment,
+          () => result.reason,
+          () => true,
+        );
         return;
       case "retry":
       case "hold":
@@ -327,13 +341,19 @@ export class SinkRunner {
       this.#fail(shipment, waiting.find((verdict) => verdict.outcome === "hold") ?? waiting[0]!);
       return;
     }
-    this.#settle(pick(shipment, (index) => outcomeOf(index) === "delivered"), "delivered");
+    this.#settle(
+      pick(shipment, (index) => outcomeOf(index) === "delivered"),
+      "delivered",
+    );
     this.counts.bytes += shipment.byteLength;
     if (waiting.length === 0) this.#succeeded();
     else {
       this.#failures = 0;
       const worst = waiting.find((verdict) => verdict.outcome === "hold") ?? waiting[0]!;
-      const asked = Math.max(0, ...waiting.map((verdict) => (verdict.outcome === "retry" ? (verdict.retryAfterMs ?? 0) : 0)));
+      const asked = Math.max(
+        0,
+        ...waiting.map((verdict) => (verdict.outcome === "retry" ? (verdict.retryAfterMs ?? 0) : 0)),
+      );
       this.#noteFailure(worst, `${waiting.length} of ${shipment.count} documents refused: `);
       const parked = makeShipment(pick(shipment, isWaiting), this.encoding, shipment.destination);
       parked.attempts = shipment.attempts;
@@ -351,7 +371,11 @@ export class SinkRunner {
   }
 
   /** Sends some documents of a shipment to the dead letters. */
-  async #reject(shipment: Shipment, reasonOf: (index: number) => string, wanted: (index: number) => boolean): Promise<void> {
+  async #reject(
+    shipment: Shipment,
+    reasonOf: (index: number) => string,
+    wanted: (index: number) => boolean,
+  ): Promise<void> {
     const documents: RejectedDocument[] = [];
     let index = 0;
     for (const slice of shipment.slices) {
@@ -401,7 +425,8 @@ export class SinkRunner {
     if (now - this.#loggedAtMs < LOG_EVERY_MS) return;
     this.#loggedAtMs = now;
     const fields = { queued: this.queued, next_attempt_in_ms: Math.max(0, this.#blockedUntilMs - now) };
-    if (verdict.outcome === "hold") log.error(`sink "${name}" holds its events until this is mended: ${message}`, fields);
+    if (verdict.outcome === "hold")
+      log.error(`sink "${name}" holds its events until this is mended: ${message}`, fields);
     else log.warn(`sink "${name}" tries again: ${message}`, fields);
   }
 

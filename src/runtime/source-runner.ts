@@ -80,9 +80,14 @@ export class SourceRunner {
   }
 
   /** Bytes of an input that no route has settled yet, and for how long there have been any. */
-  lag(input: InputStatus): { deliveredBytes: number | undefined; lagBytes: number | undefined; lagSeconds: number | undefined } {
+  lag(input: InputStatus): {
+    deliveredBytes: number | undefined;
+    lagBytes: number | undefined;
+    lagSeconds: number | undefined;
+  } {
     const now = this.#options.clock.now();
-    if (input.partition === undefined || input.sizeBytes === undefined) return { deliveredBytes: undefined, lagBytes: undefined, lagSeconds: undefined };
+    if (input.partition === undefined || input.sizeBytes === undefined)
+      return { deliveredBytes: undefined, lagBytes: undefined, lagSeconds: undefined };
     const settled = this.#options.checkpoints.settled(input.partition, this.routes) ?? 0;
     const deliveredBytes = Math.min(settled, input.sizeBytes);
     const lagBytes = input.sizeBytes - deliveredBytes;
@@ -97,7 +102,7 @@ export class SourceRunner {
 
   async #run(): Promise<void> {
     const { create, clock, log, once } = this.#options;
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       const began = clock.now();
       try {
         this.#source = await create();
@@ -128,13 +133,20 @@ export class SourceRunner {
     return {
       known,
       open: async (partition: OpenPartition) => {
-        const position = checkpoints.open(this.name, partition.id, partition.identity, partition.startPosition, this.routes, (route) => {
-          for (const pipeline of pipelines) {
-            const found = pipeline.routes.find((each) => each.key === route);
-            if (found !== undefined) return found.runner.sink.position?.(partition.id, pipeline.name);
-          }
-          return undefined;
-        });
+        const position = checkpoints.open(
+          this.name,
+          partition.id,
+          partition.identity,
+          partition.startPosition,
+          this.routes,
+          (route) => {
+            for (const pipeline of pipelines) {
+              const found = pipeline.routes.find((each) => each.key === route);
+              if (found !== undefined) return found.runner.sink.position?.(partition.id, pipeline.name);
+            }
+            return undefined;
+          },
+        );
         await checkpoints.sync();
         return position;
       },
@@ -171,7 +183,11 @@ export class SourceRunner {
   }
 
   async #waitForRoom(first: Promise<void>): Promise<void> {
-    for (let room: Promise<void> | undefined = first; room !== undefined && !this.#stop.signal.aborted; room = this.#options.outbox.room()) {
+    for (
+      let room: Promise<void> | undefined = first;
+      room !== undefined && !this.#stop.signal.aborted;
+      room = this.#options.outbox.room()
+    ) {
       await room;
     }
     this.#waitingSinceMs = undefined;

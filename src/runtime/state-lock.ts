@@ -15,7 +15,11 @@ export async function makeStateDir(stateDir: string): Promise<void> {
       code === "EACCES" || code === "EPERM" || code === "EROFS"
         ? `make it writable for this user, or set "state_dir" to a folder of yours`
         : `set "state_dir" to a folder that can be made`;
-    throw new WiretailError("WT_STATE_UNWRITABLE", `cannot write to the state directory ${stateDir}: ${errorMessage(error)}`, { cause: error, hint });
+    throw new WiretailError(
+      "WT_STATE_UNWRITABLE",
+      `cannot write to the state directory ${stateDir}: ${errorMessage(error)}`,
+      { cause: error, hint },
+    );
   }
 }
 
@@ -39,9 +43,15 @@ export async function lockStateDir(stateDir: string): Promise<FileHandle> {
   const holder = exitCode === 75 ? (await handle.readFile("utf8").catch(() => "")).trim() : "";
   await handle.close();
   if (exitCode === 75) {
-    throw new WiretailError("WT_STATE_LOCKED", `another agent${holder === "" ? "" : ` (process ${holder})`} runs with the state directory ${stateDir}`, {
-      hint: `stop it, or give this one its own "state_dir"`,
-    });
+    throw new WiretailError(
+      "WT_STATE_LOCKED",
+      `another agent${holder === "" ? "" : ` (process ${holder})`} runs with the state directory ${stateDir}`,
+      {
+        hint: `stop it, or give this one its own "state_dir"`,
+      },
+    );
   }
-  throw new WiretailError("WT_STATE_UNWRITABLE", `cannot lock ${path}: flock said ${exitCode}`, { hint: "install flock (package util-linux)" });
+  throw new WiretailError("WT_STATE_UNWRITABLE", `cannot lock ${path}: flock said ${exitCode}`, {
+    hint: "install flock (package util-linux)",
+  });
 }

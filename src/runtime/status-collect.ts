@@ -26,7 +26,9 @@ export function collectStatus(parts: StatusParts): AgentStatus {
   const pipelines = parts.pipelines.map(pipelineStatus);
   const sinks = parts.sinks.map(({ config, runner }) => sinkStatus(config, runner, parts.nowMs));
   const healthy =
-    parts.checkpointError === undefined && sources.every((source) => source.state !== "failed") && sinks.every((sink) => sink.state === "working");
+    parts.checkpointError === undefined &&
+    sources.every((source) => source.state !== "failed") &&
+    sinks.every((sink) => sink.state === "working");
   return {
     version: parts.version,
     pid: process.pid,
@@ -38,7 +40,11 @@ export function collectStatus(parts: StatusParts): AgentStatus {
     uptime_seconds: (parts.nowMs - parts.startedAtMs) / 1000,
     healthy,
     checkpoint_error: parts.checkpointError ?? null,
-    memory: { queued_bytes: parts.outbox.heldBytes, budget_bytes: parts.config.memoryBudgetBytes, resident_bytes: process.memoryUsage.rss() },
+    memory: {
+      queued_bytes: parts.outbox.heldBytes,
+      budget_bytes: parts.config.memoryBudgetBytes,
+      resident_bytes: process.memoryUsage.rss(),
+    },
     dead_letters_dropped: parts.deadLettersDropped,
     sources,
     pipelines,
@@ -95,9 +101,14 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
 }
 
 function slowestStage(pipelines: readonly PipelineStatus[]): AgentStatus["slowest_stage"] {
-  const all = pipelines.flatMap((pipeline) => pipeline.stages.map((stage) => ({ pipeline: pipeline.name, stage: stage.stage, seconds: stage.seconds })));
+  const all = pipelines.flatMap((pipeline) =>
+    pipeline.stages.map((stage) => ({ pipeline: pipeline.name, stage: stage.stage, seconds: stage.seconds })),
+  );
   const total = all.reduce((sum, stage) => sum + stage.seconds, 0);
-  const slowest = all.reduce<(typeof all)[number] | undefined>((most, stage) => (most === undefined || stage.seconds > most.seconds ? stage : most), undefined);
+  const slowest = all.reduce<(typeof all)[number] | undefined>(
+    (most, stage) => (most === undefined || stage.seconds > most.seconds ? stage : most),
+    undefined,
+  );
   if (slowest === undefined || total === 0) return null;
   return { pipeline: slowest.pipeline, stage: slowest.stage, share: slowest.seconds / total };
 }

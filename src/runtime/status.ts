@@ -89,21 +89,43 @@ export interface SinkStatus {
 /** The runtime's own metrics. Per-file series are left out on purpose: their number has no bound. */
 export function statusSamples(status: AgentStatus): Sample[] {
   const samples: Sample[] = [];
-  const add = (kind: "counter" | "gauge", name: string, description: string, value: number, labels: Record<string, string> = {}): void => {
+  const add = (
+    kind: "counter" | "gauge",
+    name: string,
+    description: string,
+    value: number,
+    labels: Record<string, string> = {},
+  ): void => {
     samples.push({ kind, name, description, value, labels });
   };
   add("gauge", "healthy", "1 when every source and sink works", status.healthy ? 1 : 0);
   add("gauge", "uptime_seconds", "Seconds since the agent started", status.uptime_seconds);
   add("gauge", "queued_bytes", "Encoded events held in memory for sinks, bytes", status.memory.queued_bytes);
-  add("gauge", "queue_budget_bytes", "The most that may be held in memory for sinks, bytes", status.memory.budget_bytes);
+  add(
+    "gauge",
+    "queue_budget_bytes",
+    "The most that may be held in memory for sinks, bytes",
+    status.memory.budget_bytes,
+  );
   add("gauge", "resident_bytes", "Resident memory of the process, bytes", status.memory.resident_bytes);
-  add("counter", "dead_letters_dropped", "Dead letters removed because their budget was full", status.dead_letters_dropped);
+  add(
+    "counter",
+    "dead_letters_dropped",
+    "Dead letters removed because their budget was full",
+    status.dead_letters_dropped,
+  );
   for (const source of status.sources) {
     const labels = { source: source.name };
     add("counter", "source_events", "Events read", source.read_events, labels);
     add("counter", "source_bytes", "Input read, bytes", source.read_bytes, labels);
     add("gauge", "source_lag_bytes", "Input not delivered to every sink yet, bytes", source.lag_bytes, labels);
-    add("gauge", "source_lag_seconds", "How long there has been undelivered input, seconds", source.lag_seconds, labels);
+    add(
+      "gauge",
+      "source_lag_seconds",
+      "How long there has been undelivered input, seconds",
+      source.lag_seconds,
+      labels,
+    );
     add("gauge", "source_waiting", "1 while the source waits for sinks", source.state === "waiting" ? 1 : 0, labels);
     for (const [reason, count] of Object.entries(source.dropped)) {
       add("counter", "source_dropped_bytes", "Input given up, bytes, by reason", count, { ...labels, reason });
@@ -113,13 +135,25 @@ export function statusSamples(status: AgentStatus): Sample[] {
     const labels = { pipeline: pipeline.name };
     add("counter", "pipeline_in_events", "Events that entered the pipeline", pipeline.in_events, labels);
     add("counter", "pipeline_out_events", "Events that left the pipeline for its sinks", pipeline.out_events, labels);
-    add("counter", "pipeline_skipped_events", "Events that the pipeline's condition left out", pipeline.skipped_events, labels);
+    add(
+      "counter",
+      "pipeline_skipped_events",
+      "Events that the pipeline's condition left out",
+      pipeline.skipped_events,
+      labels,
+    );
     for (const stage of pipeline.stages) {
       const at = { ...labels, stage: stage.stage };
       add("counter", "stage_in_events", "Events that entered the stage", stage.in_events, at);
       add("counter", "stage_out_events", "Events that left the stage", stage.out_events, at);
       add("counter", "stage_dropped_events", "Events that the stage left out", stage.dropped_events, at);
-      add("counter", "stage_dead_lettered_events", "Events that the stage sent to the dead letters", stage.dead_lettered_events, at);
+      add(
+        "counter",
+        "stage_dead_lettered_events",
+        "Events that the stage sent to the dead letters",
+        stage.dead_lettered_events,
+        at,
+      );
       add("counter", "stage_failed_events", "Events that the stage could not process", stage.failed_events, at);
       add("counter", "stage_seconds", "Time spent in the stage, seconds", stage.seconds, at);
     }
@@ -129,11 +163,23 @@ export function statusSamples(status: AgentStatus): Sample[] {
     add("counter", "sink_routed_events", "Events queued for the sink", sink.routed_events, labels);
     add("counter", "sink_delivered_events", "Events that the sink has", sink.delivered_events, labels);
     add("gauge", "sink_queued_events", "Events that wait for the sink", sink.queued_events, labels);
-    add("counter", "sink_dead_lettered_events", "Events that the sink refused for good", sink.dead_lettered_events, labels);
+    add(
+      "counter",
+      "sink_dead_lettered_events",
+      "Events that the sink refused for good",
+      sink.dead_lettered_events,
+      labels,
+    );
     add("counter", "sink_retried_events", "Events that were sent once more", sink.retried_events, labels);
     add("counter", "sink_requests", "Calls made", sink.requests, labels);
     add("counter", "sink_sent_bytes", "Encoded events delivered, bytes", sink.sent_bytes, labels);
-    add("gauge", "sink_oldest_queued_seconds", "Age of the oldest waiting event, seconds", sink.oldest_queued_seconds ?? 0, labels);
+    add(
+      "gauge",
+      "sink_oldest_queued_seconds",
+      "Age of the oldest waiting event, seconds",
+      sink.oldest_queued_seconds ?? 0,
+      labels,
+    );
     for (const state of ["working", "retrying", "holding"] as const) {
       add("gauge", "sink_state", "1 for the state the sink is in", sink.state === state ? 1 : 0, { ...labels, state });
     }

@@ -1,3 +1,5 @@
+import { parseKql } from "../../codec/kql/parse.ts";
+import { compileTimeFormat } from "../../codec/time/format.ts";
 import { templateFault } from "../../codec/template.ts";
 import { errorMessage } from "../../core/error.ts";
 import type { JsonSchema } from "../../core/schema.ts";
@@ -7,11 +9,11 @@ import { walkSchema } from "./walk-schema.ts";
 
 type Syntax = NonNullable<JsonSchema["x-syntax"]>;
 
-/** Says what is wrong with a text of each syntax, or undefined. Time formats are compiled by their stage. */
+/** Says what is wrong with a text of each syntax, or undefined. */
 const FAULTS: Readonly<Record<Syntax, (text: string) => string | undefined>> = {
-  kql: () => undefined,
+  kql: kqlFault,
   regex: regexFault,
-  time_format: () => undefined,
+  time_format: timeFormatFault,
   template: templateFault,
   field: fieldFault,
   path: pathFault,
@@ -30,7 +32,12 @@ export function checkSyntax(schema: JsonSchema, value: unknown, place: Place, pr
 
 /** What is wrong with a KQL query, or undefined. */
 export function kqlFault(query: string): string | undefined {
-  return FAULTS.kql(query);
+  try {
+    parseKql(query);
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
+  }
 }
 
 function regexFault(pattern: string): string | undefined {
@@ -39,6 +46,15 @@ function regexFault(pattern: string): string | undefined {
     return undefined;
   } catch (error) {
     return errorMessage(error).replace(/^Invalid regular expression: /, "invalid regular expression ");
+  }
+}
+
+function timeFormatFault(format: string): string | undefined {
+  try {
+    compileTimeFormat(format, { now: () => 0 });
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
   }
 }
 
