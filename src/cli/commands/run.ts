@@ -1,0 +1,142 @@
+import { Command, Option } from "commander";
+import { errorMessage, WiretailError } from "../../core/error.ts";
+import type { Agent } from "../../runtime/agent.ts";
+import type { HostConfig } from "../../runtime/config/types.ts";
+import { EXIT_CODES } from "../exit-code.ts";
+
+interface RunOptions {
+  config: string;
+  once?: boolean;
+  timeout?: number;
+}
+
+/** `wiretail run`: the agent, in the foreground. */
+export function runCommand(): Command {
+  return new Command("run")
+    .summary("run the agent in the foreground")
+    .description(
+      "Runs the agent in the foreground until it is told to stop. SIGTERM and Ctrl-C deliver what was read (within " +
+        "shutdown_timeout_ms) and exit 0; SIGHUP reads the configuration again and keeps what did not change.",
+    )
+    .requiredOption("-c, --config <file>", "the host's configuration file")
+    .option("--once", "end when every source is at its end and every sink has everything; exit 1 if anything was dropped or dead-lettered")
+    .addOption(new Option("--timeout <seconds>", "with --once: give up after this long, with exit code 1").argParser(parseSeconds))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wiretail run -c config/host.json
+  tcpdump -l -i eth0 | wiretail run -c config/stdin.json --once
+
+Exit codes: 0 stopped as asked; 1 the configuration has errors, or --once lost something; 4 the state directory is not writable`,
+    )
+    .action(async (options: RunOptions) => {
+      process.exitCode = await run(options);
+    });
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new WiretailError("WT_USAGE", `--timeout takes a number of seconds above 0, not "${text}"`);
+  return seconds;
+}
+
+async function run(options: RunOptions): Promise<number> {
+  if (options.timeout !== undefined && options.once !== true) throw new WiretailError("WT_USAGE", "--timeout goes with --once");
+  const config = await load(options.config);
+  // Loaded here: `--help` and wrong arguments must not wait for the agent's modules.
+  const [{ Agent }, { createLog }, { systemClock }, { resolvePlaceholders }, { packageVersion }] = await Promise.all([
+    import("../../runtime/agent.ts"),
+    import("../../runtime/log.ts"),
+    import("../../runtime/clock.ts"),
+    import("../../runtime/placeholders.ts"),
+    import("../version.ts"),
+  ]);
+  const log = (component?: string) =>
+    createLog({ ...config.log, now: Date.now, write: (line) => void process.stderr.write(line) }, component);
+  const agentLog = log();
+  const stop = stopSignal();
+  const agent = await Agent.start({
+    ...{ config, log, clock: systemClock, once: options.once === true },
+    placeholders: await resolvePlaceholders(config),
+    version: packageVersion(),
+  });
+  agentLog.info(`wiretail ${packageVersion()} runs`, { config: config.file, state_dir: config.stateDir, pid: process.pid });
+  const onHangUp = (): void => {
+    void reload(agent, options.config).catch((error: unknown) => {
+      agentLog.error(`reload failed, the old configuration stays in force: ${errorMessage(error)}`);
+    });
+  };
+  process.on("SIGHUP", onHangUp);
+  try {
+    return options.once === true ? await runOnce(agent, stop, options.timeout) : await runUntilStopped(agent, stop);
+  } finally {
+    process.off("SIGHUP", onHangUp);
+  }
+
+  async function runUntilStopped(running: Agent, signal: AbortSignal): Promise<number> {
+    await aborted(signal);
+    const { undelivered } = await running.stop(running.config.shutdownTimeoutMs);
+    if (undelivered > 0) {
+      agentLog.warn("stopped with events not delivered; they will be read again where their source keeps them", { undelivered });
+    } else agentLog.info("stopped; everything that was read is delivered");
+    return EXIT_CODES.ok;
+  }
+
+  async function runOnce(running: Agent, signal: AbortSignal, timeoutSeconds: number | undefined): Promise<number> {
+    const limit = timeoutSeconds === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
+    await Promise.race([running.sourcesEnded(), aborted(limit)]);
+    await running.drain(limit);
+    const isLate = limit.aborted;
+    const { undelivered } = await running.stop(isLate ? 1000 : running.config.shutdownTimeoutMs);
+    const lost = running.lostAnything;
+    if (undelivered > 0) agentLog.error(signal.aborted ? "stopped before the end" : "--timeout passed before the end", { undelivered });
+    else if (isLate) agentLog.error(signal.aborted ? "stopped before the end of the input" : "--timeout passed before the end of the input");
+    if (lost) agentLog.error("some events were dropped or dead-lettered: see the messages above and the dead letters");
+    return isLate || lost || undelivered > 0 ? EXIT_CODES.bad : EXIT_CODES.ok;
+  }
+}
+
+async function reload(agent: Agent, file: string): Promise<void> {
+  await agent.reload(await load(file));
+}
+
+/** Loads a configuration, printing every problem; throws when there are errors. */
+async function load(file: string): Promise<HostConfig> {
+  const [{ loadConfig }, { components }, { formatProblem }] = await Promise.all([
+    import("../../runtime/config/load.ts"),
+    import("../components.ts"),
+    import("../../runtime/config/problems.ts"),
+  ]);
+  const { config, problems } = await loadConfig(file, { components });
+  for (const problem of problems) process.stderr.write(formatProblem(problem) + "\n");
+  if (config === undefined) {
+    const count = problems.filter((problem) => problem.severity === "error").length;
+    throw new WiretailError("WT_CONFIG_INVALID", `${file} has ${count} error${count === 1 ? "" : "s"}`, { hint: `wiretail check ${file}` });
+  }
+  return config;
+}
+
+/** Aborts at the first SIGTERM or SIGINT; the second SIGINT ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  process.once("SIGTERM", () => {
+    controller.abort();
+  });
+  process.once("SIGINT", () => {
+    controller.abort();
+    process.once("SIGINT", () => {
+      process.kill(process.pid, "SIGKILL");
+    });
+  });
+  return controller.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => {
+      resolve();
+    });
+  });
+}

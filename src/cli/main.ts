@@ -1,0 +1,34 @@
+import { CommanderError } from "commander";
+import { styleText } from "node:util";
+import { errorMessage, systemErrorCode, WiretailError } from "../core/error.ts";
+import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
+import { buildProgram } from "./program.ts";
+
+// `wiretail search … | head` ends when head does: a closed pipe is no error.
+process.stdout.on("error", (error) => {
+  if (systemErrorCode(error) === "EPIPE") process.exit(EXIT_CODES.ok);
+  throw error;
+});
+process.stderr.on("error", (error) => {
+  if (systemErrorCode(error) !== "EPIPE") throw error;
+});
+
+const program = buildProgram();
+try {
+  if (process.argv.length <= 2) program.outputHelp();
+  else await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error, process.argv.includes("--debug"));
+}
+
+/** Prints what went wrong and what to do, and returns the exit code. */
+function report(error: unknown, withStack: boolean): number {
+  // Commander has printed its own message.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+  const paint = (style: "red" | "cyan", text: string): string => styleText(style, text, { stream: process.stderr, validateStream: true });
+  const code = error instanceof WiretailError ? ` [${error.code}]` : "";
+  process.stderr.write(`${paint("red", "error:")} ${errorMessage(error)}${code}\n`);
+  if (error instanceof WiretailError && error.hint !== undefined) process.stderr.write(`${paint("cyan", "hint:")} ${error.hint}\n`);
+  if (withStack || !(error instanceof WiretailError)) process.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
+  return exitCodeOf(error);
+}

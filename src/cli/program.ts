@@ -1,0 +1,29 @@
+import { Command } from "commander";
+import { runCommand } from "./commands/run.ts";
+import { statusCommand } from "./commands/status.ts";
+import { packageVersion } from "./version.ts";
+
+/** The whole command line: what runs, what `--help` says, and what docs/reference/cli.md is made from. */
+export function buildProgram(): Command {
+  const program = new Command("wiretail")
+    .description("Ships logs: tails files, normalises lines through pipelines, delivers them to any number of sinks, and loses none.")
+    .version(packageVersion(), "-V, --version")
+    .option("--debug", "show where an error came from")
+    .showSuggestionAfterError(true)
+    .helpCommand(true)
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wiretail check config/host.json        is this configuration right?
+  wiretail run -c config/host.json       run the agent
+  wiretail status -c config/host.json    what is it doing?
+
+Documentation: the docs folder of the package; report defects in the project's issue tracker.`,
+    );
+  for (const command of [runCommand(), statusCommand()]) {
+    program.addCommand(command.exitOverride().showSuggestionAfterError(true));
+  }
+  return program;
+}

@@ -1,0 +1,22 @@
+import { WiretailError } from "../../core/error.ts";
+import { readHost } from "./merge.ts";
+import { realWorld } from "./pipeline-file.ts";
+import { formatProblem, ProblemList } from "./problems.ts";
+import { readSettings } from "./settings.ts";
+import { loadValidator } from "./validate.ts";
+
+/**
+ * The state directory that a host file says, without looking at its components: for commands that only talk to the
+ * running agent. Throws WT_CONFIG_INVALID when the file cannot be read or its settings are wrong.
+ */
+export async function readStateDir(file: string): Promise<string> {
+  await loadValidator();
+  const world = realWorld();
+  const problems = new ProblemList();
+  const settings = readSettings(readHost(file, world, problems), world, problems);
+  if (settings !== undefined) return settings.stateDir;
+  const first = problems.sorted().find((problem) => problem.severity === "error");
+  throw new WiretailError("WT_CONFIG_INVALID", first === undefined ? `${file} cannot be read` : formatProblem(first), { hint: `wiretail check ${file}` });
+}
+
+export const DEFAULT_STATE_DIR = "/var/lib/wiretail";
