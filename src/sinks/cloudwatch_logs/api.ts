@@ -1,0 +1,133 @@
+import { gzip } from "node:zlib";
+import type {
+  CloudWatchLogsClient,
+  CloudWatchLogsClientConfig,
+  LogGroupClass,
+  RejectedLogEventsInfo,
+} from "@aws-sdk/client-cloudwatch-logs";
+
+/** The calls that the sink makes. They throw what the SDK throws: see `classify`. Every call is one attempt. */
+export interface LogsApi {
+  /** `body` is a whole PutLogEvents request (`encodeRequest`). */
+  putLogEvents(body: Buffer, signal: AbortSignal): Promise<RejectedLogEventsInfo | undefined>;
+  createLogGroup(group: string, options: GroupOptions, signal: AbortSignal): Promise<void>;
+  createLogStream(group: string, stream: string, signal: AbortSignal): Promise<void>;
+  putRetentionPolicy(group: string, days: number, signal: AbortSignal): Promise<void>;
+  /** Undefined when there is no such group. */
+  describeLogGroup(group: string, signal: AbortSignal): Promise<{ retentionInDays: number | undefined } | undefined>;
+  hasLogStream(group: string, stream: string, signal: AbortSignal): Promise<boolean>;
+  /** Whose credentials are used where. Throws when there are none. */
+  identity(): Promise<{ accessKeyId: string; region: string }>;
+  /** Looks for credentials anew from the next call on: files may have changed. */
+  renew(): void;
+  close(): void;
+}
+
+export interface GroupOptions {
+  readonly logGroupClass: LogGroupClass | undefined;
+  readonly tags: Readonly<Record<string, string>> | undefined;
+}
+
+export interface ApiOptions {
+  readonly region: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly profile: string | undefined;
+  readonly credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
+  readonly requestTimeoutMs: number;
+  readonly compression: "gzip" | "none";
+}
+
+/** Loads the SDK. Nothing is connected to before the first call. */
+export async function createApi(options: ApiOptions): Promise<LogsApi> {
+  const sdk = await import("@aws-sdk/client-cloudwatch-logs");
+  const config: CloudWatchLogsClientConfig & { ignoreCache: boolean } = {
+    maxAttempts: 1,
+    // The SDK remembers ~/.aws/credentials for the life of the process; a renewed client has to read it again.
+    ignoreCache: true,
+    requestHandler: { connectionTimeout: Math.min(options.requestTimeoutMs, 10_000) },
+    ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+  };
+  let client: CloudWatchLogsClient | undefined;
+  const connected = (): CloudWatchLogsClient => (client ??= new sdk.CloudWatchLogsClient(config));
+  const call = (signal: AbortSignal): { abortSignal: AbortSignal } => ({
+    abortSignal: AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]),
+  });
+  return {
+    async putLogEvents(body, signal) {
+      // The SDK builds a request object by object, at twice the cost of the text that is already here; it is given an
+      // empty one, whose body is replaced before it is measured and signed.
+      const command = new sdk.PutLogEventsCommand({ logGroupName: "-", logStreamName: "-", logEvents: [] });
+      const payload = options.compression === "gzip" ? await compress(body) : body;
+      command.middlewareStack.add(
+        (next) => async (args) => {
+          const request = args.request as { body: unknown; headers: Record<string, string> };
+          request.body = payload;
+          if (options.compression === "gzip") request.headers["content-encoding"] = "gzip";
+          return next(args);
+        },
+        { step: "build", priority: "high", name: "wiretailBody" },
+      );
+      const output = await connected().send(command, call(signal));
+      return output.rejectedLogEventsInfo;
+    },
+    async createLogGroup(group, { logGroupClass, tags }, signal) {
+      await connected().send(
+        new sdk.CreateLogGroupCommand({
+          logGroupName: group,
+          ...(logGroupClass === undefined ? {} : { logGroupClass }),
+          ...(tags === undefined || Object.keys(tags).length === 0 ? {} : { tags }),
+        }),
+        call(signal),
+      );
+    },
+    async createLogStream(group, stream, signal) {
+      await connected().send(
+        new sdk.CreateLogStreamCommand({ logGroupName: group, logStreamName: stream }),
+        call(signal),
+      );
+    },
+    async putRetentionPolicy(group, days, signal) {
+      await connected().send(
+        new sdk.PutRetentionPolicyCommand({ logGroupName: group, retentionInDays: days }),
+        call(signal),
+      );
+    },
+    async describeLogGroup(group, signal) {
+      // Names come in order, so an exact match is on the first page of those that begin with it.
+      const found = await connected().send(
+        new sdk.DescribeLogGroupsCommand({ logGroupNamePrefix: group }),
+        call(signal),
+      );
+      const match = found.logGroups?.find((each) => each.logGroupName === group);
+      return match === undefined ? undefined : { retentionInDays: match.retentionInDays };
+    },
+    async hasLogStream(group, stream, signal) {
+      const command = new sdk.DescribeLogStreamsCommand({ logGroupName: group, logStreamNamePrefix: stream });
+      const found = await connected().send(command, call(signal));
+      return found.logStreams?.some((each) => each.logStreamName === stream) === true;
+    },
+    async identity() {
+      const { config: resolved } = connected();
+      const [credentials, region] = [await resolved.credentials(), await resolved.region()];
+      return { accessKeyId: credentials.accessKeyId, region };
+    },
+    renew() {
+      // Not destroyed: that would cut calls under way. Idle connections are closed by the service after seconds.
+      client = undefined;
+    },
+    close() {
+      client?.destroy();
+      client = undefined;
+    },
+  };
+}
+
+/** Level 1: log text shrinks to a sixth even so, off the event loop's thread. */
+function compress(body: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    gzip(body, { level: 1 }, (error, result) => (error === null ? resolve(result) : reject(error)));
+  });
+}

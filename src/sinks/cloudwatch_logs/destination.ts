@@ -1,0 +1,40 @@
+import type { Template } from "../../codec/template.ts";
+import type { Destination } from "./provision.ts";
+
+const HOUR_MS = 3_600_000;
+const SEPARATOR = "\u0000";
+
+/** Group names take letters, digits and `.-_/#`; anything else that a placeholder brings becomes `_`. */
+export function cleanGroupName(name: string): string {
+  return name.replace(/[^.\-_/#A-Za-z0-9]/g, "_").slice(0, 512) || "_";
+}
+
+/** Stream names take all but `:` and `*`. */
+export function cleanStreamName(name: string): string {
+  return name.replace(/[:*\p{Cc}]/gu, "_").slice(0, 512) || "_";
+}
+
+/** The destination of events at a time; computed once an hour of event time, as templates change no faster. */
+export function destinationText(group: Template, stream: Template): (timeMs: number) => string {
+  let hour = NaN;
+  let text = "";
+  const at = (timeMs: number): string =>
+    cleanGroupName(group.at(timeMs)) + SEPARATOR + cleanStreamName(stream.at(timeMs));
+  if (group.constant !== undefined && stream.constant !== undefined) {
+    const constant = at(0);
+    return () => constant;
+  }
+  return (timeMs) => {
+    const present = Math.floor(timeMs / HOUR_MS);
+    if (present !== hour) {
+      text = at(timeMs);
+      hour = present;
+    }
+    return text;
+  };
+}
+
+export function parseDestination(text: string): Destination {
+  const end = text.indexOf(SEPARATOR);
+  return { group: text.slice(0, end), stream: text.slice(end + 1) };
+}
