@@ -97,7 +97,7 @@ function readPipeline(name: string, place: Place, reader: StageReader): Pipeline
   const read: ReadStages =
     list !== undefined
       ? readStages(list, reader, [])
-      : use !== undefined
+      : use?.node.type === "string"
         ? readUsed(use, reader, [])
         : { stages: [], written: [] };
   if (!isValid) return undefined;

@@ -147,13 +147,9 @@ function checkTest(test: PipelineTest, place: Place, problems: ProblemList): voi
   }
 }
 
-/** Reads a list of stages. `chain`: the pipeline files that led here. */
+/** Reads a list of stages (whether it is a list, the schema says). `chain`: the pipeline files that led here. */
 export function readStages(list: Place, reader: StageReader, chain: readonly string[]): ReadStages {
   const read: ReadStages = { stages: [], written: [] };
-  if (list.node.type !== "array") {
-    reader.problems.error(list.location, `found ${describeValue(list.toValue())}, expected a list of stages`);
-    return read;
-  }
   for (const entry of list.items()) {
     const named = stageOf(entry, reader.problems);
     if (named === undefined) continue;

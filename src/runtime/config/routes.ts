@@ -12,7 +12,9 @@ export function checkNames(pipeline: Place, host: MergedHost, used: Set<string>,
     ["from", "sources", "source"],
     ["to", "sinks", "sink"],
   ] as const) {
-    for (const item of pipeline.members().get(key)?.items() ?? []) {
+    const said = pipeline.members().get(key);
+    // A name that is not in a list was reported already; it still says what is used.
+    for (const item of said?.node.type === "string" ? [said] : (said?.items() ?? [])) {
       const name: unknown = item.node.value;
       if (typeof name !== "string") continue;
       used.add(`${kind} ${name}`);

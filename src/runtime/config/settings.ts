@@ -5,6 +5,7 @@ import type { MergedHost } from "./merge.ts";
 import type { ProblemList } from "./problems.ts";
 import { resolveValue, type ConfigWorld } from "./secrets.ts";
 import type { HostConfig } from "./types.ts";
+import { checkSyntax } from "./syntax.ts";
 import { describeValue, validateValue } from "./validate.ts";
 
 export type HostSettings = Omit<HostConfig, "file" | "sources" | "pipelines" | "sinks">;
@@ -44,6 +45,7 @@ function readSetting(name: SettingName, places: readonly Place[], world: ConfigW
   const values = places.map((place) => {
     const { value, secretPointers } = resolveValue(place, world, problems);
     const isValid = validateValue(schema, structuredClone(value), place, problems, { word: "setting", secretPointers });
+    if (isValid) checkSyntax(schema, value, place, problems);
     return isValid ? value : undefined;
   });
   if (schema.type !== "object") return values[0] ?? schema.default;

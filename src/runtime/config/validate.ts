@@ -1,7 +1,7 @@
 import type { Ajv, ErrorObject, ValidateFunction } from "ajv";
 import type { JsonSchema } from "../../core/schema.ts";
 import type { Place } from "./document.ts";
-import { suggestion } from "./nearest.ts";
+import { nearestName, suggestion } from "./nearest.ts";
 import type { ProblemList } from "./problems.ts";
 import { fitsType, walkSchema } from "./walk-schema.ts";
 
@@ -44,7 +44,7 @@ export function validateValue(
     fillBranchDefaults(schema, value);
     return true;
   }
-  for (const error of chosenErrors(validate.errors ?? [])) report(error, place, problems, word, secretPointers);
+  for (const error of chosenErrors(validate.errors ?? [], place)) report(error, place, problems, word, secretPointers);
   return false;
 }
 
@@ -66,7 +66,7 @@ function fillBranchDefaults(schema: JsonSchema, value: unknown): void {
  * Of an `anyOf` that failed, Ajv tells the faults of all branches. The reader wants those of the one branch that was
  * meant: the one whose JSON type fits; without such a branch, one message that names them all.
  */
-function chosenErrors(errors: readonly ErrorObject[]): ErrorObject[] {
+function chosenErrors(errors: readonly ErrorObject[], place: Place): ErrorObject[] {
   const dropped = new Set<ErrorObject>();
   for (const error of errors) {
     if (error.keyword !== "anyOf" || dropped.has(error)) continue;
@@ -86,7 +86,26 @@ function chosenErrors(errors: readonly ErrorObject[]): ErrorObject[] {
     for (const branch of branches) if (branch !== meant) for (const each of branch.errors) dropped.add(each);
     if (meant !== undefined && meant.errors.length > 0) dropped.add(error);
   }
-  return errors.filter((error) => !dropped.has(error));
+  return errors.filter((error) => !dropped.has(error) && !isMisspelt(error, errors, place));
+}
+
+/** A required member that is missing because it is there under a wrong name: that one is reported. */
+function isMisspelt(error: ErrorObject, errors: readonly ErrorObject[], root: Place): boolean {
+  if (error.keyword !== "required") return false;
+  const { missingProperty } = error.params as { missingProperty: string };
+  return errors.some(
+    (each) =>
+      each.keyword === "additionalProperties" &&
+      each.instancePath === error.instancePath &&
+      nearestName((each.params as { additionalProperty: string }).additionalProperty, absentMembers(each, root)) ===
+        missingProperty,
+  );
+}
+
+/** The members that the schema knows and that were not written: what an unknown one may have been meant for. */
+function absentMembers({ parentSchema, instancePath }: ErrorObject, root: Place): string[] {
+  const written = root.descend(instancePath).members();
+  return Object.keys((parentSchema as JsonSchema | undefined)?.properties ?? {}).filter((name) => !written.has(name));
 }
 
 function report(
@@ -105,16 +124,9 @@ function report(
   switch (error.keyword) {
     case "additionalProperties": {
       const name = String((error.params as { additionalProperty: unknown }).additionalProperty);
-      const known = Object.keys(schema.properties ?? {});
       const here = place.members().get(name) ?? place;
       const at = { ...here.nameLocation, pointer: place.pointer };
-      problems.error(
-        at,
-        `unknown ${word} "${name}"${suggestion(
-          name,
-          known.filter((each) => !place.members().has(each)),
-        )}`,
-      );
+      problems.error(at, `unknown ${word} "${name}"${suggestion(name, absentMembers(error, root))}`);
       return;
     }
     case "required": {
@@ -227,7 +239,8 @@ function rangeWords({ minimum, maximum }: JsonSchema): string {
 }
 
 function oneOf(values: readonly unknown[]): string {
-  return values.map((value) => JSON.stringify(value)).join(values.length > 2 ? ", " : " or ");
+  const words = values.map((value) => JSON.stringify(value));
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
 /** What to write instead, for slips of type where that is plain. */
