@@ -95,7 +95,7 @@ function testFiles(phase, paths) {
 /** Debian's packages that tests with real servers need; elsewhere the tests themselves say what is missing. */
 async function installSystemPackages() {
   const script = path.join(steps.ROOT, "scripts/install-test-deps.sh");
-  if (existsSync(script)) await steps.step("system packages for the tests", "bash", [script]);
+  if (existsSync(script)) await steps.step("system packages for the tests", "bash", [script], { shown: true });
 }
 
 async function runPhase(phase, options) {
