@@ -1,6 +1,9 @@
 import { Command } from "commander";
+import { checkCommand } from "./commands/check.ts";
 import { runCommand } from "./commands/run.ts";
 import { statusCommand } from "./commands/status.ts";
+import { testCommand } from "./commands/test.ts";
+import { tryCommand } from "./commands/try.ts";
 import { packageVersion } from "./version.ts";
 
 /** The whole command line: what runs, what `--help` says, and what docs/reference/cli.md is made from. */
@@ -22,7 +25,7 @@ Examples:
 
 Documentation: the docs folder of the package; report defects in the project's issue tracker.`,
     );
-  for (const command of [runCommand(), statusCommand()]) {
+  for (const command of [runCommand(), statusCommand(), checkCommand(), testCommand(), tryCommand()]) {
     program.addCommand(command.exitOverride().showSuggestionAfterError(true));
   }
   return program;

@@ -19,11 +19,11 @@ const UNKNOWN = {
 const METADATA_TIMEOUT_MS = 1000;
 
 export interface PlaceholderOptions {
-  /** What templates ask for; anything else is not looked up. */
-  readonly needed: ReadonlySet<CloudPlaceholder>;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly fetch?: typeof fetch;
   readonly signal?: AbortSignal;
+  /** Told what could not be found, and what stands in for it. */
+  readonly warn?: (message: string) => void;
 }
 
 /** The cloud placeholders that the options of a host's sources and sinks mention. */
@@ -41,20 +41,21 @@ export function cloudPlaceholdersIn(config: Pick<HostConfig, "sources" | "sinks"
 /**
  * The values of placeholders. The environment wins (WIRETAIL_HOSTNAME, WIRETAIL_IP_ADDRESS, WIRETAIL_INSTANCE_ID,
  * WIRETAIL_ACCOUNT_ID, AWS_REGION or AWS_DEFAULT_REGION); then the host itself; then, for what only a cloud knows and
- * only where it is needed, EC2's instance metadata service (IMDSv2, at most one second). What cannot be found gets the
- * CloudWatch agent's word for it (`i-UNKNOWN`…) and a warning. Never throws.
+ * only where the configuration mentions it, EC2's instance metadata service (IMDSv2, at most one second). What cannot
+ * be found gets the CloudWatch agent's word for it (`i-UNKNOWN`…) and a warning. Never throws.
  */
 export async function resolvePlaceholders(
-  options: PlaceholderOptions,
-): Promise<{ placeholders: Placeholders; warnings: string[] }> {
+  config: Pick<HostConfig, "sources" | "sinks">,
+  options: PlaceholderOptions = {},
+): Promise<Placeholders> {
   const env = options.env ?? process.env;
   const fromEnv: Record<CloudPlaceholder, string | undefined> = {
     instance_id: filled(env["WIRETAIL_INSTANCE_ID"]),
     aws_region: filled(env["AWS_REGION"]) ?? filled(env["AWS_DEFAULT_REGION"]),
     account_id: filled(env["WIRETAIL_ACCOUNT_ID"]),
   };
-  const missing = CLOUD.filter((name) => options.needed.has(name) && fromEnv[name] === undefined);
-  const warnings: string[] = [];
+  const needed = cloudPlaceholdersIn(config);
+  const missing = CLOUD.filter((name) => needed.has(name) && fromEnv[name] === undefined);
   let cloud: Partial<Record<CloudPlaceholder, string>> = {};
   if (missing.length > 0) {
     try {
@@ -64,20 +65,19 @@ export async function resolvePlaceholders(
       const remedy = missing
         .map((name) => (name === "aws_region" ? "AWS_REGION" : `WIRETAIL_${name.toUpperCase()}`))
         .join(", ");
-      warnings.push(
+      options.warn?.(
         `the EC2 metadata service does not answer (${errorMessage(error)}): ${names}; set ${remedy} to say otherwise`,
       );
     }
   }
   const value = (name: CloudPlaceholder): string => fromEnv[name] ?? cloud[name] ?? UNKNOWN[name];
-  const placeholders = {
+  return {
     hostname: filled(env["WIRETAIL_HOSTNAME"]) ?? hostname(),
     ipAddress: filled(env["WIRETAIL_IP_ADDRESS"]) ?? firstAddress() ?? UNKNOWN.ip_address,
     instanceId: value("instance_id"),
     awsRegion: value("aws_region"),
     accountId: value("account_id"),
   };
-  return { placeholders, warnings };
 }
 
 function filled(text: string | undefined): string | undefined {

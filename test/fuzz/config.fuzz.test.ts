@@ -30,7 +30,6 @@ async function holds(host: string, other: string): Promise<void> {
     assert.ok(line >= 1 && column >= 1, "a problem has a place");
     const text = file === "host.json" ? host : other;
     assert.ok(line <= text.split("\n").length, "the place is in the file");
-    // eslint-disable-next-line no-control-regex
     assert.doesNotMatch(formatProblem(problem).replace("\n  hint: ", ""), /[\u0000-\u001f]/);
   }
 }

@@ -1,0 +1,208 @@
+import { createReadStream } from "node:fs";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
+import { Command, InvalidArgumentError } from "commander";
+import type { AnyStage } from "../../core/component.ts";
+import type { Envelope, LogEvent } from "../../core/event.ts";
+import { errorMessage, WiretailError } from "../../core/error.ts";
+import { Path } from "../../core/path.ts";
+import { loadPipelineFile } from "../../runtime/config/pipeline-file.ts";
+import { formatProblem } from "../../runtime/config/problems.ts";
+import { EMPTY_ENVELOPE, sampleEvent } from "../../runtime/sample-events.ts";
+import { StageChain } from "../../runtime/stage-chain.ts";
+import { paint, visible, type Screen } from "../screen.ts";
+import { plural } from "./check.ts";
+
+/** Events that are shown when nobody says how many: a screen or two. */
+const DEFAULT_LIMIT = 10;
+
+export interface TryOptions {
+  readonly json: boolean;
+  /** 0 is all; undefined is all with --json, else DEFAULT_LIMIT. */
+  readonly limit?: number | undefined;
+}
+
+export interface TryInput {
+  readonly stream: Readable;
+  /** Path of the file, or undefined for standard input. */
+  readonly path: string | undefined;
+}
+
+/** `wiretail try`: runs lines through a pipeline and shows every step. Resolves with the exit code, 0 or 1. */
+export async function runTry(
+  pipelineName: string,
+  input: TryInput,
+  options: TryOptions,
+  stages: readonly AnyStage[],
+  screen: Screen,
+): Promise<number> {
+  const { pipeline, problems } = await loadPipelineFile(pipelineName, ".", { stages });
+  if (pipeline === undefined) {
+    for (const problem of problems) screen.err(`${formatProblem(problem)}\n`);
+    return 1;
+  }
+  const limit = options.limit ?? (options.json ? 0 : DEFAULT_LIMIT);
+  const nowMs = Date.now();
+  const chain = new StageChain(pipeline.stages, () => nowMs);
+  const show = options.json ? jsonPrinter(chain, screen) : stepPrinter(chain, screen);
+  let offset = 0;
+  let count = 0;
+  let stopped = false;
+  try {
+    for await (const line of createInterface({ input: input.stream, crlfDelay: Infinity })) {
+      if (limit > 0 && count === limit) {
+        stopped = true;
+        break;
+      }
+      await screen.ready?.();
+      show(sampleEvent(line, nowMs, offset, envelopeOf(input)), ++count);
+      offset += Buffer.byteLength(line) + 1;
+    }
+  } catch (error) {
+    throw new WiretailError(
+      "WT_SOURCE_FAILED",
+      `cannot read ${input.path ?? "standard input"}: ${errorMessage(error)}`,
+      { cause: error },
+    );
+  } finally {
+    input.stream.destroy();
+  }
+  if (!options.json) printSummary(chain, count, screen);
+  if (stopped) screen.err(`stopped after ${plural(count, "line")}; --limit 0 takes all\n`);
+  return 0;
+}
+
+function envelopeOf({ path }: TryInput): Envelope {
+  if (path === undefined) return EMPTY_ENVELOPE;
+  return { paths: [new Path("log.file.path")], values: [path], offsetPath: new Path("log.offset") };
+}
+
+type Show = (event: LogEvent, number: number) => void;
+
+function jsonPrinter(chain: StageChain, screen: Screen): Show {
+  const { red } = paint(screen.colour);
+  return (event, number) => {
+    const left = chain.run([event], (_event, _stage, reason) =>
+      screen.err(red(`line ${number}: to the dead letters: ${visible(reason)}`) + "\n"),
+    );
+    for (const each of left) screen.out(JSON.stringify(each.toObject()) + "\n");
+  };
+}
+
+function stepPrinter(chain: StageChain, screen: Screen): Show {
+  const { bold, dim, red, yellow } = paint(screen.colour);
+  return (event, number) => {
+    screen.out(`${bold(`line ${number}`)}  ${visible(event.line)}\n`);
+    let fields = flatten(event.toObject());
+    for (const [index, step] of chain.steps.entries()) {
+      const events = [event];
+      const { milliseconds, failed } = step.counts;
+      let deadLetter: string | undefined;
+      chain.runOne(index, events, (_event, _stage, reason) => (deadLetter = reason));
+      const micros = `${((step.counts.milliseconds - milliseconds) * 1000).toFixed(0)} µs`;
+      const after = flatten(event.toObject());
+      const changes = changedFields(fields, after, screen.colour);
+      const word = step.counts.failed > failed ? red("failed") : changes.length === 0 ? dim("no change") : "";
+      screen.out(`  ${bold(step.label)}  ${dim(micros)}  ${word}\n`.replace(/ +\n/, "\n"));
+      for (const change of changes) screen.out(`    ${change}\n`);
+      fields = after;
+      if (events.length === 0) {
+        screen.out(
+          deadLetter === undefined
+            ? `    ${yellow("dropped")}\n`
+            : `    ${red("to the dead letters")}: ${visible(deadLetter)}\n`,
+        );
+        break;
+      }
+    }
+    screen.out("\n");
+  };
+}
+
+/** The document as field names and JSON values. */
+function flatten(
+  object: Readonly<Record<string, unknown>>,
+  prefix = "",
+  into = new Map<string, unknown>(),
+): Map<string, unknown> {
+  for (const [key, value] of Object.entries(object)) {
+    if (typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0) {
+      flatten(value as Record<string, unknown>, `${prefix}${key}.`, into);
+    } else into.set(prefix + key, value);
+  }
+  return into;
+}
+
+function changedFields(
+  before: ReadonlyMap<string, unknown>,
+  after: ReadonlyMap<string, unknown>,
+  colour: boolean,
+): string[] {
+  const { green, red, yellow, dim } = paint(colour);
+  const show = (value: unknown): string => visible(JSON.stringify(value));
+  const lines: string[] = [];
+  for (const [name, value] of before) {
+    if (!after.has(name)) lines.push(red(`- ${visible(name)}`) + dim(` ${show(value)}`));
+    else if (!isDeepStrictEqual(value, after.get(name)))
+      lines.push(yellow(`~ ${visible(name)}`) + ` ${show(after.get(name))}` + dim(` was ${show(value)}`));
+  }
+  for (const [name, value] of after) if (!before.has(name)) lines.push(green(`+ ${visible(name)}`) + ` ${show(value)}`);
+  return lines;
+}
+
+function printSummary(chain: StageChain, lines: number, screen: Screen): void {
+  const { bold, dim } = paint(screen.colour);
+  const width = Math.max(5, ...chain.steps.map((step) => step.label.length));
+  screen.out(
+    `${bold("stage".padEnd(width))}  ${["in", "out", "dropped", "failed", "µs/event"].map((word) => word.padStart(8)).join("")}\n`,
+  );
+  for (const { label, counts } of chain.steps) {
+    const micros = counts.in === 0 ? "" : ((counts.milliseconds * 1000) / counts.in).toFixed(1);
+    const cells = [counts.in, counts.out, counts.dropped, counts.failed, micros]
+      .map((cell) => String(cell).padStart(8))
+      .join("");
+    screen.out(`${label.padEnd(width)}  ${cells}\n`);
+  }
+  screen.out(dim(`${plural(lines, "line")}; the first ones are slow, for the stages are compiled while they run\n`));
+}
+
+function parseLimit(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("expected a whole number, 0 for all");
+  return Number(text);
+}
+
+export function tryCommand(): Command {
+  const command = new Command("try")
+    .summary("show what a pipeline makes of lines")
+    .description(
+      "Runs lines through a pipeline and shows every event before and after each stage, with the fields that changed and the time it took.",
+    )
+    .argument("<pipeline>", "the name of a shipped pipeline, or the path of a pipeline file")
+    .argument("[file]", "a file of lines; - or nothing is standard input")
+    .option(
+      "--limit <lines>",
+      `stop after so many lines, 0 for all (default: ${DEFAULT_LIMIT}, with --json all)`,
+      parseLimit,
+    )
+    .option("--json", "print the resulting events, one nested JSON object a line", false)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wiretail try nginx-access /var/log/nginx/access.log
+  tail -n 100 app.log | wiretail try ./my-pipeline.json --json
+
+Exit codes: 0 done, 1 the pipeline has errors, 2 wrong use.`,
+    );
+  return command.action(async (pipeline: string, file: string | undefined, options: TryOptions) => {
+    const fromStdin = file === undefined || file === "-";
+    if (file === undefined && process.stdin.isTTY)
+      command.error("error: no FILE, and standard input is a terminal", { exitCode: 2 });
+    const path = fromStdin ? undefined : resolve(file);
+    const stream = path === undefined ? process.stdin : createReadStream(path);
+    const [{ components }, { processScreen }] = await Promise.all([import("../components.ts"), import("../screen.ts")]);
+    process.exitCode = await runTry(pipeline, { stream, path }, options, components.stages, processScreen());
+  });
+}
