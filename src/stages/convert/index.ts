@@ -1,0 +1,104 @@
+import { isIp } from "../../codec/ip.ts";
+import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
+import type { LogEvent } from "../../core/event.ts";
+import { Path } from "../../core/path.ts";
+import { t, type Infer } from "../../core/schema.ts";
+
+const schema = t.object({
+  fields: t.map(t.enum(["integer", "float", "boolean", "string", "ip"]), {
+    description:
+      "Types by field. `integer`: whole numbers up to 2^53. `boolean`: true, yes, on, 1 and their opposites, in any case. `string`: JSON text for objects. `ip`: checks that it is an address. Every item of an array is converted. Fields that an event lacks are passed over.",
+  }),
+});
+
+type Type = "integer" | "float" | "boolean" | "string" | "ip";
+/** The converted value, or undefined when it is none of the type. */
+type Converter = (value: unknown) => unknown;
+
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  "1": true,
+  false: false,
+  no: false,
+  off: false,
+  "0": false,
+};
+const CONVERTERS: Readonly<Record<Type, Converter>> = {
+  integer: (value) => {
+    const number = typeof value === "string" ? (/^[+-]?\d+$/.test(value) ? Number(value) : NaN) : value;
+    return Number.isSafeInteger(number) ? number : undefined;
+  },
+  float: (value) => {
+    const number =
+      typeof value === "string" ? (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value) ? Number(value) : NaN) : value;
+    return Number.isFinite(number) ? number : undefined;
+  },
+  boolean: (value) => {
+    if (typeof value === "boolean") return value;
+    const text = typeof value === "string" ? value.toLowerCase() : typeof value === "number" ? String(value) : "";
+    return Object.hasOwn(BOOLEANS, text) ? BOOLEANS[text] : undefined;
+  },
+  string: (value) => (typeof value === "string" ? value : JSON.stringify(value)),
+  ip: (value) => (typeof value === "string" && isIp(value) ? value : undefined),
+};
+
+class Convert implements Stage {
+  readonly #paths: readonly Path[];
+  readonly #types: readonly Type[];
+  readonly #converters: readonly Converter[];
+  readonly #worked: unknown[];
+
+  constructor(options: Infer<typeof schema>) {
+    this.#paths = Object.keys(options.fields).map((name) => new Path(name));
+    this.#types = Object.values(options.fields);
+    this.#converters = this.#types.map((type) => CONVERTERS[type]);
+    this.#worked = this.#paths.map(() => undefined);
+  }
+
+  apply(event: LogEvent): undefined | StageFailure {
+    const paths = this.#paths;
+    const worked = this.#worked;
+    for (let i = 0; i < paths.length; i++) {
+      const value = event.get(paths[i]!);
+      worked[i] = undefined;
+      if (value === undefined || value === null) continue;
+      worked[i] = Array.isArray(value) ? convertItems(value, this.#converters[i]!) : this.#converters[i]!(value);
+      if (worked[i] === undefined) {
+        return new StageFailure(
+          `${paths[i]!.name}: ${JSON.stringify(value).slice(0, 60)} is not of type ${this.#types[i]!}`,
+        );
+      }
+    }
+    for (let i = 0; i < paths.length; i++) if (worked[i] !== undefined) event.set(paths[i]!, worked[i]);
+    return undefined;
+  }
+}
+
+function convertItems(items: readonly unknown[], converter: Converter): unknown[] | undefined {
+  const converted = items.map((item) => (item === null ? null : converter(item)));
+  return converted.includes(undefined) ? undefined : converted;
+}
+
+/** Changes the types of fields. */
+export const convert = defineStage({
+  type: "convert",
+  summary: "Changes the types of fields",
+  description: "Where one value is not of its type the stage fails and no field is changed.",
+  stability: "stable",
+  schema,
+  examples: [
+    {
+      title: "Numbers out of text",
+      options: { fields: { status: "integer", took: "float", ok: "boolean", id: "string", addr: "ip" } },
+      input: [{ status: "200", took: "0.25", ok: "yes", id: 7, addr: "2001:db8::1" }],
+      output: [{ status: 200, took: 0.25, ok: true, id: "7", addr: "2001:db8::1" }],
+    },
+  ],
+  validate: (options) =>
+    Object.hasOwn(options.fields, "@timestamp")
+      ? [["/fields/@timestamp", "@timestamp is always a time; parse_timestamp sets it"] as const]
+      : [],
+  create: (options) => new Convert(options),
+});

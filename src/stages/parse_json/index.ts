@@ -1,0 +1,82 @@
+import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
+import type { LogEvent } from "../../core/event.ts";
+import { Path } from "../../core/path.ts";
+import { t, type Infer } from "../../core/schema.ts";
+import { noText, SOURCE_OPTIONS } from "../parsed-fields.ts";
+
+const schema = t.object({
+  ...SOURCE_OPTIONS,
+  target: t.optional(
+    t.string({
+      description: "Field to put the parsed object in. Without it the object's keys become fields of the event itself.",
+      "x-syntax": "field",
+    }),
+  ),
+});
+
+class ParseJson implements Stage {
+  readonly #source: Path;
+  readonly #target: Path | undefined;
+  readonly #original: Path | undefined;
+
+  constructor(options: Infer<typeof schema>) {
+    this.#source = new Path(options.field);
+    this.#target = options.target === undefined ? undefined : new Path(options.target);
+    this.#original = options.keep_original ? new Path("event.original") : undefined;
+  }
+
+  apply(event: LogEvent): undefined | StageFailure {
+    const text = event.get(this.#source);
+    if (typeof text !== "string") return noText(this.#source, text);
+    let root: unknown;
+    try {
+      root = JSON.parse(text);
+    } catch (error) {
+      return new StageFailure(`is not JSON: ${(error as Error).message.slice(0, 160)}`);
+    }
+    if (typeof root !== "object" || root === null || Array.isArray(root)) {
+      return new StageFailure(
+        `is JSON, but ${root === null ? "null" : Array.isArray(root) ? "an array" : `a ${typeof root}`} and no object`,
+      );
+    }
+    if (this.#target !== undefined) {
+      const isOwn = this.#target.name === this.#source.name || this.#target.name.startsWith(this.#source.name + ".");
+      const refusal = isOwn ? undefined : event.refusal(this.#target, root);
+      if (refusal !== undefined) return new StageFailure(refusal);
+      event.delete(this.#source);
+      event.set(this.#target, root);
+    } else {
+      event.delete(this.#source);
+      const object = root as Record<string, unknown>;
+      for (const key in object) event.setTopLevel(key, object[key]);
+    }
+    if (this.#original !== undefined && event.refusal(this.#original, "") === undefined)
+      event.set(this.#original, event.line);
+    return undefined;
+  }
+}
+
+/** Parses a JSON object. */
+export const parseJson = defineStage({
+  type: "parse_json",
+  summary: "Parses a JSON object into fields",
+  description:
+    'Keys of the object become fields of the event; nested objects stay nested, and a key with dots (`"http.method"`) stays one key that queries find under its name too. Anything but an object is a failure.',
+  stability: "stable",
+  schema,
+  examples: [
+    {
+      title: "One JSON object a line",
+      options: {},
+      input: ['{"level":"warn","req":{"id":7},"message":"slow"}'],
+      output: [{ level: "warn", "req.id": 7, message: "slow" }],
+    },
+    {
+      title: "Into a field of its own",
+      options: { target: "app", keep_original: true },
+      input: ['{"level":"warn"}'],
+      output: [{ "app.level": "warn", message: null, "event.original": '{"level":"warn"}' }],
+    },
+  ],
+  create: (options) => new ParseJson(options),
+});

@@ -1,0 +1,112 @@
+import { compileFieldTemplate } from "../../codec/field-template.ts";
+import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
+import type { LogEvent } from "../../core/event.ts";
+import { Extension } from "../../core/extension.ts";
+import { Path } from "../../core/path.ts";
+import { t, type Infer } from "../../core/schema.ts";
+
+const schema = t.object({
+  fields: t.map(t.any(), {
+    description:
+      "Values by field. In text, `{field}` is the value of another field (`{{` and `}}` are braces); text that is only `{field}` copies the value with its type. All are worked out before any is set.",
+  }),
+  overwrite: t.boolean({ default: true, description: "Replace fields that the event already has." }),
+});
+
+/** What a field is given: the same for all events, or worked out of each. */
+type Value =
+  | { readonly constant: unknown }
+  | { readonly json: string }
+  | { readonly of: (event: LogEvent) => unknown; readonly needs: string };
+
+class SetFields implements Stage {
+  readonly #paths: readonly Path[];
+  readonly #values: readonly Value[];
+  readonly #overwrite: boolean;
+  readonly #extension: Extension | undefined;
+  /** Values of one event, reused. */
+  readonly #worked: unknown[];
+
+  constructor(options: Infer<typeof schema>) {
+    const entries = Object.entries(options.fields);
+    this.#paths = entries.map(([name]) => new Path(name));
+    this.#values = entries.map(([, value]) => compileValue(value));
+    this.#overwrite = options.overwrite;
+    this.#worked = entries.map(() => undefined);
+    // Without overlap the order does not matter, and all can be set at once.
+    this.#extension = options.overwrite ? extensionOf(this.#paths) : undefined;
+  }
+
+  apply(event: LogEvent): undefined | StageFailure {
+    const paths = this.#paths;
+    const worked = this.#worked;
+    for (let i = 0; i < paths.length; i++) {
+      const value = this.#values[i]!;
+      if ("constant" in value) worked[i] = value.constant;
+      else if ("json" in value) worked[i] = JSON.parse(value.json);
+      else {
+        worked[i] = value.of(event);
+        if (worked[i] === undefined)
+          return new StageFailure(`${paths[i]!.name}: the event lacks one of the fields ${value.needs}`);
+      }
+    }
+    const extension = this.#extension;
+    if (extension !== undefined && event.extend(extension)) {
+      for (let i = 0; i < worked.length; i++) event.values[extension.slots[i]!] = worked[i];
+      return undefined;
+    }
+    for (let i = 0; i < paths.length; i++) {
+      if (!this.#overwrite && event.get(paths[i]!) !== undefined) continue;
+      const refusal = event.refusal(paths[i]!, worked[i]);
+      if (refusal !== undefined) return new StageFailure(refusal);
+    }
+    for (let i = 0; i < paths.length; i++) {
+      if (this.#overwrite || event.get(paths[i]!) === undefined) event.set(paths[i]!, worked[i]);
+    }
+    return undefined;
+  }
+}
+
+function compileValue(value: unknown): Value {
+  if (typeof value === "string") {
+    const template = compileFieldTemplate(value);
+    return template.constant !== undefined
+      ? { constant: template.constant }
+      : { of: template.value, needs: template.fields.join(", ") };
+  }
+  // Objects belong to their event, so each gets its own.
+  return typeof value === "object" && value !== null ? { json: JSON.stringify(value) } : { constant: value };
+}
+
+function extensionOf(paths: readonly Path[]): Extension | undefined {
+  try {
+    return new Extension(paths);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sets fields. */
+export const set = defineStage({
+  type: "set",
+  summary: "Sets fields to constants or to text made of other fields",
+  stability: "stable",
+  schema,
+  examples: [
+    {
+      title: "Constants of any type and a text with fields in it",
+      options: {
+        fields: { "event.kind": "event", "event.category": ["network"], "labels.room": "{service}/{id}", copy: "{id}" },
+      },
+      input: [{ service: "chat", id: 7 }],
+      output: [{ "event.kind": "event", "event.category": ["network"], "labels.room": "chat/7", copy: 7 }],
+    },
+    {
+      title: "A default",
+      options: { fields: { "log.level": "info" }, overwrite: false },
+      input: [{ log: { level: "warn" } }, { other: 1 }],
+      output: [{ "log.level": "warn" }, { "log.level": "info" }],
+    },
+  ],
+  create: (options) => new SetFields(options),
+});

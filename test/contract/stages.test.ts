@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Ajv } from "ajv";
+import { documentMembers } from "../../src/codec/document.ts";
+import { DROP, StageFailure, type AnyStage } from "../../src/core/component.ts";
+import { Path } from "../../src/core/path.ts";
+import type { JsonSchema } from "../../src/core/schema.ts";
+import { convert } from "../../src/stages/convert/index.ts";
+import { filter } from "../../src/stages/filter/index.ts";
+import { parseJson } from "../../src/stages/parse_json/index.ts";
+import { parseNginx } from "../../src/stages/parse_nginx/index.ts";
+import { parseRegex } from "../../src/stages/parse_regex/index.ts";
+import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
+import { remove } from "../../src/stages/remove/index.ts";
+import { rename } from "../../src/stages/rename/index.ts";
+import { set } from "../../src/stages/set/index.ts";
+import { eventOf, stageOf } from "../support/stages.ts";
+
+const STAGES: readonly AnyStage[] = [
+  parseRegex,
+  parseJson,
+  parseNginx,
+  parseTimestamp,
+  set,
+  rename,
+  remove,
+  convert,
+  filter,
+];
+
+/** Events of every awkward kind: what a stage cannot process it must refuse and leave alone. */
+const AWKWARD: readonly (string | Record<string, unknown>)[] = [
+  "",
+  "plain text",
+  "\u0000\ud800 broken \uffff",
+  "[1,2]",
+  '{"__proto__":{"x":1},"message":{"a":1},"@timestamp":"nonsense","host":"text"}',
+  '{"a.b":1,"a":{"b":2},"a.b.c":3}',
+  {},
+  { message: 7 },
+  {
+    message: null,
+    time: true,
+    ts: [1],
+    status: {},
+    log: "text",
+    event: "text",
+    service: ["x"],
+    http: 1,
+    lvl: "x",
+    nginx: 0,
+    source: "s",
+  },
+  {
+    message: "user ada",
+    "a.b": 1,
+    user: "text",
+    labels: 1,
+    req: 1,
+    url: [],
+    app: 2,
+    time: "2019",
+    ts: "x",
+    took: "x",
+    ok: 2,
+    addr: "1.2.3",
+  },
+];
+
+for (const definition of STAGES) {
+  describe(`stage ${definition.type}`, () => {
+    it("has a closed schema, every option of which is described", () => {
+      new Ajv({ strict: false }).compile(definition.schema);
+      const schema: JsonSchema = definition.schema;
+      assert.equal(schema.additionalProperties, false);
+      for (const [name, property] of Object.entries(schema.properties ?? {})) {
+        assert.match(name, /^[a-z][a-z_]*$/);
+        assert.ok((property.description ?? "").length > 15, `${name} lacks a description`);
+        if (schema.required?.includes(name) === false && property.default !== undefined) {
+          assert.ok(
+            new Ajv({ strict: false }).validate(property, property.default),
+            `${name}: its default is not valid`,
+          );
+        }
+      }
+    });
+
+    it("is called as its folder, with a summary of one line", () => {
+      assert.match(definition.type, /^[a-z][a-z_]*$/);
+      assert.match(definition.summary, /^[A-Z][^\n]*[^.\n]$/);
+    });
+
+    it("has examples that do what they say", () => {
+      assert.ok(definition.examples.length > 0);
+      for (const example of definition.examples) {
+        const stage = stageOf(definition, example.options);
+        const results = (example.input ?? []).flatMap((input) => {
+          const event = eventOf(input);
+          const outcome = stage.apply(event);
+          assert.ok(
+            !(outcome instanceof StageFailure),
+            `${example.title}: ${String((outcome as StageFailure | undefined)?.message)}`,
+          );
+          return outcome === DROP ? [] : [event];
+        });
+        assert.equal(results.length, example.output?.length, example.title);
+        example.output?.forEach((expected, i) => {
+          for (const [name, value] of Object.entries(expected)) {
+            assert.deepEqual(results[i]!.get(new Path(name)) ?? null, value, `${example.title}: ${name}`);
+          }
+        });
+      }
+    });
+
+    it("leaves an event that it cannot process as it was, and gives a short reason", () => {
+      for (const example of definition.examples) {
+        const stage = stageOf(definition, example.options);
+        for (const input of AWKWARD) {
+          const event = eventOf(input);
+          const outcome = stage.apply(event);
+          if (outcome instanceof StageFailure) {
+            assert.deepEqual(event.toObject(), eventOf(input).toObject());
+            assert.equal(event.timeMs, eventOf(input).timeMs);
+            assert.ok(outcome.message.length > 5 && outcome.message.length < 300, outcome.message);
+          }
+        }
+      }
+    });
+
+    it("makes events that encode as the JSON of what they hold", () => {
+      for (const example of definition.examples) {
+        const stage = stageOf(definition, example.options);
+        for (const input of [...(example.input ?? []), ...AWKWARD]) {
+          const event = eventOf(input);
+          if (stage.apply(event) === DROP) continue;
+          const encoded = JSON.parse("{" + documentMembers(event)) as unknown;
+          assert.deepEqual(encoded, event.toObject());
+        }
+      }
+    });
+
+    it("treats every event alike, whatever came before it", () => {
+      for (const example of definition.examples) {
+        const inputs = [...AWKWARD, ...(example.input ?? []), ...AWKWARD, ...(example.input ?? [])];
+        const shared = stageOf(definition, example.options);
+        for (const input of inputs) {
+          const [one, other] = [eventOf(input), eventOf(input)];
+          const outcome = shared.apply(one);
+          const fresh = stageOf(definition, example.options).apply(other);
+          assert.deepEqual(outcome, fresh);
+          assert.deepEqual(one.toObject(), other.toObject());
+        }
+      }
+    });
+  });
+}
