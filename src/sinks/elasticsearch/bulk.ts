@@ -1,0 +1,94 @@
+import { promisify } from "node:util";
+import { constants, gzip } from "node:zlib";
+import { forEachDocument, sliceBytes, type Encoding, type SinkBatch } from "../../core/batch.ts";
+import { DELIVERED, type Verdict, type WriteResult } from "../../core/component.ts";
+import { itemVerdict, type BulkItem } from "./verdict.ts";
+
+/**
+ * Documents are encoded with their action line: a bulk body is then the encoded bytes, one after the other. `create`
+ * for plain indices too, so that there as well a 409 means "delivered before" and nothing is ever overwritten.
+ */
+export const BULK_ENCODING: Encoding = { kind: "json", before: '{"create":{"_id":"', after: '"}}\n{' };
+
+/**
+ * What we want to read of a reply: about 25 bytes an item. `status` is there for every item, so that items keep their
+ * places: with the errors alone the server leaves the others out, and nobody could tell whose they are.
+ */
+export const BULK_FILTER =
+  "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store";
+
+const compress = promisify(gzip);
+const GZIP_LEVEL = constants.Z_BEST_SPEED;
+
+/** The body of a bulk call. One slice is not copied: the result is then a part of the batch and only to be read. */
+export function bulkBody(batch: SinkBatch, key: string, leaveOut?: ReadonlySet<number>): Buffer {
+  if (leaveOut !== undefined && leaveOut.size > 0) {
+    const parts: Buffer[] = [];
+    forEachDocument(batch, key, (bytes, _slice, _i, index) => {
+      if (!leaveOut.has(index)) parts.push(bytes);
+    });
+    return Buffer.concat(parts);
+  }
+  if (batch.slices.length === 1) return sliceBytes(batch.slices[0]!, key);
+  return Buffer.concat(batch.slices.map((slice) => sliceBytes(slice, key)));
+}
+
+/** Off the main thread. */
+export function gzipBody(body: Buffer): Promise<Buffer> {
+  return compress(body, { level: GZIP_LEVEL });
+}
+
+export interface BulkReply {
+  readonly errors: boolean;
+  readonly items?: readonly Readonly<Record<string, BulkItem>>[];
+}
+
+export interface BulkOutcome {
+  readonly result: WriteResult;
+  /** Documents that were there already (409). */
+  readonly duplicates: number;
+  /** Documents that the server took into the failure store instead of the data stream. */
+  readonly failureStore: number;
+  /** One of them says that there is no such index. */
+  readonly indexMissing: boolean;
+}
+
+/**
+ * The verdicts of a reply. `count` is how many documents the call had; `leaveOut` those of the batch that were not in
+ * the call, so that verdicts get their indexes in the batch.
+ */
+export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: ReadonlySet<number>): BulkOutcome {
+  const items = reply.items ?? [];
+  if (items.length !== count) {
+    const reason = `the reply has ${items.length} items for ${count} documents`;
+    return { result: { outcome: "hold", reason }, duplicates: 0, failureStore: 0, indexMissing: false };
+  }
+  const verdicts = new Map<number, Verdict>();
+  let duplicates = 0;
+  let failureStore = 0;
+  let indexMissing = false;
+  let index = 0;
+  for (const item of items) {
+    while (leaveOut?.has(index) === true) index++;
+    const said = item["create"] ?? {};
+    if (said.status === 409) duplicates++;
+    if (said.failure_store === "used") failureStore++;
+    if (said.error?.type === "index_not_found_exception") indexMissing = true;
+    const verdict = itemVerdict(said);
+    if (verdict.outcome !== "delivered") verdicts.set(index, verdict);
+    index++;
+  }
+  const result: WriteResult = verdicts.size === 0 ? DELIVERED : { outcome: "mixed", verdicts };
+  return { result, duplicates, failureStore, indexMissing };
+}
+
+/** What ALL_WELL stands for: the reply said that no item failed, and was not parsed. */
+export const ALL_WELL: BulkReply = { errors: false };
+
+/**
+ * Reads a reply without parsing where nothing failed: `errors` comes first. 20,000 items are 0.5 MB of
+ * `{"create":{"status":201}}`, which nobody needs as objects. Undefined when it has to be parsed.
+ */
+export function quickReply(text: string): BulkReply | undefined {
+  return text.startsWith('{"errors":false') && !text.includes('"failure_store":"used"') ? ALL_WELL : undefined;
+}
