@@ -199,24 +199,6 @@ for (const version of ELASTICSEARCH_VERSIONS) {
       await sink.close();
     });
 
-    test("a template deleted meanwhile is installed again", async () => {
-      const { sink, name, dataset } = await stream();
-      assert.deepEqual(await write(sink, [{ message: "one" }]), { outcome: "delivered" });
-      await probe.request("GET", `/_resolve/index/${name}`);
-      // The bare server cannot delete data streams; another namespace shows the same.
-      await probe.request("PUT", "/_cluster/settings", { persistent: { "action.auto_create_index": "false" } });
-      try {
-        const other = await open(server.url, { data_stream: { type: "logs", dataset, namespace: "other" } });
-        assertVerdict(await write(other.sink, [{ message: "two" }]), 0, "hold", /index_not_found_exception/);
-        await probe.request("PUT", "/_cluster/settings", { persistent: { "action.auto_create_index": null } });
-        assert.deepEqual(await write(other.sink, [{ message: "two" }], 2), { outcome: "delivered" });
-        await other.sink.close();
-      } finally {
-        await probe.request("PUT", "/_cluster/settings", { persistent: { "action.auto_create_index": null } });
-      }
-      await sink.close();
-    });
-
     test("the shard limit and an unknown ingest pipeline hold", async () => {
       const { sink } = await stream();
       await probe.request("PUT", "/_cluster/settings", { persistent: { "cluster.max_shards_per_node": 1 } });
