@@ -50,6 +50,7 @@ interface RunningSource {
 export class Agent {
   readonly #options: AgentOptions;
   #config: HostConfig;
+  #placeholders: Placeholders;
   readonly #log: Log;
   readonly #metrics = new ComponentMetrics();
   readonly #pool: BufferPool;
@@ -69,6 +70,7 @@ export class Agent {
   private constructor(options: AgentOptions) {
     this.#options = options;
     this.#config = options.config;
+    this.#placeholders = options.placeholders;
     this.#log = options.log();
     this.#startedAtMs = options.clock.now();
     this.#pool = new BufferPool(options.config.memoryBudgetBytes / 4);
@@ -129,7 +131,7 @@ export class Agent {
   }
 
   /** Takes a new configuration: what did not change runs on, the rest is stopped, changed, started. */
-  reload(config: HostConfig): Promise<void> {
+  reload(config: HostConfig, placeholders: Placeholders): Promise<void> {
     const change = this.#changing.then(async () => {
       if (this.#stopped.signal.aborted) return;
       if (config.stateDir !== this.#config.stateDir) {
@@ -139,6 +141,7 @@ export class Agent {
           { hint: "restart the agent" },
         );
       }
+      this.#placeholders = placeholders;
       await this.#apply(config);
       this.#config = config;
       this.#log.info("configuration reloaded", {
@@ -189,7 +192,7 @@ export class Agent {
   status(): AgentStatus {
     return collectStatus({
       version: this.#options.version,
-      hostname: this.#options.placeholders.hostname,
+      hostname: this.#placeholders.hostname,
       config: this.#config,
       nowMs: this.#options.clock.now(),
       startedAtMs: this.#startedAtMs,
@@ -294,11 +297,11 @@ export class Agent {
   }
 
   #makeSource(config: SourceConfig, pipelines: readonly PipelineRunner[]): SourceRunner {
-    const { clock, log, once, placeholders } = this.#options;
+    const { clock, log, once } = this.#options;
     const definition: AnySource = config.definition;
     const envelope = {
       paths: [new Path("host.name"), new Path("ecs.version")],
-      values: [placeholders.hostname, ECS_VERSION],
+      values: [this.#placeholders.hostname, ECS_VERSION],
     };
     return new SourceRunner({
       ...{ name: config.name, pipelines, clock, once, checkpoints: this.#checkpoints, outbox: this.#outbox },
@@ -311,14 +314,14 @@ export class Agent {
     config: ComponentConfig<SinkConfig["definition"] | SourceConfig["definition"]>,
     kind: "sources" | "sinks",
   ): Context {
-    const { clock, log, placeholders } = this.#options;
+    const { clock, log } = this.#options;
     const labels = kind === "sinks" ? { sink: config.name } : { source: config.name };
     // Names may hold anything; a folder's name may not.
     const folder = /^[\w-]{1,64}$/.test(config.name)
       ? config.name
       : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
     return {
-      ...{ id: config.name, log: log(config.name), placeholders },
+      ...{ id: config.name, log: log(config.name), placeholders: this.#placeholders },
       metrics: this.#metrics.scope(labels, config.definition.metrics ?? []),
       stateDir: join(this.#config.stateDir, kind, folder),
       now: () => clock.now(),

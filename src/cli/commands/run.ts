@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import type { Log, Placeholders } from "../../core/component.ts";
 import { errorMessage, WiretailError } from "../../core/error.ts";
 import type { Agent } from "../../runtime/agent.ts";
 import type { HostConfig } from "../../runtime/config/types.ts";
@@ -45,11 +46,10 @@ async function run(options: RunOptions): Promise<number> {
   if (options.timeout !== undefined && options.once !== true) throw new WiretailError("WT_USAGE", "--timeout goes with --once");
   const config = await load(options.config);
   // Loaded here: `--help` and wrong arguments must not wait for the agent's modules.
-  const [{ Agent }, { createLog }, { systemClock }, { resolvePlaceholders }, { packageVersion }] = await Promise.all([
+  const [{ Agent }, { createLog }, { systemClock }, { packageVersion }] = await Promise.all([
     import("../../runtime/agent.ts"),
     import("../../runtime/log.ts"),
     import("../../runtime/clock.ts"),
-    import("../../runtime/placeholders.ts"),
     import("../version.ts"),
   ]);
   const log = (component?: string) =>
@@ -58,12 +58,12 @@ async function run(options: RunOptions): Promise<number> {
   const stop = stopSignal();
   const agent = await Agent.start({
     ...{ config, log, clock: systemClock, once: options.once === true },
-    placeholders: await resolvePlaceholders(config),
+    placeholders: await placeholdersOf(config, agentLog),
     version: packageVersion(),
   });
   agentLog.info(`wiretail ${packageVersion()} runs`, { config: config.file, state_dir: config.stateDir, pid: process.pid });
   const onHangUp = (): void => {
-    void reload(agent, options.config).catch((error: unknown) => {
+    void reload(agent, options.config, agentLog).catch((error: unknown) => {
       agentLog.error(`reload failed, the old configuration stays in force: ${errorMessage(error)}`);
     });
   };
@@ -97,8 +97,16 @@ async function run(options: RunOptions): Promise<number> {
   }
 }
 
-async function reload(agent: Agent, file: string): Promise<void> {
-  await agent.reload(await load(file));
+async function reload(agent: Agent, file: string, log: Log): Promise<void> {
+  const config = await load(file);
+  await agent.reload(config, await placeholdersOf(config, log));
+}
+
+async function placeholdersOf(config: HostConfig, log: Log): Promise<Placeholders> {
+  const { cloudPlaceholdersIn, resolvePlaceholders } = await import("../../runtime/placeholders.ts");
+  const { placeholders, warnings } = await resolvePlaceholders({ needed: cloudPlaceholdersIn(config) });
+  for (const warning of warnings) log.warn(warning);
+  return placeholders;
 }
 
 /** Loads a configuration, printing every problem; throws when there are errors. */
