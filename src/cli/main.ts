@@ -25,10 +25,13 @@ try {
 function report(error: unknown, withStack: boolean): number {
   // Commander has printed its own message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
-  const paint = (style: "red" | "cyan", text: string): string => styleText(style, text, { stream: process.stderr, validateStream: true });
+  const paint = (style: "red" | "cyan", text: string): string =>
+    styleText(style, text, { stream: process.stderr, validateStream: true });
   const code = error instanceof WiretailError ? ` [${error.code}]` : "";
   process.stderr.write(`${paint("red", "error:")} ${errorMessage(error)}${code}\n`);
-  if (error instanceof WiretailError && error.hint !== undefined) process.stderr.write(`${paint("cyan", "hint:")} ${error.hint}\n`);
-  if (withStack || !(error instanceof WiretailError)) process.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
+  if (error instanceof WiretailError && error.hint !== undefined)
+    process.stderr.write(`${paint("cyan", "hint:")} ${error.hint}\n`);
+  if (withStack || !(error instanceof WiretailError))
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
   return exitCodeOf(error);
 }

@@ -9,7 +9,9 @@ import { packageVersion } from "./version.ts";
 /** The whole command line: what runs, what `--help` says, and what docs/reference/cli.md is made from. */
 export function buildProgram(): Command {
   const program = new Command("wiretail")
-    .description("Ships logs: tails files, normalises lines through pipelines, delivers them to any number of sinks, and loses none.")
+    .description(
+      "Ships logs: tails files, normalises lines through pipelines, delivers them to any number of sinks, and loses none.",
+    )
     .version(packageVersion(), "-V, --version")
     .option("--debug", "show where an error came from")
     .showSuggestionAfterError(true)

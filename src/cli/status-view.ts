@@ -16,13 +16,23 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
   const { paint } = options;
   const lines: string[] = [];
   const health = status.healthy ? paint("green", "✓ healthy") : paint("red", "✗ not healthy");
-  lines.push(`${paint("bold", `wiretail ${status.version}`)} on ${status.hostname}  ${health}  up ${duration(status.uptime_seconds)}  pid ${status.pid}`);
+  lines.push(
+    `${paint("bold", `wiretail ${status.version}`)} on ${status.hostname}  ${health}  up ${duration(status.uptime_seconds)}  pid ${status.pid}`,
+  );
   const { memory } = status;
-  lines.push(paint("dim", `queued in memory ${bytes(memory.queued_bytes)} of ${bytes(memory.budget_bytes)}, resident ${bytes(memory.resident_bytes)}`));
-  if (status.checkpoint_error !== null) lines.push(paint("red", `✗ checkpoints cannot be written: ${status.checkpoint_error}`));
+  lines.push(
+    paint(
+      "dim",
+      `queued in memory ${bytes(memory.queued_bytes)} of ${bytes(memory.budget_bytes)}, resident ${bytes(memory.resident_bytes)}`,
+    ),
+  );
+  if (status.checkpoint_error !== null)
+    lines.push(paint("red", `✗ checkpoints cannot be written: ${status.checkpoint_error}`));
   lines.push("", paint("bold", "SOURCES"));
   for (const source of status.sources) lines.push(...sourceLines(source, options));
-  const stages = status.pipelines.flatMap((pipeline) => pipeline.stages.map((stage) => ({ pipeline: pipeline.name, ...stage })));
+  const stages = status.pipelines.flatMap((pipeline) =>
+    pipeline.stages.map((stage) => ({ pipeline: pipeline.name, ...stage })),
+  );
   if (stages.length > 0) {
     lines.push("", paint("bold", "STAGES"));
     const rows = stages.map((stage) => [
@@ -36,29 +46,47 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
     lines.push(...columns(rows));
     if (status.slowest_stage !== null) {
       const { pipeline, stage, share } = status.slowest_stage;
-      lines.push(paint("dim", `  slowest: ${pipeline} / ${stage} with ${Math.round(share * 100)} % of the time spent in stages`));
+      lines.push(
+        paint("dim", `  slowest: ${pipeline} / ${stage} with ${Math.round(share * 100)} % of the time spent in stages`),
+      );
     }
   }
   lines.push("", paint("bold", "SINKS"));
   for (const sink of status.sinks) lines.push(...sinkLines(sink, status, options));
-  if (status.dead_letters_dropped > 0) lines.push("", paint("red", `✗ ${count(status.dead_letters_dropped)} dead letters were removed because their budget is full`));
+  if (status.dead_letters_dropped > 0)
+    lines.push(
+      "",
+      paint("red", `✗ ${count(status.dead_letters_dropped)} dead letters were removed because their budget is full`),
+    );
   return lines;
 }
 
 function sourceLines(source: SourceStatus, { paint, maxInputs }: StatusViewOptions): string[] {
-  const mark = source.state === "failed" ? paint("red", "✗ failed") : source.state === "waiting" ? paint("yellow", "! waiting for sinks") : paint("green", `✓ ${source.state}`);
+  const mark =
+    source.state === "failed"
+      ? paint("red", "✗ failed")
+      : source.state === "waiting"
+        ? paint("yellow", "! waiting for sinks")
+        : paint("green", `✓ ${source.state}`);
   const lag = source.lag_bytes > 0 ? `lag ${bytes(source.lag_bytes)}, ${duration(source.lag_seconds)}` : "no lag";
-  const lines = [`  ${source.name} (${source.type})  ${mark}  read ${count(source.read_events)} events, ${bytes(source.read_bytes)}  ${lag}`];
+  const lines = [
+    `  ${source.name} (${source.type})  ${mark}  read ${count(source.read_events)} events, ${bytes(source.read_bytes)}  ${lag}`,
+  ];
   if (source.error !== null) lines.push(paint("red", `    ${source.error}`));
-  for (const [reason, amount] of Object.entries(source.dropped)) lines.push(paint("yellow", `    ! ${bytes(amount)} given up: ${reason}`));
-  const inputs = [...source.inputs].sort((a, b) => Number(b.error !== null) - Number(a.error !== null) || (b.lag_bytes ?? 0) - (a.lag_bytes ?? 0));
-  const rows = inputs.slice(0, maxInputs).map((input) => [
-    `    ${input.name}`,
-    input.state,
-    input.size_bytes === null ? "" : `${bytes(input.delivered_bytes ?? 0)} of ${bytes(input.size_bytes)}`,
-    (input.lag_bytes ?? 0) > 0 ? `lag ${bytes(input.lag_bytes!)}, ${duration(input.lag_seconds ?? 0)}` : "",
-    input.error === null ? "" : paint("red", `✗ ${input.error}`),
-  ]);
+  for (const [reason, amount] of Object.entries(source.dropped))
+    lines.push(paint("yellow", `    ! ${bytes(amount)} given up: ${reason}`));
+  const inputs = [...source.inputs].sort(
+    (a, b) => Number(b.error !== null) - Number(a.error !== null) || (b.lag_bytes ?? 0) - (a.lag_bytes ?? 0),
+  );
+  const rows = inputs
+    .slice(0, maxInputs)
+    .map((input) => [
+      `    ${input.name}`,
+      input.state,
+      input.size_bytes === null ? "" : `${bytes(input.delivered_bytes ?? 0)} of ${bytes(input.size_bytes)}`,
+      (input.lag_bytes ?? 0) > 0 ? `lag ${bytes(input.lag_bytes!)}, ${duration(input.lag_seconds ?? 0)}` : "",
+      input.error === null ? "" : paint("red", `✗ ${input.error}`),
+    ]);
   lines.push(...columns(rows));
   if (inputs.length > maxInputs) lines.push(paint("dim", `    … and ${inputs.length - maxInputs} more (--all)`));
   if (inputs.length === 0 && source.type === "file") lines.push(paint("yellow", `    ! no file matches yet`));
@@ -67,15 +95,28 @@ function sourceLines(source: SourceStatus, { paint, maxInputs }: StatusViewOptio
 
 function sinkLines(sink: SinkStatus, status: AgentStatus, { paint }: StatusViewOptions): string[] {
   const mark =
-    sink.state === "working" ? paint("green", "✓ working") : sink.state === "retrying" ? paint("yellow", "! retrying") : paint("red", "✗ holding");
-  const { routed_events: routed, delivered_events: delivered, queued_events: queued, dead_lettered_events: dead } = sink;
+    sink.state === "working"
+      ? paint("green", "✓ working")
+      : sink.state === "retrying"
+        ? paint("yellow", "! retrying")
+        : paint("red", "✗ holding");
+  const {
+    routed_events: routed,
+    delivered_events: delivered,
+    queued_events: queued,
+    dead_lettered_events: dead,
+  } = sink;
   const equation = `${count(routed)} routed = ${count(delivered)} delivered + ${count(queued)} queued + ${count(dead)} dead-lettered`;
   const isBalanced = routed === delivered + queued + dead;
   const lines = [`  ${sink.name} (${sink.type})  ${mark}  ${equation} ${isBalanced ? "✓" : paint("red", "✗")}`];
   if (sink.last_error !== null && sink.state !== "working") {
-    const since = sink.failing_since === null ? "" : ` (failing for ${duration(secondsBetween(sink.failing_since, status.now))})`;
+    const since =
+      sink.failing_since === null ? "" : ` (failing for ${duration(secondsBetween(sink.failing_since, status.now))})`;
     lines.push(paint(sink.state === "holding" ? "red" : "yellow", `    ${sink.last_error.message}${since}`));
-    if (sink.next_attempt !== null) lines.push(paint("dim", `    next attempt in ${duration(Math.max(0, secondsBetween(status.now, sink.next_attempt)))}`));
+    if (sink.next_attempt !== null)
+      lines.push(
+        paint("dim", `    next attempt in ${duration(Math.max(0, secondsBetween(status.now, sink.next_attempt)))}`),
+      );
     if (sink.state === "holding") lines.push(paint("dim", `    hint: wiretail check ${status.config_file} --connect`));
   }
   return lines;

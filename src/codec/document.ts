@@ -16,7 +16,8 @@ export function documentMembers(event: LogEvent): string {
   if (layout === Layout.generic) return JSON.stringify(event.toObject()).slice(1) + "\n";
   const prepared = prepareEnvelope(envelope);
   if (layout !== lastLayout || prepared.shape !== lastShape) {
-    lastWriter = (layout.prepared.get(prepared.shape) as MembersWriter | undefined) ?? makeWriter(layout, prepared.shape);
+    lastWriter =
+      (layout.prepared.get(prepared.shape) as MembersWriter | undefined) ?? makeWriter(layout, prepared.shape);
     lastLayout = layout;
     lastShape = prepared.shape;
   }
@@ -36,7 +37,9 @@ export interface LineFrame {
 /** The frame of a line that no stage touches: the same document as `documentMembers(new LogEvent(line, …))`. */
 export function lineFrame(envelope: Envelope, timeMs: number): LineFrame {
   const prepared = prepareEnvelope(envelope);
-  const writer = (Layout.message.prepared.get(prepared.shape) as MembersWriter | undefined) ?? makeWriter(Layout.message, prepared.shape);
+  const writer =
+    (Layout.message.prepared.get(prepared.shape) as MembersWriter | undefined) ??
+    makeWriter(Layout.message, prepared.shape);
   // A raw control character can stand nowhere else: every other text in there is JSON.
   const text = writer([""], formatIsoTime(timeMs), "\u0002", prepared.texts, () => "\u0001");
   const [head = "", rest = ""] = text.split("\u0001");
@@ -48,15 +51,15 @@ export function lineFrame(envelope: Envelope, timeMs: number): LineFrame {
 export function quote(value: unknown): string {
   if (typeof value === "string") return NEEDS_ESCAPE.test(value) ? JSON.stringify(value) : '"' + value + '"';
   if (typeof value === "number") return Number.isFinite(value) ? "" + value : "null";
-  return (JSON.stringify(value) as string | undefined) ?? "null";
+  return (JSON.stringify(value)) ?? "null";
 }
 
 /** Characters that JSON.stringify writes differently: quote, backslash, controls, and surrogates (lone ones). */
 const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/;
 
-/** Whether a text holds nothing but line feeds to escape: then its lines can be quoted without looking at each. */
-export function isPlainText(text: string): boolean {
-  return !/["\\\u0000-\u0009\u000b-\u001f\ud800-\udfff]/.test(text);
+/** Whether nothing in a text but quotes and line feeds has to be escaped in JSON. */
+export function hasOnlyQuotesToEscape(text: string): boolean {
+  return !/[\\\u0000-\u0009\u000b-\u001f\ud800-\udfff]/.test(text);
 }
 
 type MembersWriter = (
@@ -121,7 +124,9 @@ function makeWriter(layout: Layout, shape: EnvelopeShape): MembersWriter {
   const source = `"use strict"; let v, s = '"@timestamp":"' + time + '"';\n${code.text}return s + "}\\n";`;
   // The source holds only constants that JSON.stringify wrote, slot numbers and our own text.
   // eslint-disable-next-line
-  const make = new Function("merge", `return function (values, time, offset, texts, quote) {${source}}`) as (m: typeof mergeUnder) => MembersWriter;
+  const make = new Function("merge", `return function (values, time, offset, texts, quote) {${source}}`) as (
+    m: typeof mergeUnder,
+  ) => MembersWriter;
   const writer = make(mergeUnder);
   layout.prepared.set(shape, writer);
   return writer;
@@ -221,7 +226,13 @@ class WriterCode {
     const parts: string[] = [];
     for (const [key, child] of node.members) {
       const value =
-        child.kind === "text" ? `JSON.parse(texts[${child.index}])` : child.kind === "offset" ? "offset" : child.kind === "object" ? this.#envelopeObject(child) : "undefined";
+        child.kind === "text"
+          ? `JSON.parse(texts[${child.index}])`
+          : child.kind === "offset"
+            ? "offset"
+            : child.kind === "object"
+              ? this.#envelopeObject(child)
+              : "undefined";
       parts.push(`${JSON.stringify(key)}: ${value}`);
     }
     return `{${parts.join(", ")}}`;
@@ -250,8 +261,8 @@ function mergeUnder(value: unknown, under: Record<string, unknown>): unknown {
   for (const [key, part] of Object.entries(under)) {
     const own = merged[key];
     if (!Object.hasOwn(merged, key)) merged[key] = part;
-    else if (typeof part === "object" && part !== null && !Array.isArray(part)) merged[key] = mergeUnder(own, part as Record<string, unknown>);
+    else if (typeof part === "object" && part !== null && !Array.isArray(part))
+      merged[key] = mergeUnder(own, part as Record<string, unknown>);
   }
   return merged;
 }
-

@@ -19,7 +19,9 @@ const NAMES = ["hostname", "local_hostname", "instance_id", "ip_address", "aws_r
 
 /** Throws WT_FORMAT_INVALID for unknown placeholders and unclosed braces. */
 export function compileTemplate(text: string, placeholders: Placeholders): Template {
-  const parts = parse(text).map((part): Part => (typeof part === "string" ? part : resolve(part.name, part.format, placeholders)));
+  const parts = parse(text).map((part): Part =>
+    typeof part === "string" ? part : resolve(part.name, part.format, placeholders),
+  );
   if (parts.every((part) => typeof part === "string")) {
     const constant = parts.join("");
     return { constant, at: () => constant };
@@ -65,7 +67,8 @@ function parse(text: string): (string | { name: string; format: string })[] {
       if (format.length > 0 && name !== "date") throw invalid(`{${name}} takes no format`);
       if (bad !== undefined) throw invalid(`{date} knows %Y %m %d %H, not ${bad}`);
       parts.push({ name, format: format.join(":") });
-    } else if (token === "{" || token === "}") throw invalid(`"${token}" at position ${match.index} has no partner; write "${token}${token}" for a brace`);
+    } else if (token === "{" || token === "}")
+      throw invalid(`"${token}" at position ${match.index} has no partner; write "${token}${token}" for a brace`);
     else parts.push(token);
   }
   return parts;
@@ -94,6 +97,12 @@ function resolve(name: string, format: string, placeholders: Placeholders): Part
 
 function formatDate(format: string, iso: string): string {
   return format.replace(/%[YmdH]/g, (directive) =>
-    directive === "%Y" ? iso.slice(0, 4) : directive === "%m" ? iso.slice(5, 7) : directive === "%d" ? iso.slice(8, 10) : iso.slice(11, 13),
+    directive === "%Y"
+      ? iso.slice(0, 4)
+      : directive === "%m"
+        ? iso.slice(5, 7)
+        : directive === "%d"
+          ? iso.slice(8, 10)
+          : iso.slice(11, 13),
   );
 }

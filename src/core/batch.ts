@@ -33,7 +33,7 @@ export interface LineBatch {
   readonly readAtMs: number;
   /** Input bytes, for counters. */
   readonly byteLength: number;
-  /** `log.flags` of the few events that have any ("truncated", "multiline"), by index. */
+  /** `log.flags` of the events that have any ("truncated", "multiline"), by index. An event of several lines has. */
   readonly flags: ReadonlyMap<number, readonly string[]> | undefined;
   /**
    * Called exactly once, when every sink has the batch (`delivered`), or some of it went to dead letters

@@ -266,10 +266,14 @@ export interface SinkDefinition<S extends Schema<unknown> = Schema<unknown>> ext
   create(options: Infer<S>, context: Context): Sink | Promise<Sink>;
 }
 
-export function defineSource<S extends Schema<unknown>>(definition: Omit<SourceDefinition<S>, "kind">): SourceDefinition<S> {
+export function defineSource<S extends Schema<unknown>>(
+  definition: Omit<SourceDefinition<S>, "kind">,
+): SourceDefinition<S> {
   return { kind: "source", ...definition };
 }
-export function defineStage<S extends Schema<unknown>>(definition: Omit<StageDefinition<S>, "kind">): StageDefinition<S> {
+export function defineStage<S extends Schema<unknown>>(
+  definition: Omit<StageDefinition<S>, "kind">,
+): StageDefinition<S> {
   return { kind: "stage", ...definition };
 }
 export function defineSink<S extends Schema<unknown>>(definition: Omit<SinkDefinition<S>, "kind">): SinkDefinition<S> {

@@ -69,8 +69,10 @@ export const t = {
   array: <T>(items: Schema<T>, a?: Annotations<T[]>): Schema<T[]> => make({ type: "array", items }, a),
   map: <T>(values: Schema<T>, a?: Annotations<Record<string, T>>): Schema<Record<string, T>> =>
     make({ type: "object", additionalProperties: values }, a),
-  anyOf: <const S extends readonly Schema<unknown>[]>(schemas: S, a?: Annotations<Infer<S[number]>>): Schema<Infer<S[number]>> =>
-    make({ anyOf: schemas }, a),
+  anyOf: <const S extends readonly Schema<unknown>[]>(
+    schemas: S,
+    a?: Annotations<Infer<S[number]>>,
+  ): Schema<Infer<S[number]>> => make({ anyOf: schemas }, a),
   /** Marks a property of `object` that may be absent and has no default. */
   optional: <T>(schema: Schema<T>): Optional<T> => ({ schema, optional: true }),
   /** A closed object: unknown keys are errors. A property with a default may be left out by the user. */
@@ -79,7 +81,7 @@ export const t = {
     const required: string[] = [];
     for (const [name, property] of Object.entries(properties)) {
       const isOptional = "optional" in property;
-      const schema: JsonSchema = isOptional ? property.schema : (property as JsonSchema);
+      const schema: JsonSchema = isOptional ? property.schema : (property);
       schemas[name] = schema;
       if (!isOptional && schema.default === undefined) required.push(name);
     }

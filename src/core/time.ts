@@ -28,15 +28,11 @@ const ISO =
 export function parseIsoTime(text: string): number {
   const m = ISO.exec(text);
   if (m === null) return NaN;
-  const [year, month, day, hour, minute, second] = [m[1], m[2], m[3], m[4] ?? "0", m[5] ?? "0", m[6] ?? "0"].map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 24 || minute > 59 || second > 60) return NaN;
+  const [year, month, day, hour, minute, second] = [m[1], m[2], m[3], m[4] ?? "0", m[5] ?? "0", m[6] ?? "0"].map(
+    Number,
+  ) as [number, number, number, number, number, number];
+  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 24 || minute > 59 || second > 60)
+    return NaN;
   const fraction = m[7] === undefined ? 0 : Math.round(Number("0." + m[7]) * 1e6) / 1e3;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);

@@ -31,7 +31,10 @@ export async function readCheckpoint(path: string): Promise<{ data: CheckpointDa
   if (data !== undefined) return { data, damage: undefined };
   const aside = `${path}.damaged-${Date.now()}`;
   await rename(path, aside);
-  return { data: { partitions: {} }, damage: `${path} is damaged (${problem.text}); kept as ${aside}, starting without it` };
+  return {
+    data: { partitions: {} },
+    damage: `${path} is damaged (${problem.text}); kept as ${aside}, starting without it`,
+  };
 }
 
 export async function writeCheckpoint(path: string, data: CheckpointData): Promise<void> {
@@ -51,7 +54,11 @@ function parse(text: string, problem: { text: string }): CheckpointData | undefi
     return undefined;
   }
   const partitions = (value as { partitions?: unknown }).partitions;
-  if (typeof partitions !== "object" || partitions === null || !Object.values(partitions as object).every(isPartition)) {
+  if (
+    typeof partitions !== "object" ||
+    partitions === null ||
+    !Object.values(partitions as object).every(isPartition)
+  ) {
     problem.text = "a partition entry has the wrong shape";
     return undefined;
   }

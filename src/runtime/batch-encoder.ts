@@ -1,9 +1,9 @@
-import { Buffer } from "node:buffer";
 import { encodingKey, type EncodedBatch, type EncodedBody, type Encoding, type LineBatch } from "../core/batch.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
 import { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
-import { documentMembers, isPlainText, lineFrame, quote } from "../codec/document.ts";
+import { BodyWriter, CHUNK_CHARACTERS } from "./body-writer.ts";
+import { documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../codec/document.ts";
 
 const MESSAGE = new Path("message");
 const FLAGS = new Path("log.flags");
@@ -21,8 +21,7 @@ export function toEvents(batch: LineBatch): LogEvent[] {
 }
 
 /**
- * Encodes what a pipeline made, once for each distinct encoding that its sinks ask for. One string a batch is built
- * and written into a pooled buffer in one go (measured against a buffer write an event: bench/micro).
+ * Encodes what a pipeline made, once for each distinct encoding that its sinks ask for (bench/micro/encode.ts).
  */
 export class BatchEncoder {
   readonly #pipeline: string;
@@ -42,14 +41,14 @@ export class BatchEncoder {
   encodeLines(batch: LineBatch): EncodedBatch {
     if (batch.flags !== undefined) return this.encodeEvents(batch, toEvents(batch));
     const idPrefix = this.#idPrefix(batch);
-    const bodies = new Map<string, EncodedBody>();
-    for (const encoding of this.#encodings) {
-      const bounds = new Uint32Array(batch.count + 1);
-      const text = encoding.kind === "json" ? joinLines(batch, encoding, idPrefix, bounds) : joinRaw(batch, bounds);
-      bodies.set(encodingKey(encoding), this.#write(text, bounds, encoding));
-    }
+    const writers = this.#encodings.map((encoding) => {
+      const writer = new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch));
+      if (encoding.kind === "json") writeLines(batch, encoding, idPrefix, writer);
+      else writeRaw(batch, writer);
+      return writer;
+    });
     const timesMs = new Float64Array(batch.count).fill(batch.readAtMs);
-    return this.#encoded(batch, idPrefix, batch.offsets, undefined, timesMs, bodies);
+    return this.#encoded(batch, idPrefix, batch.offsets, undefined, timesMs, writers);
   }
 
   /** Encodes the events that a batch became. */
@@ -59,9 +58,10 @@ export class BatchEncoder {
     const offsets = new Float64Array(count);
     const timesMs = new Float64Array(count);
     let subIndexes: Uint16Array | undefined;
-    const texts = this.#encodings.map(() => "");
-    const bounds = this.#encodings.map(() => new Uint32Array(count + 1));
-    const needsMembers = this.#encodings.some((encoding) => encoding.kind === "json");
+    const encodings = this.#encodings;
+    const writers = encodings.map((encoding) => new BodyWriter(this.#pool, encoding, count, estimateBytes(batch)));
+    const texts = encodings.map(() => "");
+    const needsMembers = encodings.some((encoding) => encoding.kind === "json");
     for (let i = 0; i < count; i++) {
       const event = events[i]!;
       offsets[i] = event.offset;
@@ -69,25 +69,19 @@ export class BatchEncoder {
       if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(count))[i] = event.subIndex;
       const members = needsMembers ? documentMembers(event) : "";
       for (let k = 0; k < texts.length; k++) {
-        const encoding = this.#encodings[k]!;
-        if (encoding.kind === "json") {
-          if (encoding.after === undefined) texts[k] += encoding.before + members;
-          else {
-            const id = event.subIndex === 0 ? idPrefix + event.offset : `${idPrefix}${event.offset}.${event.subIndex}`;
-            texts[k] += encoding.before + id + encoding.after + members;
-          }
-        } else {
-          const message = encoding.kind === "original" ? event.line : event.get(MESSAGE);
-          texts[k] += typeof message === "string" ? message + "\n" : "{" + documentMembers(event);
-        }
-        bounds[k]![i + 1] = texts[k]!.length;
+        const text = texts[k]! + documentText(event, encodings[k]!, idPrefix, members);
+        const writer = writers[k]!;
+        writer.end(text.length);
+        if (text.length > CHUNK_CHARACTERS) {
+          writer.write(text);
+          texts[k] = "";
+        } else texts[k] = text;
       }
     }
-    const bodies = new Map<string, EncodedBody>();
-    this.#encodings.forEach((encoding, k) =>
-      bodies.set(encodingKey(encoding), this.#write(texts[k]!, bounds[k]!, encoding)),
-    );
-    return this.#encoded(batch, idPrefix, offsets, subIndexes, timesMs, bodies);
+    writers.forEach((writer, k) => {
+      writer.write(texts[k]!);
+    });
+    return this.#encoded(batch, idPrefix, offsets, subIndexes, timesMs, writers);
   }
 
   #idPrefix(batch: LineBatch): string {
@@ -100,17 +94,18 @@ export class BatchEncoder {
     offsets: Float64Array,
     subIndexes: Uint16Array | undefined,
     timesMs: Float64Array,
-    bodies: ReadonlyMap<string, EncodedBody>,
+    writers: readonly BodyWriter[],
   ): EncodedBatch {
     const { partition, endPosition, resume, readAtMs } = batch;
+    const bodies = new Map<string, EncodedBody>();
     let byteLength = 0;
-    const backing: Buffer[] = [];
-    for (const body of bodies.values()) {
-      byteLength += body.bytes.length;
-      backing.push(body.bytes);
-    }
+    writers.forEach((writer, k) => {
+      bodies.set(encodingKey(this.#encodings[k]!), writer.finish());
+      // What it holds is the whole buffer: that is what the memory budget has to count.
+      byteLength += writer.buffer.length;
+    });
     const release = (): void => {
-      for (const bytes of backing) this.#pool.give(wholeBuffer(bytes));
+      for (const writer of writers) this.#pool.give(writer.buffer);
     };
     const count = offsets.length;
     return {
@@ -118,88 +113,88 @@ export class BatchEncoder {
       ...{ byteLength, endPosition, resume, readAtMs, release },
     };
   }
-
-  /** Writes the text as UTF-8. `bounds` are in characters and become bytes. */
-  #write(text: string, bounds: Uint32Array, encoding: Encoding): EncodedBody {
-    const buffer = this.#pool.take(text.length + 4);
-    // With 4 bytes to spare, as many bytes as characters were written only if every character took one byte.
-    const written = buffer.write(text);
-    if (written === text.length) return { bytes: buffer.subarray(0, written), offsets: bounds };
-    const byteLength = Buffer.byteLength(text);
-    let target = buffer;
-    if (byteLength > buffer.length) {
-      this.#pool.give(buffer);
-      target = this.#pool.take(byteLength);
-    }
-    target.write(text);
-    const bytes = target.subarray(0, byteLength);
-    return {
-      bytes,
-      offsets: encoding.kind === "json" ? jsonBounds(bytes, bounds, encoding) : textBounds(text, bounds),
-    };
-  }
 }
 
-function joinLines(
+/** What the documents of a batch will take, about: lines, and some 150 bytes around each. */
+function estimateBytes(batch: LineBatch): number {
+  return batch.byteLength + batch.count * 192 + CHUNK_CHARACTERS * 4;
+}
+
+function documentText(event: LogEvent, encoding: Encoding, idPrefix: string, members: string): string {
+  if (encoding.kind === "json") {
+    if (encoding.after === undefined) return encoding.before + members;
+    const sub = event.subIndex === 0 ? "" : "." + event.subIndex;
+    return encoding.before + idPrefix + event.offset + sub + encoding.after + members;
+  }
+  const message = encoding.kind === "original" ? event.line : event.get(MESSAGE);
+  return typeof message === "string" ? message + "\n" : "{" + documentMembers(event);
+}
+
+function writeLines(
   batch: LineBatch,
   encoding: Encoding & { kind: "json" },
   idPrefix: string,
-  bounds: Uint32Array,
-): string {
+  writer: BodyWriter,
+): void {
   const { text, starts, ends, offsets, count } = batch;
   const { head, middle, tail, hasOffset } = lineFrame(batch.partition.envelope, batch.readAtMs);
   const withId = encoding.after !== undefined;
-  const before = withId ? encoding.before + idPrefix : encoding.before + head;
-  const after = withId ? encoding.after + head : "";
-  const plain = isPlainText(text) && batch.flags === undefined;
+  const before = withId ? encoding.before + idPrefix : encoding.before + head + '"';
+  const after = withId ? encoding.after + head + '"' : "";
+  const behind = '"' + middle;
+  const escaped = escapeLines(batch);
   let out = "";
+  let at = 0;
   for (let i = 0; i < count; i++) {
     const offset = "" + offsets[i]!;
-    const line = text.slice(starts[i], ends[i]);
-    const message = plain ? '"' + line + '"' : quote(line);
-    out += withId ? before + offset + after + message + middle : before + message + middle;
+    let line: string;
+    if (escaped === undefined) line = escapedText(text.slice(starts[i], ends[i]));
+    else if (escaped === text) line = text.slice(starts[i], ends[i]);
+    else {
+      const found = escaped.indexOf("\n", at);
+      const end = found < 0 ? escaped.length : found;
+      line = escaped.slice(at, end);
+      at = end + 1;
+    }
+    out += withId ? before + offset + after + line + behind : before + line + behind;
     if (hasOffset) out += offset + tail;
-    bounds[i + 1] = out.length;
+    writer.end(out.length);
+    if (out.length > CHUNK_CHARACTERS) {
+      writer.write(out);
+      out = "";
+    }
   }
-  return out;
+  writer.write(out);
 }
 
-function joinRaw(batch: LineBatch, bounds: Uint32Array): string {
+/**
+ * The text of all lines as the inside of JSON strings, made in one go for the whole batch: the text itself when there
+ * is nothing to escape, or with its quotes escaped (then every event has to be one whole line, so that lines can be
+ * found again by their ends). Undefined where lines have to be escaped one by one.
+ */
+function escapeLines(batch: LineBatch): string | undefined {
+  const { text, starts, ends, count } = batch;
+  if (!hasOnlyQuotesToEscape(text)) return undefined;
+  if (!text.includes('"')) return text;
+  if (count === 0 || starts[0] !== 0) return undefined;
+  for (let i = 1; i < count; i++) if (starts[i] !== ends[i - 1]! + 1) return undefined;
+  return text.replaceAll('"', '\\"');
+}
+
+function escapedText(line: string): string {
+  return quote(line).slice(1, -1);
+}
+
+function writeRaw(batch: LineBatch, writer: BodyWriter): void {
   const { text, starts, ends, count } = batch;
   let out = "";
   for (let i = 0; i < count; i++) {
     out += text.slice(starts[i], ends[i]) + "\n";
-    bounds[i + 1] = out.length;
+    writer.end(out.length);
+    if (out.length > CHUNK_CHARACTERS) {
+      writer.write(out);
+      out = "";
+    }
   }
-  return out;
-}
-
-/** Document ends in bytes, by counting newlines: JSON has none inside, so each document has the same number. */
-function jsonBounds(bytes: Buffer, bounds: Uint32Array, encoding: Encoding & { kind: "json" }): Uint32Array {
-  const newlines = (encoding.before + (encoding.after ?? "")).split("\n").length;
-  let at = 0;
-  for (let i = 1; i < bounds.length; i++) {
-    for (let k = 0; k < newlines; k++) at = bytes.indexOf(10, at) + 1;
-    bounds[i] = at;
-  }
-  return bounds;
-}
-
-function textBounds(text: string, bounds: Uint32Array): Uint32Array {
-  let from = 0;
-  let at = 0;
-  for (let i = 1; i < bounds.length; i++) {
-    const to = bounds[i]!;
-    at += Buffer.byteLength(text.slice(from, to));
-    bounds[i] = at;
-    from = to;
-  }
-  return bounds;
-}
-
-/** The pooled buffer that a body is the beginning of. */
-function wholeBuffer(bytes: Buffer): Buffer {
-  return bytes.byteOffset === 0 && bytes.length === bytes.buffer.byteLength
-    ? bytes
-    : Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength);
+  writer.write(out);
 }

@@ -20,8 +20,15 @@ export function runCommand(): Command {
         "shutdown_timeout_ms) and exit 0; SIGHUP reads the configuration again and keeps what did not change.",
     )
     .requiredOption("-c, --config <file>", "the host's configuration file")
-    .option("--once", "end when every source is at its end and every sink has everything; exit 1 if anything was dropped or dead-lettered")
-    .addOption(new Option("--timeout <seconds>", "with --once: give up after this long, with exit code 1").argParser(parseSeconds))
+    .option(
+      "--once",
+      "end when every source is at its end and every sink has everything; exit 1 if anything was dropped or dead-lettered",
+    )
+    .addOption(
+      new Option("--timeout <seconds>", "with --once: give up after this long, with exit code 1").argParser(
+        parseSeconds,
+      ),
+    )
     .addHelpText(
       "after",
       `
@@ -43,7 +50,8 @@ function parseSeconds(text: string): number {
 }
 
 async function run(options: RunOptions): Promise<number> {
-  if (options.timeout !== undefined && options.once !== true) throw new WiretailError("WT_USAGE", "--timeout goes with --once");
+  if (options.timeout !== undefined && options.once !== true)
+    throw new WiretailError("WT_USAGE", "--timeout goes with --once");
   const config = await load(options.config);
   // Loaded here: `--help` and wrong arguments must not wait for the agent's modules.
   const [{ Agent }, { createLog }, { systemClock }, { packageVersion }] = await Promise.all([
@@ -61,7 +69,11 @@ async function run(options: RunOptions): Promise<number> {
     placeholders: await placeholdersOf(config, agentLog),
     version: packageVersion(),
   });
-  agentLog.info(`wiretail ${packageVersion()} runs`, { config: config.file, state_dir: config.stateDir, pid: process.pid });
+  agentLog.info(`wiretail ${packageVersion()} runs`, {
+    config: config.file,
+    state_dir: config.stateDir,
+    pid: process.pid,
+  });
   const onHangUp = (): void => {
     void reload(agent, options.config, agentLog).catch((error: unknown) => {
       agentLog.error(`reload failed, the old configuration stays in force: ${errorMessage(error)}`);
@@ -78,20 +90,27 @@ async function run(options: RunOptions): Promise<number> {
     await aborted(signal);
     const { undelivered } = await running.stop(running.config.shutdownTimeoutMs);
     if (undelivered > 0) {
-      agentLog.warn("stopped with events not delivered; they will be read again where their source keeps them", { undelivered });
+      agentLog.warn("stopped with events not delivered; they will be read again where their source keeps them", {
+        undelivered,
+      });
     } else agentLog.info("stopped; everything that was read is delivered");
     return EXIT_CODES.ok;
   }
 
   async function runOnce(running: Agent, signal: AbortSignal, timeoutSeconds: number | undefined): Promise<number> {
-    const limit = timeoutSeconds === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
+    const limit =
+      timeoutSeconds === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
     await Promise.race([running.sourcesEnded(), aborted(limit)]);
     await running.drain(limit);
     const isLate = limit.aborted;
     const { undelivered } = await running.stop(isLate ? 1000 : running.config.shutdownTimeoutMs);
     const lost = running.lostAnything;
-    if (undelivered > 0) agentLog.error(signal.aborted ? "stopped before the end" : "--timeout passed before the end", { undelivered });
-    else if (isLate) agentLog.error(signal.aborted ? "stopped before the end of the input" : "--timeout passed before the end of the input");
+    if (undelivered > 0)
+      agentLog.error(signal.aborted ? "stopped before the end" : "--timeout passed before the end", { undelivered });
+    else if (isLate)
+      agentLog.error(
+        signal.aborted ? "stopped before the end of the input" : "--timeout passed before the end of the input",
+      );
     if (lost) agentLog.error("some events were dropped or dead-lettered: see the messages above and the dead letters");
     return isLate || lost || undelivered > 0 ? EXIT_CODES.bad : EXIT_CODES.ok;
   }
@@ -120,7 +139,9 @@ async function load(file: string): Promise<HostConfig> {
   for (const problem of problems) process.stderr.write(formatProblem(problem) + "\n");
   if (config === undefined) {
     const count = problems.filter((problem) => problem.severity === "error").length;
-    throw new WiretailError("WT_CONFIG_INVALID", `${file} has ${count} error${count === 1 ? "" : "s"}`, { hint: `wiretail check ${file}` });
+    throw new WiretailError("WT_CONFIG_INVALID", `${file} has ${count} error${count === 1 ? "" : "s"}`, {
+      hint: `wiretail check ${file}`,
+    });
   }
   return config;
 }

@@ -14,7 +14,9 @@ interface StatusOptions {
 export function statusCommand(): Command {
   return new Command("status")
     .summary("show what the running agent reads, holds and delivers")
-    .description("Asks the running agent over its control socket: lag of every file, what stages did, and what every sink has.")
+    .description(
+      "Asks the running agent over its control socket: lag of every file, what stages did, and what every sink has.",
+    )
     .option("-c, --config <file>", "the host's configuration file, for its state_dir")
     .option("--state-dir <folder>", "the agent's state directory (default: /var/lib/wiretail)")
     .option("--json", "print everything as one JSON object")
@@ -39,7 +41,8 @@ async function showStatus(options: StatusOptions): Promise<number> {
     import("../status-view.ts"),
     import("../../runtime/config/state-dir.ts"),
   ]);
-  const stateDir = options.stateDir ?? (options.config === undefined ? DEFAULT_STATE_DIR : await readStateDir(options.config));
+  const stateDir =
+    options.stateDir ?? (options.config === undefined ? DEFAULT_STATE_DIR : await readStateDir(options.config));
   const text = await askAgent(stateDir, "/status");
   const status = JSON.parse(text) as AgentStatus;
   if (options.json === true) process.stdout.write(text);

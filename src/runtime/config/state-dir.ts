@@ -16,7 +16,9 @@ export async function readStateDir(file: string): Promise<string> {
   const settings = readSettings(readHost(file, world, problems), world, problems);
   if (settings !== undefined) return settings.stateDir;
   const first = problems.sorted().find((problem) => problem.severity === "error");
-  throw new WiretailError("WT_CONFIG_INVALID", first === undefined ? `${file} cannot be read` : formatProblem(first), { hint: `wiretail check ${file}` });
+  throw new WiretailError("WT_CONFIG_INVALID", first === undefined ? `${file} cannot be read` : formatProblem(first), {
+    hint: `wiretail check ${file}`,
+  });
 }
 
 export const DEFAULT_STATE_DIR = "/var/lib/wiretail";
