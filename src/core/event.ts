@@ -143,6 +143,8 @@ export class LogEvent {
         inside !== null &&
         deleteIn(inside as Record<string, unknown>, path.parts, slot.rest)
       ) {
+        const isEmpty = Object.keys(inside).length === 0;
+        if (isEmpty && this.layout !== Layout.generic) this.values[slot.index] = undefined;
         if (!envelopeHas(this.envelope, path.name)) return true;
       }
     } else if (slot.index === SLOT_OBJECT) {
@@ -154,8 +156,8 @@ export class LogEvent {
 
   /** The whole document as a plain object of its own: what the JSON encoding of this event parses to. */
   toObject(): Record<string, unknown> {
-    const own: Record<string, unknown> = {};
-    if (this.layout === Layout.generic) Object.assign(own, this.values[0]);
+    let own: Record<string, unknown> = {};
+    if (this.layout === Layout.generic) own = this.values[0] as Record<string, unknown>;
     else fillObject(own, this.layout.tree, this.values);
     const object = JSON.parse(JSON.stringify({ "@timestamp": formatIsoTime(this.timeMs), ...own })) as Record<
       string,
