@@ -1,8 +1,19 @@
 import type { ComponentLists } from "../runtime/config/load.ts";
+import cloudwatchLogs from "../sinks/cloudwatch_logs/index.ts";
+import { elasticsearch } from "../sinks/elasticsearch/index.ts";
+import { convert } from "../stages/convert/index.ts";
+import { filter } from "../stages/filter/index.ts";
+import { parseJson } from "../stages/parse_json/index.ts";
+import { parseNginx } from "../stages/parse_nginx/index.ts";
+import { parseRegex } from "../stages/parse_regex/index.ts";
+import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
+import { remove } from "../stages/remove/index.ts";
+import { rename } from "../stages/rename/index.ts";
+import { set } from "../stages/set/index.ts";
 
 /** Every component there is: the one list. To add one, write its folder and put it here. */
 export const components: ComponentLists = {
   sources: [],
-  stages: [],
-  sinks: [],
+  stages: [parseRegex, parseJson, parseNginx, parseTimestamp, set, rename, remove, convert, filter],
+  sinks: [elasticsearch, cloudwatchLogs],
 };

@@ -1,8 +1,12 @@
 import { CommanderError } from "commander";
 import { styleText } from "node:util";
 import { errorMessage, systemErrorCode, WiretailError } from "../core/error.ts";
+import { protectAgainstBacktracking } from "../codec/pattern.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { buildProgram } from "./program.ts";
+
+// Before any regular expression is compiled.
+protectAgainstBacktracking();
 
 // `wiretail search … | head` ends when head does: a closed pipe is no error.
 process.stdout.on("error", (error) => {

@@ -122,10 +122,12 @@ async function reload(agent: Agent, file: string, log: Log): Promise<void> {
 }
 
 async function placeholdersOf(config: HostConfig, log: Log): Promise<Placeholders> {
-  const { cloudPlaceholdersIn, resolvePlaceholders } = await import("../../runtime/placeholders.ts");
-  const { placeholders, warnings } = await resolvePlaceholders({ needed: cloudPlaceholdersIn(config) });
-  for (const warning of warnings) log.warn(warning);
-  return placeholders;
+  const { resolvePlaceholders } = await import("../../runtime/placeholders.ts");
+  return resolvePlaceholders(config, {
+    warn: (message) => {
+      log.warn(message);
+    },
+  });
 }
 
 /** Loads a configuration, printing every problem; throws when there are errors. */
