@@ -29,6 +29,11 @@ export interface CommitLog {
    * the disk all the same: before cutting the data file back, append `{ length: last.length }`.
    */
   append(entry: CommitEntry): Promise<void>;
+  /**
+   * Writes the whole state anew. After an append has failed and the log was opened again, what was read may have come
+   * from a cache that never reached the disk: this makes it certain before anybody relies on it.
+   */
+  rewrite(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -134,6 +139,15 @@ class FileCommitLog implements CommitLog {
 
   append(entry: CommitEntry): Promise<void> {
     const done = this.#tail.then(() => this.#write(entry));
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
+  rewrite(): Promise<void> {
+    const done = this.#tail.then(() => {
+      this.#stale = true;
+      return this.#write({ length: this.#length });
+    });
     this.#tail = done.catch(() => undefined);
     return done;
   }

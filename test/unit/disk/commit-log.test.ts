@@ -182,3 +182,14 @@ test("an append that fails does not count, and the next one writes a whole log",
   assert.equal(state.length, 6);
   assert.deepEqual([...state.positions.keys()], [B]);
 });
+
+test("a rewritten log holds the same state in one entry", async () => {
+  const log = await openCommitLog(path);
+  await log.append({ length: 1, positions: new Map([[A, at(1)]]), data: "d" });
+  await log.append({ length: 2, positions: new Map([[B, at(2)]]) });
+  const state = plain(log.last);
+  await log.rewrite();
+  await log.close();
+  assert.equal((await readFile(path, "utf8")).split("\n").length, 2);
+  assert.deepEqual(plain(await readCommitLog(path)), state);
+});
