@@ -1,0 +1,266 @@
+import { mkdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errorMessage } from "../../core/error.ts";
+import type { InputStatus, Source, SourceContext, SourceOutput } from "../../core/component.ts";
+import type { LineRules } from "../../codec/lines.ts";
+import type { Generation } from "./generation.ts";
+import { fileMatcher, findFiles, type FileMatcher } from "./glob.ts";
+import type { FileOptions } from "./options.ts";
+import { flushDueMs, ReadBuffer, readTurn, type ReadSettings, type TurnEnd } from "./read-turn.ts";
+import { Tracker } from "./tracker.ts";
+import { Notifications } from "./watch.ts";
+
+/** Files read at the same time: while one waits for the disk, another's lines are worked on. */
+const WORKERS = 2;
+const TURN_BYTES = 4 << 20;
+const TICK_MS = 100;
+/** With notifications, all files are looked at anyway once in so many poll intervals: notifications can be lost. */
+const RESCAN_EVERY = 10;
+
+export class FileSource implements Source {
+  readonly #options: FileOptions;
+  readonly #context: SourceContext;
+  readonly #matcher: FileMatcher;
+  readonly #rules: LineRules;
+  #run: FileRun | undefined;
+
+  constructor(options: FileOptions, context: SourceContext, rules: LineRules) {
+    this.#options = options;
+    this.#context = context;
+    this.#rules = rules;
+    this.#matcher = fileMatcher(options.include, options.exclude);
+  }
+
+  async run(output: SourceOutput, signal: AbortSignal): Promise<void> {
+    const run = new FileRun(this.#options, this.#context, this.#matcher, this.#rules, output, signal);
+    this.#run = run;
+    await run.run();
+  }
+
+  inputs(): readonly InputStatus[] {
+    return this.#run?.tracker.inputs() ?? [];
+  }
+}
+
+/** One run of the source, from start to stop. */
+class FileRun {
+  readonly tracker: Tracker;
+  readonly #options: FileOptions;
+  readonly #context: SourceContext;
+  readonly #matcher: FileMatcher;
+  readonly #output: SourceOutput;
+  readonly #settings: ReadSettings;
+  /** Aborts when the runtime says so, and when a `once` run is through. */
+  readonly #stop = new AbortController();
+  readonly #ready: Generation[] = [];
+  readonly #wakeups: (() => void)[] = [];
+  #busy = 0;
+  #unreadable = new Set<string>();
+
+  constructor(
+    options: FileOptions,
+    context: SourceContext,
+    matcher: FileMatcher,
+    rules: LineRules,
+    output: SourceOutput,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#matcher = matcher;
+    this.#output = output;
+    this.#settings = {
+      chunkBytes: options.read_chunk_bytes,
+      turnBytes: TURN_BYTES,
+      idleLineFlushMs: options.idle_line_flush_ms,
+      multilineFlushMs: options.multiline?.flush_timeout_ms,
+      once: context.once,
+      now: () => context.now(),
+    };
+    if (signal.aborted) this.#stop.abort();
+    else signal.addEventListener("abort", () => this.#stop.abort(), { once: true });
+    this.tracker = new Tracker(
+      {
+        matcher,
+        rules,
+        startAtEnd: options.start_at === "end",
+        rotateGraceMs: options.rotate_grace_ms,
+        maxOpenFiles: options.max_open_files,
+      },
+      context,
+      output,
+      (gen) => this.#schedule(gen),
+      this.#stop.signal,
+    );
+  }
+
+  async run(): Promise<void> {
+    const signal = this.#stop.signal;
+    const onAbort = (): void => this.#wakeAll();
+    signal.addEventListener("abort", onAbort, { once: true });
+    let notifications: Notifications | undefined;
+    const tasks: Promise<void>[] = [];
+    try {
+      if (this.#options.watch === "notify" && !this.#context.once) {
+        notifications = new Notifications(
+          this.#matcher,
+          (path, structural) => (structural ? this.tracker.look(path) : this.tracker.changed(path)),
+          (error) =>
+            this.#context.log.warn(`watching files: ${errorMessage(error)}; they are still looked at regularly`),
+        );
+        await notifications.refresh();
+      }
+      const first = await this.#isFirstStart();
+      await this.tracker.begin(await this.#find(), first && this.#options.start_at === "end");
+      for (let i = 0; i < WORKERS; i++) tasks.push(this.#work());
+      if (this.#context.once) tasks.push(this.#untilEnd());
+      else tasks.push(this.#timers(), this.#scan(notifications));
+      await Promise.all(tasks);
+      await this.#flush();
+    } finally {
+      this.#stop.abort();
+      signal.removeEventListener("abort", onAbort);
+      await Promise.allSettled(tasks);
+      await notifications?.close();
+      await this.tracker.close();
+    }
+  }
+
+  /** Files that are there at the very first start may be begun at their end; later ones never. */
+  async #isFirstStart(): Promise<boolean> {
+    if (this.#options.start_at !== "end") return false;
+    const marker = join(this.#context.stateDir, "started");
+    const exists = await stat(marker).then(
+      () => true,
+      () => false,
+    );
+    if (exists || this.#output.known.length > 0) return false;
+    await mkdir(this.#context.stateDir, { recursive: true });
+    await writeFile(marker, "");
+    return true;
+  }
+
+  async #find(): Promise<string[]> {
+    const failing = new Set<string>();
+    const paths = await findFiles(this.#matcher, (folder, error) => {
+      failing.add(folder);
+      if (!this.#unreadable.has(folder)) this.#context.log.warn(`cannot look into ${folder}: ${errorMessage(error)}`);
+    });
+    this.#unreadable = failing;
+    return paths;
+  }
+
+  #schedule(gen: Generation): void {
+    if (!gen.announced || gen.blockedBy !== undefined || gen.ended) return;
+    if (gen.error !== undefined && gen.retryAtMs > this.#context.now()) return;
+    if (gen.busy) gen.again = true;
+    else if (!gen.queued) {
+      gen.queued = true;
+      this.#ready.push(gen);
+      this.#wakeups.pop()?.();
+    }
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#wakeups.splice(0)) wake();
+  }
+
+  async #work(): Promise<void> {
+    const buffer = new ReadBuffer();
+    while (!this.#stop.signal.aborted) {
+      const gen = this.#ready.shift();
+      if (gen === undefined) {
+        await new Promise<void>((resolve) => this.#wakeups.push(resolve));
+        continue;
+      }
+      gen.queued = false;
+      if (gen.ended) continue;
+      gen.busy = true;
+      gen.again = false;
+      this.#busy++;
+      try {
+        await this.#turn(gen, buffer);
+      } finally {
+        gen.busy = false;
+        this.#busy--;
+        if (gen.again) this.#schedule(gen);
+      }
+    }
+  }
+
+  async #turn(gen: Generation, buffer: ReadBuffer): Promise<void> {
+    let end: TurnEnd;
+    try {
+      if (gen.handle === undefined && !(await this.tracker.reopen(gen))) return;
+      end = await readTurn(gen, buffer, this.#output, this.#settings, this.#stop.signal);
+      if (end !== "replaced" && (await gen.growHead())) this.#output.update(gen.id, gen.identity());
+      gen.error = undefined;
+    } catch (error) {
+      if (!gen.ended) this.tracker.failed(gen, error);
+      return;
+    }
+    gen.lastUsedMs = this.#context.now();
+    if (end === "replaced") await this.tracker.replaced(gen);
+    else if (end === "more") gen.again = true;
+    else if (end === "end" && !gen.again) this.tracker.reachedEnd(gen);
+  }
+
+  /** Hands over open multiline events before the source stops. */
+  async #flush(): Promise<void> {
+    if (this.#settings.multilineFlushMs === undefined || this.#context.once) return;
+    const buffer = new ReadBuffer();
+    const never = new AbortController().signal;
+    for (const gen of this.tracker.generations) {
+      if (!gen.announced || gen.handle === undefined || gen.pendingBytes === 0 || gen.blockedBy !== undefined) continue;
+      await readTurn(gen, buffer, this.#output, this.#settings, never, true).catch(() => undefined);
+    }
+  }
+
+  /** Flushes what has waited long enough, and lets the tracker do what is due. */
+  async #timers(): Promise<void> {
+    const { idleLineFlushMs, multilineFlushMs } = this.#settings;
+    const { poll_interval_ms: pollMs } = this.#options;
+    const tickMs = Math.max(10, Math.min(TICK_MS, pollMs, idleLineFlushMs / 2, (multilineFlushMs ?? Infinity) / 2));
+    while (!this.#stop.signal.aborted) {
+      await this.#context.sleep(tickMs, this.#stop.signal);
+      const nowMs = this.#context.now();
+      this.tracker.tick(nowMs);
+      for (const gen of this.tracker.generations) if (flushDueMs(gen, this.#settings) <= nowMs) this.#schedule(gen);
+    }
+  }
+
+  /** Looks for files by itself: always when polling, now and then beside notifications. */
+  async #scan(notifications: Notifications | undefined): Promise<void> {
+    const signal = this.#stop.signal;
+    if (notifications !== undefined) {
+      let aborted: (() => void) | undefined;
+      const stopped = new Promise<void>((resolve) =>
+        signal.addEventListener("abort", (aborted = () => resolve()), { once: true }),
+      );
+      await Promise.race([notifications.ready(), stopped]);
+      if (aborted !== undefined) signal.removeEventListener("abort", aborted);
+    }
+    for (let round = 0; !signal.aborted; round++) {
+      const changed = (await notifications?.refresh()) ?? true;
+      if (changed || round % RESCAN_EVERY === 0) {
+        const paths = new Set([...(await this.#find()), ...this.tracker.paths()]);
+        for (const path of paths) this.tracker.look(path);
+      }
+      await this.#context.sleep(this.#options.poll_interval_ms, signal);
+    }
+  }
+
+  /** With `once`: stops the run when all files are at their end. */
+  async #untilEnd(): Promise<void> {
+    const signal = this.#stop.signal;
+    while (!signal.aborted) {
+      this.tracker.tick(this.#context.now());
+      const idle = this.tracker.settled && this.#busy === 0 && this.#ready.length === 0;
+      const waiting = [...this.tracker.generations].some(
+        (gen) => !gen.ended && gen.error === undefined && !gen.drained,
+      );
+      if (idle && !waiting) this.#stop.abort();
+      else await this.#context.sleep(5, signal);
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { randomBytes } from "node:crypto";
+import { open, type FileHandle } from "node:fs/promises";
+import type { Partition } from "../../core/batch.ts";
+import type { ResumePoint } from "../../core/component.ts";
+import type { Envelope } from "../../core/event.ts";
+import { LineSplitter, type LineRules } from "../../codec/lines.ts";
+import { HEAD_BYTES, headOf, readAt, TAIL_BYTES, type FileIdentity, type FileResume } from "./identity.ts";
+
+/** Where a file is on disk. */
+export interface Place {
+  readonly path: string;
+  readonly dev: string;
+  readonly ino: string;
+}
+
+export function placeKey(place: { readonly dev: string | bigint; readonly ino: string | bigint }): string {
+  return `${place.dev}:${place.ino}`;
+}
+
+/** 96 random bits: never the same for two generations. */
+export function newGenerationId(): string {
+  return randomBytes(12).toString("base64url");
+}
+
+/**
+ * One life of one file: from its first byte until it is truncated, replaced or deleted. Rotation does not end it.
+ * Only holds state; the tracker decides about it, the reader reads it.
+ */
+export class Generation {
+  readonly id: string;
+  /** `log.file.path`: where it was first seen. */
+  readonly firstPath: string;
+  readonly partition: Partition;
+  readonly splitter: LineSplitter;
+  place: Place;
+  handle: FileHandle | undefined = undefined;
+  /** Everything before was handed over, or given up and counted. */
+  position = 0;
+  /** The last bytes before `position`, as they were read. */
+  readonly tail: Buffer = Buffer.alloc(TAIL_BYTES);
+  tailLength = 0;
+  /** The first bytes of the file, up to HEAD_BYTES. */
+  head: Buffer = Buffer.alloc(0);
+  /** The furthest byte that was ever seen to exist. */
+  seenEnd = 0;
+  /** `size:mtime` at the last look at the path. */
+  lookedAt = "";
+  lastGrowthMs = 0;
+  lastUsedMs = 0;
+  /** Positions of other routes ahead of us: events must not reach across them, or their ids would change. */
+  boundaries: number[] = [];
+  /** Bytes consumed that no batch has counted yet. */
+  uncounted = 0;
+  /** Opened with the runtime, so it may be read. */
+  announced = false;
+  /** Its predecessor under the same path, which is read to its end first. */
+  blockedBy: Generation | undefined = undefined;
+  /** No path of ours leads to it any more (rotated out of the globs, or deleted). */
+  detachedAtMs: number | undefined = undefined;
+  /** It was read to its end after it lost its path. */
+  drained = false;
+  /** Nothing more comes: read what is there, half lines included, and let go of it. */
+  closing = false;
+  ended = false;
+  queued = false;
+  busy = false;
+  again = false;
+  error: string | undefined = undefined;
+  retryAtMs = 0;
+
+  constructor(id: string, firstPath: string, place: Place, source: string, envelope: Envelope, rules: LineRules) {
+    this.id = id;
+    this.firstPath = firstPath;
+    this.place = place;
+    this.partition = { id, source, envelope };
+    this.splitter = new LineSplitter(rules);
+  }
+
+  get key(): string {
+    return placeKey(this.place);
+  }
+
+  /** Bytes that were seen but wait for more: a half line or an open multiline event. */
+  get pendingBytes(): number {
+    return Math.max(0, this.seenEnd - this.position);
+  }
+
+  identity(): FileIdentity {
+    const { path, dev, ino } = this.place;
+    const at = path === this.firstPath ? {} : { at: path };
+    return { path: this.firstPath, ...at, dev, ino, head: headOf(this.head) };
+  }
+
+  resume(): FileResume {
+    const tail = this.tail.toString("base64", 0, this.tailLength);
+    return this.splitter.skipping ? { tail, skip: true } : { tail };
+  }
+
+  /** The present place as a point, for comparing with files on disk. */
+  point(): ResumePoint {
+    return { position: this.position, resume: this.resume() };
+  }
+
+  /** Sets the position of an open file that was verified. */
+  async startAt(position: number, skip: boolean): Promise<void> {
+    const length = Math.min(TAIL_BYTES, position);
+    const bytes = await readAt(this.handle!, position - length, length);
+    bytes.copy(this.tail);
+    this.tailLength = bytes.length;
+    this.position = position;
+    this.seenEnd = Math.max(this.seenEnd, position);
+    this.splitter.skipping = skip;
+    this.splitter.midLine = !skip && position > 0 && bytes[bytes.length - 1] !== 10;
+  }
+
+  /** Reads more of the head where the file has grown. Returns whether it did. */
+  async growHead(): Promise<boolean> {
+    if (this.head.length >= HEAD_BYTES || this.seenEnd <= this.head.length || this.handle === undefined) return false;
+    const head = await readAt(this.handle, 0, HEAD_BYTES);
+    // Of a file that was truncated in between this would be another file's head.
+    if (head.length <= this.head.length || !head.subarray(0, this.head.length).equals(this.head)) return false;
+    this.head = head;
+    return true;
+  }
+
+  async openAt(path: string): Promise<bigint> {
+    const handle = await open(path, "r");
+    try {
+      const stats = await handle.stat({ bigint: true });
+      if (!stats.isFile()) throw new Error("not a regular file");
+      this.handle = handle;
+      this.place = { path, dev: String(stats.dev), ino: String(stats.ino) };
+      return stats.size;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const handle = this.handle;
+    this.handle = undefined;
+    await handle?.close().catch(() => undefined);
+  }
+}

@@ -1,0 +1,63 @@
+import { errorMessage } from "../../core/error.ts";
+import { defineSource } from "../../core/component.ts";
+import type { LineRules } from "../../codec/lines.ts";
+import { FileSource } from "./file-source.ts";
+import { fileOptions, type FileOptions } from "./options.ts";
+
+/** Tails files. */
+export const file = defineSource({
+  type: "file",
+  summary: "Reads lines of files as they grow, through rotation, truncation and restarts",
+  description:
+    "Every event carries `log.file.path` and `log.offset`, the byte at which it begins. A file is recognised by its content " +
+    "as well as by its inode: a fingerprint of its beginning and the bytes before the position are compared each time it " +
+    "is opened, and the latter with every read. So a renamed file is read on from where it was, also when that happened " +
+    "while the agent was down; a truncated or replaced one is read from its beginning; and nothing is read twice.\n\n" +
+    "Text is UTF-8; invalid bytes become U+FFFD. Lines end with LF or CRLF.",
+  stability: "stable",
+  schema: fileOptions,
+  rereadable: true,
+  examples: [
+    { title: "All logs of nginx", options: { type: "file", include: ["/var/log/nginx/*.log"] } },
+    {
+      title: "Java logs with stack traces, from now on",
+      options: {
+        type: "file",
+        include: ["/var/log/app/**/*.log"],
+        start_at: "end",
+        multiline: { start_pattern: "^\\d{4}-\\d{2}-\\d{2}" },
+      },
+    },
+  ],
+  validate: (options) => patterns(options).faults,
+  create: (options, context) => {
+    const { multiline } = patterns(options);
+    return new FileSource(options, context, { maxLineBytes: options.max_line_bytes, multiline });
+  },
+});
+
+function patterns(options: FileOptions): { multiline: LineRules["multiline"]; faults: [string, string][] } {
+  const given = options.multiline;
+  if (given === undefined) return { multiline: undefined, faults: [] };
+  const faults: [string, string][] = [];
+  if ((given.start_pattern === undefined) === (given.continuation_pattern === undefined)) {
+    faults.push(["/multiline", "needs exactly one of start_pattern and continuation_pattern"]);
+  }
+  const compile = (name: "start_pattern" | "continuation_pattern"): RegExp | undefined => {
+    const pattern = given[name];
+    if (pattern === undefined) return undefined;
+    try {
+      return new RegExp(pattern);
+    } catch (error) {
+      faults.push([`/multiline/${name}`, errorMessage(error)]);
+      return undefined;
+    }
+  };
+  const multiline = {
+    startPattern: compile("start_pattern"),
+    continuationPattern: compile("continuation_pattern"),
+    maxLines: given.max_lines,
+    maxBytes: given.max_bytes,
+  };
+  return { multiline, faults };
+}

@@ -1,0 +1,101 @@
+import { t, type Infer } from "../../core/schema.ts";
+
+const multiline = t.object(
+  {
+    start_pattern: t.optional(
+      t.string({ description: "A regular expression: a line that matches begins an event.", "x-syntax": "regex" }),
+    ),
+    continuation_pattern: t.optional(
+      t.string({
+        description: "A regular expression: a line that matches belongs to the line before it.",
+        "x-syntax": "regex",
+      }),
+    ),
+    flush_timeout_ms: t.integer({
+      default: 1000,
+      minimum: 10,
+      maximum: 3_600_000,
+      description:
+        "Send an event when nothing was added to the file for this many milliseconds. Every byte starts it anew.",
+    }),
+    max_lines: t.integer({
+      default: 500,
+      minimum: 1,
+      maximum: 100_000,
+      description: "Lines of one event. What follows becomes the next event.",
+    }),
+    max_bytes: t.integer({
+      default: 1_048_576,
+      minimum: 1024,
+      maximum: 67_108_864,
+      description: "Bytes of one event. What follows becomes the next event.",
+    }),
+  },
+  { description: "Joins lines that belong together to one event. Give exactly one of the two patterns." },
+);
+
+/** Options of the `file` source. */
+export const fileOptions = t.object({
+  include: t.array(t.string({ minLength: 1, "x-syntax": "glob" }), {
+    minItems: 1,
+    description: "Files to read: paths or globs (`*`, `**`, `?`, `[a-z]`, `{a,b}`).",
+    examples: [["/var/log/nginx/*.log"]],
+  }),
+  exclude: t.array(t.string({ minLength: 1, "x-syntax": "glob" }), {
+    default: ["*.gz", "*.bz2", "*.xz", "*.zst", "*.zip"],
+    description:
+      "Files to leave out, although `include` matches. A glob without a slash goes for the file's name in any folder.",
+  }),
+  start_at: t.enum(["beginning", "end"], {
+    default: "beginning",
+    description:
+      "Where to begin in files that are there when the source runs for the first time. Files that appear later are always read from their beginning.",
+  }),
+  multiline: t.optional(multiline),
+  max_line_bytes: t.integer({
+    default: 1_048_576,
+    minimum: 64,
+    maximum: 67_108_864,
+    description:
+      "Bytes of a line. The rest is given up and counted, and the event gets the flag `truncated` in `log.flags`.",
+  }),
+  idle_line_flush_ms: t.integer({
+    default: 5000,
+    minimum: 10,
+    maximum: 3_600_000,
+    description: "Send a last line that has no line end when nothing was added to the file for this many milliseconds.",
+  }),
+  watch: t.enum(["notify", "poll"], {
+    default: "notify",
+    description:
+      "How changes are found: told by the system, or by looking at every file each `poll_interval_ms` (network mounts).",
+  }),
+  poll_interval_ms: t.integer({
+    default: 1000,
+    minimum: 10,
+    maximum: 3_600_000,
+    description:
+      "With `watch: poll`, milliseconds between looks at the files. With `notify`, between new attempts at files that could not be opened.",
+  }),
+  rotate_grace_ms: t.integer({
+    default: 10_000,
+    minimum: 0,
+    maximum: 86_400_000,
+    description:
+      "How many milliseconds without a new byte a rotated or deleted file is kept open, for programs that still write to it.",
+  }),
+  read_chunk_bytes: t.integer({
+    default: 126_976,
+    minimum: 1024,
+    maximum: 16_777_216,
+    description: "Bytes read at once. Above 128 KiB reading is slower (bench/micro/lines.ts).",
+  }),
+  max_open_files: t.integer({
+    default: 512,
+    minimum: 4,
+    maximum: 100_000,
+    description: "Files kept open. Beyond, those that were quiet longest are closed, and opened again when they grow.",
+  }),
+});
+
+export type FileOptions = Infer<typeof fileOptions>;

@@ -1,0 +1,185 @@
+import type { LineBatch } from "../../core/batch.ts";
+import type { SourceOutput } from "../../core/component.ts";
+import type { Split, SplitEnd } from "../../codec/lines.ts";
+import type { Generation } from "./generation.ts";
+import { TAIL_BYTES } from "./identity.ts";
+
+/** How files are read; times in milliseconds. */
+export interface ReadSettings {
+  readonly chunkBytes: number;
+  /** Bytes of one file before it is another one's turn. */
+  readonly turnBytes: number;
+  readonly idleLineFlushMs: number;
+  /** Undefined when events are lines. */
+  readonly multilineFlushMs: number | undefined;
+  /** At the end of a file everything is taken, half lines too. */
+  readonly once: boolean;
+  now(): number;
+}
+
+/** Why a turn ended: there is more; the end of the file; the content is not what was read before; told to stop. */
+export type TurnEnd = "more" | "end" | "replaced" | "stopped";
+
+/** The buffer of one worker, reused for every read; it grows for long lines. */
+export class ReadBuffer {
+  bytes: Buffer = Buffer.alloc(0);
+
+  atLeast(length: number): Buffer {
+    if (this.bytes.length < length) this.bytes = Buffer.allocUnsafeSlow(length);
+    return this.bytes;
+  }
+}
+
+/** When what waits in the generation is to be handed over although it may not be whole, in `now()` milliseconds. */
+export function flushDueMs(gen: Generation, settings: ReadSettings): number {
+  if (gen.pendingBytes === 0 && !gen.splitter.holding) return Infinity;
+  // Whether a half line waits is only known after a read, so the shorter time is the time of the next look.
+  return gen.lastGrowthMs + Math.min(settings.idleLineFlushMs, settings.multilineFlushMs ?? Infinity);
+}
+
+function endMode(gen: Generation, data: Buffer, settings: ReadSettings, stopping: boolean): SplitEnd {
+  if (stopping) return settings.multilineFlushMs === undefined ? "open" : "lines";
+  if (gen.closing || settings.once) return "all";
+  const { holding, skipping } = gen.splitter;
+  if (data.length === 0 && !holding) return "open";
+  const idleMs = settings.now() - gen.lastGrowthMs;
+  const halfLine = holding || skipping || data[data.length - 1] !== 10;
+  if (settings.multilineFlushMs === undefined) return halfLine && idleMs >= settings.idleLineFlushMs ? "idle" : "open";
+  if (halfLine) return idleMs >= Math.max(settings.idleLineFlushMs, settings.multilineFlushMs) ? "idle" : "open";
+  return idleMs >= settings.multilineFlushMs || gen.detachedAtMs !== undefined ? "lines" : "open";
+}
+
+/**
+ * Reads an open generation up to its present end, or for a turn's bytes. Each read begins with the bytes before the
+ * position, so that a file that was truncated and has grown past the position again is noticed by the same system call.
+ * The next read runs in the thread pool while a batch is worked on. With `stopping` it reads once and hands over what
+ * is whole.
+ */
+export async function readTurn(
+  gen: Generation,
+  buffer: ReadBuffer,
+  output: SourceOutput,
+  settings: ReadSettings,
+  signal: AbortSignal,
+  stopping = false,
+): Promise<TurnEnd> {
+  const handle = gen.handle!;
+  let want = settings.chunkBytes;
+  let turnBytes = 0;
+  let asked = 0;
+  const startRead = (): Promise<{ bytesRead: number }> => {
+    while (gen.boundaries.length > 0 && gen.boundaries[0]! <= gen.position) gen.boundaries.shift();
+    const boundary = gen.boundaries[0] ?? Infinity;
+    asked = gen.tailLength + Math.min(Math.max(want, 1), boundary - gen.position);
+    return handle.read(buffer.atLeast(asked), 0, asked, gen.position - gen.tailLength);
+  };
+  let reading: Promise<{ bytesRead: number }> | undefined = undefined;
+  try {
+    for (;;) {
+      reading ??= startRead();
+      const { bytesRead }: { bytesRead: number } = await reading;
+      reading = undefined;
+      const { tailLength } = gen;
+      const bytes = buffer.bytes;
+      if (bytesRead < tailLength || bytes.compare(gen.tail, 0, tailLength, 0, tailLength) !== 0) return "replaced";
+      const data = bytes.subarray(tailLength, bytesRead);
+      const full = bytesRead === asked;
+      const dataEnd = gen.position + data.length;
+      if (dataEnd > gen.seenEnd) {
+        gen.seenEnd = dataEnd;
+        gen.lastGrowthMs = settings.now();
+      } else if (!full && dataEnd < gen.seenEnd) {
+        output.dropped(gen.seenEnd - dataEnd, "truncated_before_read");
+        gen.seenEnd = dataEnd;
+      }
+      const atBoundary = full && dataEnd === gen.boundaries[0];
+      const batches = cut(
+        gen,
+        bytes,
+        data,
+        atBoundary ? "all" : full ? "open" : endMode(gen, data, settings, stopping),
+        output,
+        settings.now(),
+      );
+      const progress = gen.position - (dataEnd - data.length);
+      // A line or event that is longer than the buffer needs a larger one; the splitter says how large at most.
+      want =
+        full && progress === 0
+          ? Math.min(want * 2, gen.splitter.maxEventBytes + settings.chunkBytes)
+          : settings.chunkBytes;
+      turnBytes += data.length;
+      const goOn = full && turnBytes < settings.turnBytes && !signal.aborted && !stopping;
+      if (goOn) reading = startRead();
+      for (const batch of batches) {
+        const room = output.emit(batch);
+        if (room !== undefined && !stopping) await untilAborted(room, signal);
+      }
+      if (!goOn) return signal.aborted ? "stopped" : full ? "more" : "end";
+      if (signal.aborted) return "stopped";
+    }
+  } finally {
+    // The buffer belongs to the system until then.
+    await (reading as Promise<unknown> | undefined)?.catch(() => undefined);
+  }
+}
+
+/** Splits the data and moves the position; returns what there is to emit. */
+function cut(
+  gen: Generation,
+  bytes: Buffer,
+  data: Buffer,
+  end: SplitEnd,
+  output: SourceOutput,
+  nowMs: number,
+): LineBatch[] {
+  const batches: LineBatch[] = [];
+  const before = bytes.length === 0 ? 0 : data.byteOffset - bytes.byteOffset;
+  let at = 0;
+  for (;;) {
+    const split = gen.splitter.split(at === 0 ? data : data.subarray(at), gen.position, end);
+    if (split.consumed > 0) {
+      at += split.consumed;
+      gen.position += split.consumed;
+      const tailEnd = before + at;
+      gen.tailLength = Math.min(TAIL_BYTES, tailEnd);
+      bytes.copy(gen.tail, 0, tailEnd - gen.tailLength, tailEnd);
+    }
+    gen.uncounted += split.consumed - split.dropped;
+    if (split.dropped > 0) output.dropped(split.dropped, "line_too_long");
+    if (split.count > 0) batches.push(batchOf(gen, split, nowMs));
+    if (split.consumed === 0 || (at === data.length && !gen.splitter.holding)) return batches;
+  }
+}
+
+function batchOf(gen: Generation, split: Split, readAtMs: number): LineBatch {
+  const byteLength = gen.uncounted;
+  gen.uncounted = 0;
+  return {
+    partition: gen.partition,
+    count: split.count,
+    text: split.text,
+    starts: split.starts,
+    ends: split.ends,
+    offsets: split.offsets,
+    endPosition: gen.position,
+    resume: gen.resume(),
+    readAtMs,
+    byteLength,
+    flags: split.flags,
+  };
+}
+
+/** Waits for a promise, or for the signal, whichever comes first. */
+export async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  let stop = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    stop = () => resolve();
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
