@@ -40,18 +40,23 @@ export function lineFrame(envelope: Envelope, timeMs: number): LineFrame {
   const writer =
     (Layout.message.prepared.get(prepared.shape) as MembersWriter | undefined) ??
     makeWriter(Layout.message, prepared.shape);
-  // A raw control character can stand nowhere else: every other text in there is JSON.
+  // A raw control character can stand nowhere else: every other text in there is JSON. The writer puts what is constant
+  // first, the offset too; here the message comes first, so that one piece of text lies between the two.
   const text = writer([""], formatIsoTime(timeMs), "\u0002", prepared.texts, () => "\u0001");
-  const [head = "", rest = ""] = text.split("\u0001");
+  const time = `"@timestamp":"${formatIsoTime(timeMs)}"`;
+  const head = time + MESSAGE_MEMBER;
+  const rest = text.slice(time.length).replace(MESSAGE_MEMBER + "\u0001", "");
   const [middle = "", tail] = rest.split("\u0002");
   return { head, middle, tail: tail ?? "", hasOffset: tail !== undefined };
 }
+
+const MESSAGE_MEMBER = ',"message":';
 
 /** A string as JSON, or any other value. One test for the common case: nothing to escape. */
 export function quote(value: unknown): string {
   if (typeof value === "string") return NEEDS_ESCAPE.test(value) ? JSON.stringify(value) : '"' + value + '"';
   if (typeof value === "number") return Number.isFinite(value) ? "" + value : "null";
-  return (JSON.stringify(value)) ?? "null";
+  return JSON.stringify(value) ?? "null";
 }
 
 /** Characters that JSON.stringify writes differently: quote, backslash, controls, and surrogates (lone ones). */
