@@ -28,6 +28,8 @@ export interface BulkStats {
   readonly firstAtMs: number;
   readonly lastAtMs: number;
   readonly cpuSeconds: number;
+  /** One document of each body is parsed: how many of these were no JSON. */
+  readonly invalid: number;
   /** The first few documents with their action lines. */
   readonly samples: readonly string[];
 }
@@ -51,6 +53,7 @@ class BulkServer {
   #requests = 0;
   #refused = 0;
   #wireBytes = 0;
+  #invalid = 0;
   #firstAtMs = 0;
   #lastAtMs = 0;
   #done = false;
@@ -94,6 +97,7 @@ class BulkServer {
 
   #count(body: string): void {
     if (this.#samples.length === 0) this.#samples.push(...body.slice(0, 4000).split("\n", 4));
+    if (!isValidSample(body)) this.#invalid++;
     this.#arrivals.add(body);
     this.#lastAtMs = Date.now();
     if (!this.#done && this.#arrivals.distinct >= this.#expected) {
@@ -111,6 +115,7 @@ class BulkServer {
       requests: this.#requests,
       refused: this.#refused,
       wireBytes: this.#wireBytes,
+      invalid: this.#invalid,
       firstAtMs: this.#firstAtMs,
       lastAtMs: this.#lastAtMs,
       cpuSeconds: (user + system) / 1e6,
@@ -131,6 +136,24 @@ function bulkAnswer(body: string, query: string): string {
       ? `{"${action}":{"_index":"bench","_id":"0","_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"_seq_no":0,"_primary_term":1,"status":201}}`
       : `{"${action}":{"status":201}}`;
   return `{"took":1,"errors":false,"items":[${(item + ",").repeat(count).slice(0, -1)}]}`;
+}
+
+/** Whether the last action and document of a body are JSON, and read as UTF-8. */
+function isValidSample(body: string): boolean {
+  const end = body.length - 1;
+  const document = body.lastIndexOf("\n", end - 1) + 1;
+  const action = body.lastIndexOf("\n", document - 2) + 1;
+  try {
+    for (const [from, to] of [
+      [action, document],
+      [document, end],
+    ] as const) {
+      JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(body.slice(from, to), "latin1")));
+    }
+    return body.endsWith("\n");
+  } catch {
+    return false;
+  }
 }
 
 function countDocuments(body: string): number {

@@ -22,6 +22,8 @@ export interface Measurement {
   readonly doubled: number;
   /** Documents without a key: 0 unless the sender garbles them. */
   readonly unknown: number;
+  /** Of one document a request that was parsed: how many were no JSON. */
+  readonly invalid: number;
   readonly requests: number;
   readonly serverCpuSeconds: number;
   /** What everything else on the machine used meanwhile: a large value spoils `seconds`, less so CPU time. */
@@ -93,6 +95,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
       missing: after.missing,
       doubled: after.doubled,
       unknown: after.unknown,
+      invalid: after.invalid,
       requests: after.requests,
       serverCpuSeconds,
       otherCpuSeconds: Math.max(0, busy - use.cpuSeconds - serverCpuSeconds),

@@ -192,6 +192,7 @@ function floorFaults(result: Result): string[] {
     if (run.missing !== 0) faults.push(`${run.case}: ${run.missing} lines are missing`);
     if (run.doubled !== 0) faults.push(`${run.case}: ${run.doubled} lines arrived twice`);
     if (run.unknown !== 0) faults.push(`${run.case}: ${run.unknown} documents have no key`);
+    if (run.invalid !== 0) faults.push(`${run.case}: ${run.invalid} documents are no JSON`);
     if (floor !== undefined && run.eventsPerSecond < floor) {
       faults.push(`${run.case}: ${Math.round(run.eventsPerSecond)} events/s is below the floor of ${floor}`);
     }
