@@ -85,7 +85,7 @@ export function compilePattern(source: string, options: { allowBacktracking?: bo
     regex,
     fields,
     captures: translated.names.map(({ group, name }) => ({ group, field: fields.indexOf(name) })),
-    explain: diagnosis(translated.cuts.map((cut) => translated.source.slice(0, cut))),
+    explain: diagnosis(translated.beginnings),
   };
 }
 
@@ -124,49 +124,60 @@ interface Translation {
   /** With plain groups in place of named ones, so that names may be anything and V8 builds no `groups` object. */
   readonly source: string;
   readonly names: readonly { readonly group: number; readonly name: string }[];
-  /** Places in `source` where a part of the topmost sequence begins; none when it has alternatives. */
-  readonly cuts: readonly number[];
+  /** Growing beginnings of `source`, their groups closed; only where no alternative or repeat is cut in two. */
+  readonly beginnings: readonly string[];
   /** What keeps the linear-time engine from running it, where that is plain to see. */
   readonly hazard: string | undefined;
 }
 
+/** A group while it is read; not `isWhole` when it has alternatives, is repeated, or only looks. */
+interface OpenGroup {
+  isWhole: boolean;
+}
+
+/** One escape; the capture is the name of a back-reference. */
+const ESCAPE = /^\\(?:k<([^>]*)>|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|c[A-Za-z]|[0-9]+|[^])/;
 const NAME = /^[\w@-]+(?:\.[\w@-]+)*$/;
 
 function translate(source: string): Translation {
   const names: { group: number; name: string }[] = [];
-  const cuts: number[] = [];
-  const references: string[] = [];
+  const top: OpenGroup = { isWhole: true };
+  const open: OpenGroup[] = [top];
+  const cuts: { readonly at: number; readonly groups: readonly OpenGroup[] }[] = [];
+  const references: { readonly at: number; readonly length: number; readonly name: string }[] = [];
   let hazard: string | undefined;
-  let hasAlternatives = false;
   let out = "";
   let groups = 0;
-  let depth = 0;
   for (let i = 0; i < source.length; i++) {
     const char = source[i]!;
     const rest = source.slice(i, i + 4);
-    if (depth === 0 && !"*+?{|)".includes(char)) cuts.push(out.length);
+    if (!"*+?{|)".includes(char)) cuts.push({ at: out.length, groups: [...open] });
     if (char === "\\") {
-      const reference = /^\\k<([^>]*)>/.exec(source.slice(i));
-      if (reference !== null) {
-        references.push(reference[1]!);
-        out += `\u0000${references.length - 1}\u0000`;
-        i += reference[0].length - 1;
-      } else {
-        out += source.slice(i, i + 2);
-        i++;
-      }
-      if (reference !== null || /^\\[1-9]/.test(rest)) hazard = "a back-reference";
+      const [escape, name] = ESCAPE.exec(source.slice(i)) ?? [char];
+      if (name !== undefined) references.push({ at: out.length, length: escape.length, name });
+      if (name !== undefined || /^\\[1-9]/.test(escape)) hazard = "a back-reference";
+      out += escape;
+      i += escape.length - 1;
+    } else if (char === "{") {
+      const repeat = /^\{\d+(?:,\d*)?\}/.exec(source.slice(i, i + 24))?.[0] ?? char;
+      out += repeat;
+      i += repeat.length - 1;
     } else if (char === "[") {
       let end = i + 1;
       while (end < source.length && source[end] !== "]") end += source[end] === "\\" ? 2 : 1;
       out += source.slice(i, end + 1);
       i = end;
     } else if (char === "(") {
-      depth++;
+      open.push({ isWhole: true });
       out += "(";
       if (source[i + 1] !== "?") groups++;
-      else if (/^\(\?<?[=!]/.test(rest)) hazard = "look-around ((?=, (?!, (?<= or (?<!)";
-      else if (rest.startsWith("(?<")) {
+      else if (/^\(\?<?[=!]/.test(rest)) {
+        hazard = "look-around ((?=, (?!, (?<= or (?<!)";
+        open.at(-1)!.isWhole = false;
+      } else if (rest.startsWith("(?:")) {
+        out += "?:";
+        i += 2;
+      } else if (rest.startsWith("(?<")) {
         const close = source.indexOf(">", i);
         const name = close < 0 ? "" : source.slice(i + 3, close);
         if (!NAME.test(name)) throw badName(source, name, i);
@@ -174,16 +185,21 @@ function translate(source: string): Translation {
         i = close;
       }
     } else {
-      if (char === ")") depth--;
-      if (char === "|" && depth === 0) hasAlternatives = true;
+      if (char === "|") open.at(-1)!.isWhole = false;
+      if (char === ")" && open.length > 1 && "*+?{".includes(source[i + 1] ?? " ")) open.at(-1)!.isWhole = false;
+      if (char === ")" && open.length > 1) open.pop();
       out += char;
     }
   }
-  const resolved = out.replace(/\u0000(\d+)\u0000/g, (_, index: string) => {
-    const group = names.find(({ name }) => name === references[Number(index)])?.group;
-    return group === undefined ? `\\k<${references[Number(index)]!}>` : `(?:\\${group})`;
-  });
-  return { source: resolved, names, cuts: hasAlternatives || references.length > 0 ? [] : cuts, hazard };
+  // From the last to the first, so that places stay right.
+  for (const { at, length, name } of references.reverse()) {
+    const group = names.find((each) => each.name === name)?.group;
+    if (group !== undefined) out = `${out.slice(0, at)}(?:\\${group})${out.slice(at + length)}`;
+  }
+  const usable =
+    references.length > 0 ? [] : cuts.filter(({ groups: around }) => around.every(({ isWhole }) => isWhole));
+  const beginnings = usable.map(({ at, groups: around }) => out.slice(0, at) + ")".repeat(around.length - 1));
+  return { source: out, names, beginnings, hazard };
 }
 
 function badName(source: string, name: string, at: number): WiretailError {
