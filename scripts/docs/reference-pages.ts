@@ -1,0 +1,137 @@
+import type { Command } from "commander";
+import { EXIT_CODES } from "../../src/cli/exit-code.ts";
+import { ERROR_CODES } from "../../src/core/error.ts";
+import type { ComponentLists } from "../../src/runtime/config/load.ts";
+import { statusSamples, type AgentStatus } from "../../src/runtime/status.ts";
+import { metricName } from "./component-page.ts";
+import { code, GENERATED, table } from "./markdown.ts";
+
+/** The way into the reference. */
+export function indexPage(components: ComponentLists): string {
+  const list = (kind: keyof ComponentLists): string =>
+    table(
+      ["Type", "What it does"],
+      components[kind].map(({ type, summary }) => [`[${code(type)}](${kind}/${type}.md)`, summary]),
+    );
+  const parts = [
+    "# Reference\n",
+    "[Configuration](configuration.md) · [Command line](cli.md) · [Metrics](metrics.md) · [Errors](errors.md)\n",
+    `## Sources\n\n${list("sources")}`,
+    `## Stages\n\n${list("stages")}`,
+    `## Sinks\n\n${list("sinks")}`,
+  ];
+  return GENERATED + parts.join("\n");
+}
+
+/** Every error code with an anchor of its own. */
+export function errorsPage(): string {
+  const entries = Object.entries(ERROR_CODES).map(([name, meaning]) => `## ${name}\n\n${meaning}\n`);
+  return `${GENERATED}# Errors\n\nAn error names its code in brackets. Messages say what to do; here is what each code means.\n\n${entries.join("\n")}`;
+}
+
+// Keyed by EXIT_CODES, so that a new code does not compile without words for it.
+const EXIT_CODE_WORDS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
+  ok: "fine",
+  bad: "it ran, and the answer is bad: `check` found errors, a test failed, `status` is unhealthy, `run --once` lost events",
+  usage: "wrong use, or a query that does not parse",
+  noAgent: "no running agent to talk to",
+  permission: "permission or credentials",
+  interrupted: "Ctrl-C",
+};
+
+/** What `--help` of every command says. */
+export function cliPage(program: Command): string {
+  const codes = Object.entries(EXIT_CODES).map(([name, value]) => [
+    String(value),
+    EXIT_CODE_WORDS[name as keyof typeof EXIT_CODES],
+  ]);
+  const parts = ["# Command line\n", `## wiretail\n\n${fence(helpOf(program))}`];
+  for (const command of program.commands) parts.push(`## wiretail ${command.name()}\n\n${fence(helpOf(command))}`);
+  parts.push(
+    `## Exit codes\n\n${table(["Code", "Meaning"], codes)}`,
+    "## Environment\n\nColour is used on terminals only; `NO_COLOR` or `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Placeholders read the\nenvironment too: see [configuration](configuration.md#placeholders).\n",
+  );
+  return GENERATED + parts.join("\n");
+}
+
+/** The whole help text of a command, at a fixed width and without colour. */
+function helpOf(command: Command): string {
+  let text = "";
+  command.configureOutput({
+    writeOut: (part) => void (text += part),
+    getOutHelpWidth: () => 100,
+    getOutHasColors: () => false,
+  });
+  command.outputHelp();
+  return text.trim();
+}
+
+function fence(text: string): string {
+  return `\`\`\`text\n${text}\n\`\`\`\n`;
+}
+
+/** Every metric of `/metrics`. */
+export function metricsPage(components: ComponentLists): string {
+  const seen = new Map<string, string[]>();
+  for (const sample of statusSamples(ONE_OF_EACH)) {
+    const labels = Object.keys(sample.labels).map(code).join(", ");
+    seen.set(sample.name, [code(metricName(sample)), sample.kind, labels, `${sample.description}.`]);
+  }
+  const parts = [
+    "# Metrics\n\nServed in Prometheus format at `/metrics` when `http` is configured. Counters begin at 0 when the agent starts.\n",
+    `## Of the agent\n\n${table(["Metric", "Kind", "Labels", "Meaning"], [...seen.values()])}`,
+  ];
+  for (const definition of [...components.sources, ...components.stages, ...components.sinks]) {
+    if (definition.metrics === undefined || definition.metrics.length === 0) continue;
+    const rows = definition.metrics.map((metric) => [
+      code(metricName(metric)),
+      metric.kind,
+      metric.unit,
+      metric.description,
+    ]);
+    parts.push(
+      `## Of the \`${definition.type}\` ${definition.kind}\n\n${table(["Metric", "Kind", "Unit", "Meaning"], rows)}`,
+    );
+  }
+  return GENERATED + parts.join("\n");
+}
+
+const ZERO_STAGE = {
+  in_events: 0,
+  out_events: 0,
+  dropped_events: 0,
+  dead_lettered_events: 0,
+  failed_events: 0,
+  seconds: 0,
+};
+
+/** A status with one source, stage and sink: it has every sample that there can be. */
+const ONE_OF_EACH: AgentStatus = {
+  version: "",
+  pid: 0,
+  hostname: "",
+  config_file: "",
+  state_dir: "",
+  started_at: "",
+  now: "",
+  uptime_seconds: 0,
+  healthy: true,
+  checkpoint_error: null,
+  memory: { queued_bytes: 0, budget_bytes: 0, resident_bytes: 0 },
+  dead_letters_dropped: 0,
+  sources: [
+    {
+      ...{ name: "", type: "", state: "running", error: null, waiting_since: null, read_events: 0, read_bytes: 0 },
+      ...{ dropped: { reason: 0 }, lag_bytes: 0, lag_seconds: 0, inputs: [] },
+    },
+  ],
+  pipelines: [{ name: "", in_events: 0, out_events: 0, skipped_events: 0, stages: [{ stage: "", ...ZERO_STAGE }] }],
+  slowest_stage: null,
+  sinks: [
+    {
+      ...{ name: "", type: "", state: "working", routed_events: 0, delivered_events: 0, queued_events: 0 },
+      ...{ dead_lettered_events: 0, retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0 },
+      ...{ oldest_queued_seconds: null, failing_since: null, next_attempt: null, last_error: null },
+    },
+  ],
+};
