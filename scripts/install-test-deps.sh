@@ -14,6 +14,7 @@ logrotate --version                        logrotate
 setpriv --version                          util-linux
 openssl version                            openssl
 tcpdump --version                          tcpdump
+systemd-analyze --version                  systemd
 '
 
 missing=''

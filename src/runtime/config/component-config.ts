@@ -136,13 +136,22 @@ function warnOfPlainSecrets(
   });
 }
 
-/** Relative paths and globs start at the folder of the file that says them. */
+/**
+ * Relative paths and globs start at the folder of the file that says them. A glob without a slash that takes files out
+ * goes for names in any folder, and stays as it is.
+ */
 function resolvePaths(definition: AnySource | AnySink, options: unknown, folder: string): void {
-  walkSchema(definition.schema, options, ({ schema, value, replace }) => {
+  walkSchema(definition.schema, options, ({ schema, value, pointer, replace }) => {
     const syntax = schema["x-syntax"];
-    if ((syntax === "path" || syntax === "glob") && typeof value === "string" && !isAbsolute(value))
-      replace(resolve(folder, value));
+    if ((syntax !== "path" && syntax !== "glob") || typeof value !== "string" || isAbsolute(value)) return;
+    if (syntax === "glob" && isExclusion(pointer) && !value.includes("/")) return;
+    replace(resolve(folder, value));
   });
+}
+
+/** Whether the option at a pointer takes files out rather than in. */
+export function isExclusion(pointer: string): boolean {
+  return pointer.split("/").includes("exclude");
 }
 
 function batchLimits(batch: Infer<typeof BATCH>): Partial<BatchLimits> {

@@ -2,6 +2,7 @@ import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import picomatch from "picomatch";
 import { systemErrorCode } from "../../core/error.ts";
+import { isExclusion } from "./component-config.ts";
 import { nearestName } from "./nearest.ts";
 import { ProblemList } from "./problems.ts";
 import type { ConfigProblem, HostConfig, Location, SourceConfig } from "./types.ts";
@@ -56,7 +57,7 @@ function reason(code: string | undefined): string {
 
 function checkPatterns(source: SourceConfig, problems: ProblemList): void {
   walkSchema(source.definition.schema, source.options, ({ schema, value, pointer }) => {
-    if (schema["x-syntax"] !== "glob" || typeof value !== "string" || pointer.includes("/exclude")) return;
+    if (schema["x-syntax"] !== "glob" || typeof value !== "string" || isExclusion(pointer)) return;
     const outcome = findMatch(value);
     if (outcome === true) return;
     const location = { ...source.location, pointer: source.location.pointer + pointer };

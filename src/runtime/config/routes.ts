@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import picomatch from "picomatch";
+import { isExclusion } from "./component-config.ts";
 import { shortLocation, type MergedHost } from "./merge.ts";
 import { suggestion } from "./nearest.ts";
 import type { ProblemList } from "./problems.ts";
@@ -70,9 +72,10 @@ export function checkCycles(
   const reached = reachability(sources, pipelines, sinks);
   for (const source of sources) {
     for (const sink of reached.get(source.name) ?? []) {
-      for (const path of texts(sink, "path")) {
-        for (const pattern of texts(source, "glob")) {
-          if (!path.startsWith("/") || !mayMatch(pattern, path)) continue;
+      for (const path of texts(sink, "path", false)) {
+        if (!path.startsWith("/") || texts(source, "glob", true).some((pattern) => takesOut(pattern, path))) continue;
+        for (const pattern of texts(source, "glob", false)) {
+          if (!mayMatch(pattern, path)) continue;
           const message = `a circle: the source "${source.name}" reads ${pattern}, where the sink "${sink.name}" (${shortLocation(sink.location)}) writes ${path}`;
           problems.error(source.location, message, `exclude ${path} from the source, or write elsewhere`);
         }
@@ -96,16 +99,22 @@ function reachability(
   return reached;
 }
 
-/** The strings of one syntax among a component's options, without those under a key that takes things out. */
+/** The strings of one syntax among a component's options: those that take files out, or the others. */
 function texts(
   component: ComponentConfig<SourceConfig["definition"] | SinkConfig["definition"]>,
   syntax: "path" | "glob",
+  exclusions: boolean,
 ): string[] {
   const found: string[] = [];
   walkSchema(component.definition.schema, component.options, ({ schema, value, pointer }) => {
-    if (schema["x-syntax"] === syntax && typeof value === "string" && !pointer.includes("/exclude")) found.push(value);
+    if (schema["x-syntax"] === syntax && typeof value === "string" && isExclusion(pointer) === exclusions)
+      found.push(value);
   });
   return found;
+}
+
+function takesOut(pattern: string, path: string): boolean {
+  return mayMatch(pattern, pattern.includes("/") ? path : basename(path));
 }
 
 function mayMatch(pattern: string, path: string): boolean {

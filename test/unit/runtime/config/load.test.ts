@@ -204,6 +204,18 @@ test("a sink that writes what its own source reads is an error", async () => {
   );
 });
 
+test("an exclude without a slash goes for names anywhere, and takes a file out of a circle", async () => {
+  const sinks = { d: { type: "disk", path: "/var/log/app/out.log" } };
+  const source = (exclude: string[]): object => ({
+    sources: { app: { ...whole.sources.app, exclude } },
+    ...{ sinks, pipelines: { app: { from: ["app"], to: ["d"] } } },
+  });
+  const { config, problems } = await load({ "/etc/wt/host.json": source(["out.*", "old/*.log"]) });
+  assert.deepEqual(problems, []);
+  assert.deepEqual((config?.sources[0]?.options as { exclude: string[] }).exclude, ["out.*", "/etc/wt/old/*.log"]);
+  assert.match(messages(await load({ "/etc/wt/host.json": source(["*.gz"]) })).join(), /a circle/);
+});
+
 test("metrics are served to this host only, unless that is lifted in so many words", async () => {
   const at = (http: object): Promise<LoadedConfig> =>
     load({ "/etc/wt/host.json": { ...whole, http } }, { ES_KEY: "k" });
