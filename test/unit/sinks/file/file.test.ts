@@ -81,19 +81,37 @@ test("documents that come again after a restart are left out, whatever the batch
   assert.equal(s.position!("partition-000001", "test")!.position, 400);
 });
 
-test("a torn end that was never committed is cut off, at whatever byte it ends", async () => {
-  for (let torn = 1; torn <= 6; torn++) {
+test("an end that was never committed is cut off, however long it is", async () => {
+  for (const torn of ["s", "second", "second\n", "second\nand much more than what comes next\nx"]) {
     await write(await open(), text(["first"]));
     await sink!.close();
     sink = undefined;
-    await appendFile(path, "second".slice(0, torn));
+    await appendFile(path, torn);
     const s = await open();
+    assert.equal(await content(), "first\n");
     await write(s, text(["second"], { firstOffset: 100 }));
     assert.equal(await content(), "first\nsecond\n");
     await s.close();
     sink = undefined;
     await rm(path);
     await rm(`${path}.wiretail`);
+  }
+});
+
+test("a crash between the data and its commit doubles nothing, right after a rotation too", async () => {
+  for (let lines = 1; lines <= 4; lines++) {
+    const s = await open({ max_bytes: 8 });
+    for (let i = 0; i < lines; i++) await write(s, text([`line${i}`], { firstOffset: i * 100 }));
+    await s.close();
+    sink = undefined;
+    // As if the last record of the log had not been written.
+    const log = await readFile(`${path}.wiretail`, "utf8");
+    await writeFile(`${path}.wiretail`, log.slice(0, log.lastIndexOf("\n", log.length - 2) + 1));
+    await write(await open({ max_bytes: 8 }), text([`line${lines - 1}`], { firstOffset: (lines - 1) * 100 }));
+    assert.equal(await content(), `line${lines - 1}\n`, `after ${lines} lines`);
+    await sink!.close();
+    sink = undefined;
+    for (const name of await readdir(folder)) await rm(join(folder, name));
   }
 });
 
