@@ -20,17 +20,61 @@ export const BULK_FILTER =
 const compress = promisify(gzip);
 const GZIP_LEVEL = constants.Z_BEST_SPEED;
 
-/** The body of a bulk call. One slice is not copied: the result is then a part of the batch and only to be read. */
-export function bulkBody(batch: SinkBatch, key: string, leaveOut?: ReadonlySet<number>): Buffer {
+/** A bulk call's body. `spare` is a buffer to give back to BodyBuffers once nobody reads the body any more. */
+export interface BulkBody {
+  readonly bytes: Buffer;
+  readonly spare: Buffer | undefined;
+}
+
+/**
+ * The documents of a batch in one piece. One slice is not copied: the result is then a part of the batch and only to
+ * be read.
+ */
+export function bulkBody(
+  batch: SinkBatch,
+  key: string,
+  buffers: BodyBuffers,
+  leaveOut?: ReadonlySet<number>,
+): BulkBody {
   if (leaveOut !== undefined && leaveOut.size > 0) {
     const parts: Buffer[] = [];
     forEachDocument(batch, key, (bytes, _slice, _i, index) => {
       if (!leaveOut.has(index)) parts.push(bytes);
     });
-    return Buffer.concat(parts);
+    return { bytes: Buffer.concat(parts), spare: undefined };
   }
-  if (batch.slices.length === 1) return sliceBytes(batch.slices[0]!, key);
-  return Buffer.concat(batch.slices.map((slice) => sliceBytes(slice, key)));
+  if (batch.slices.length === 1) return { bytes: sliceBytes(batch.slices[0]!, key), spare: undefined };
+  const spare = buffers.take(batch.byteLength);
+  let length = 0;
+  for (const slice of batch.slices) length += sliceBytes(slice, key).copy(spare, length);
+  return { bytes: spare.subarray(0, length), spare };
+}
+
+/**
+ * Buffers that bodies are put together in, used again: fresh memory of some megabytes for each call costs several
+ * times the copying (page faults, and garbage collections forced by external memory).
+ */
+export class BodyBuffers {
+  readonly #usualSize: number;
+  readonly #most: number;
+  readonly #free: Buffer[] = [];
+
+  /** Keeps up to `most` buffers of `usualSize` bytes; larger ones are made for one call. */
+  constructor(usualSize: number, most: number) {
+    this.#usualSize = usualSize;
+    this.#most = most;
+  }
+
+  /** At least `size` bytes with anything in them. */
+  take(size: number): Buffer {
+    if (size > this.#usualSize) return Buffer.allocUnsafeSlow(size);
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#usualSize);
+  }
+
+  /** Only when nothing can read it any more: a call that was given up may still be on its way to the socket. */
+  give(buffer: Buffer): void {
+    if (buffer.length === this.#usualSize && this.#free.length < this.#most) this.#free.push(buffer);
+  }
 }
 
 /** Off the main thread. */

@@ -8,7 +8,7 @@ import {
   type Sink,
   type WriteResult,
 } from "../../core/component.ts";
-import { BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
+import { BodyBuffers, BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
 import { CallFailed, type Connection } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
 import { dataStreamName, type ElasticsearchOptions } from "./options.ts";
@@ -68,6 +68,7 @@ export class ElasticsearchSink implements Sink {
   readonly #target: Target;
   readonly #rollover: RolloverGuard | undefined;
   readonly #query: Record<string, string>;
+  readonly #buffers = new BodyBuffers(LIMITS.maxBytes, LIMITS.concurrency);
   #ready: Promise<void> | undefined;
   #warned = false;
 
@@ -108,14 +109,16 @@ export class ElasticsearchSink implements Sink {
     if (leaveOut !== undefined && leaveOut.size > 0)
       metrics.counter("elasticsearch_duplicates_total").add(leaveOut.size);
     if (count === 0) return DELIVERED;
-    const plain = bulkBody(batch, KEY, leaveOut);
+    const { bytes, spare } = bulkBody(batch, KEY, this.#buffers, leaveOut);
     const gzipped = this.#options.compression === "gzip";
-    const body = gzipped ? await gzipBody(plain) : plain;
+    const body = gzipped ? await gzipBody(bytes) : bytes;
+    if (gzipped && spare !== undefined) this.#buffers.give(spare);
     metrics.counter("elasticsearch_bulk_requests_total").add(1);
     metrics.counter("elasticsearch_sent_bytes_total").add(body.length);
     const name = batch.destination === "" ? this.#target.nameAt(this.#context.now()) : batch.destination;
     const path = `/${encodeURIComponent(name)}/_bulk`;
     const reply = await this.#connection.call({ method: "POST", path, query: this.#query, body, gzipped }, signal);
+    if (!gzipped && spare !== undefined) this.#buffers.give(spare);
     const said = reply.body as BulkReply | undefined;
     if (typeof said !== "object" || typeof said.errors !== "boolean") {
       return { outcome: "hold", reason: "the answer is not that of a bulk call: is there a proxy in between?" };

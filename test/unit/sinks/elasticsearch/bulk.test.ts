@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { encodingKey } from "../../../../src/core/batch.ts";
 import {
+  BodyBuffers,
   BULK_ENCODING,
   bulkBody,
   bulkOutcome,
@@ -12,6 +13,7 @@ import {
 import { makeBatch, makeSinkBatch } from "../../../support/batches.ts";
 
 const KEY = encodingKey(BULK_ENCODING);
+const buffers = new BodyBuffers(1 << 16, 2);
 const a = makeBatch({ lines: ["a0", "a1", "a2"], encoding: BULK_ENCODING, partition: "partition-aaaaaa" });
 const b = makeBatch({ lines: ["b0", "b1"], encoding: BULK_ENCODING, partition: "partition-bbbbbb" });
 
@@ -24,7 +26,7 @@ const idsIn = (body: Buffer) =>
     .map((line) => (JSON.parse(line) as { create: { _id: string } }).create._id);
 
 test("a bulk body is the encoded documents one after the other, each with its action line", () => {
-  const body = bulkBody(makeSinkBatch([{ batch: a, from: 1, to: 3 }, b], BULK_ENCODING), KEY);
+  const body = bulkBody(makeSinkBatch([{ batch: a, from: 1, to: 3 }, b], BULK_ENCODING), KEY, buffers).bytes;
   assert.deepEqual(idsIn(body), [
     "partition-aaaaaa-test-100",
     "partition-aaaaaa-test-200",
@@ -35,13 +37,13 @@ test("a bulk body is the encoded documents one after the other, each with its ac
 });
 
 test("the body of one slice is not copied", () => {
-  const body = bulkBody(makeSinkBatch(a, BULK_ENCODING), KEY);
+  const body = bulkBody(makeSinkBatch(a, BULK_ENCODING), KEY, buffers).bytes;
   assert.equal(body.buffer, a.bodies.get(KEY)!.bytes.buffer);
 });
 
 test("documents that are known to be there are left out, and later verdicts keep their places", () => {
   const leaveOut = new Set([0, 3]);
-  const body = bulkBody(makeSinkBatch([a, b], BULK_ENCODING), KEY, leaveOut);
+  const body = bulkBody(makeSinkBatch([a, b], BULK_ENCODING), KEY, buffers, leaveOut).bytes;
   assert.deepEqual(idsIn(body), [
     "partition-aaaaaa-test-100",
     "partition-aaaaaa-test-200",
@@ -53,7 +55,7 @@ test("documents that are known to be there are left out, and later verdicts keep
 });
 
 test("a compressed body unpacks to the same bytes", async () => {
-  const body = bulkBody(makeSinkBatch(a, BULK_ENCODING), KEY);
+  const body = bulkBody(makeSinkBatch(a, BULK_ENCODING), KEY, buffers).bytes;
   assert.deepEqual(gunzipSync(await gzipBody(body)), body);
 });
 
@@ -76,4 +78,15 @@ test("a reply is not parsed only when it says that nothing failed", () => {
   assert.equal(quickReply('{"took":1,"errors":false}'), undefined, "an order we do not know is parsed");
   assert.equal(quickReply('{"errors":false,"items":[{"create":{"status":201,"failure_store":"used"}}]}'), undefined);
   assert.equal(quickReply("[]"), undefined);
+});
+
+test("a body's buffer is used again once it was given back, and not before", () => {
+  const pool = new BodyBuffers(1000, 1);
+  const [first, second] = [pool.take(10), pool.take(10)];
+  assert.notEqual(first, second);
+  pool.give(first);
+  pool.give(second);
+  assert.equal(pool.take(1000), first);
+  assert.notEqual(pool.take(10), second, "only as many are kept as were asked for");
+  assert.equal(pool.take(5000).length, 5000);
 });
