@@ -1,3 +1,6 @@
+import type { Readable } from "node:stream";
+import type { LineBatch, Partition } from "../core/batch.ts";
+import type { SourceOutput } from "../core/component.ts";
 import { LineSplitter, type LineRules, type Split } from "./lines.ts";
 
 /**
@@ -61,4 +64,72 @@ export class LineStream {
     this.#partsBytes = 0;
     this.#keep(bytes);
   }
+}
+
+/** The batch of a split that LineStream gave; `endPosition` is the stream's sequence after it. */
+export function streamBatch(partition: Partition, split: Split, readAtMs: number): LineBatch {
+  return {
+    partition,
+    count: split.count,
+    text: split.text,
+    starts: split.starts,
+    ends: split.ends,
+    offsets: split.offsets,
+    endPosition: split.offsets[split.count - 1]! + 1,
+    resume: null,
+    readAtMs,
+    byteLength: split.consumed - split.dropped,
+    flags: split.flags,
+  };
+}
+
+/**
+ * Hands over the lines of a readable stream until it ends, fails or the signal aborts; pauses it while there is no
+ * room. What cannot be read again must not be lost, so a half line is handed over at the end in every case. Resolves
+ * with the error of the stream, if any. The stream is left paused on abort, not destroyed.
+ */
+export async function pumpLines(
+  input: Readable,
+  rules: LineRules,
+  partition: Partition,
+  output: Pick<SourceOutput, "emit" | "dropped">,
+  now: () => number,
+  signal: AbortSignal,
+  onProgress: (bytes: number) => void,
+): Promise<Error | undefined> {
+  const stream = new LineStream(rules);
+  const emit = (splits: readonly Split[]): Promise<void> | undefined => {
+    let room: Promise<void> | undefined;
+    for (const split of splits) {
+      if (split.dropped > 0) output.dropped(split.dropped, "line_too_long");
+      if (split.count > 0) room = output.emit(streamBatch(partition, split, now())) ?? room;
+    }
+    return room;
+  };
+  let ended = false;
+  const failure = await new Promise<Error | undefined>((resolve) => {
+    const finish = (error?: Error): void => {
+      if (ended) return;
+      ended = true;
+      input.off("data", onData).off("end", onEnd).off("close", onEnd);
+      signal.removeEventListener("abort", onAbort);
+      input.pause();
+      resolve(error);
+    };
+    const onData = (chunk: Buffer): void => {
+      onProgress(chunk.length);
+      const room = emit(stream.push(chunk));
+      if (room === undefined) return;
+      input.pause();
+      void room.then(() => (ended ? undefined : input.resume()));
+    };
+    const onEnd = (): void => finish();
+    const onAbort = (): void => finish();
+    input.on("data", onData).once("end", onEnd).once("close", onEnd).once("error", finish);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted || input.readableEnded || input.destroyed) finish();
+  });
+  // No waiting for room: nothing more comes.
+  void emit(stream.end());
+  return failure;
 }
