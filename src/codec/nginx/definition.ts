@@ -1,4 +1,5 @@
 import { WiretailError } from "../../core/error.ts";
+import { lookUp } from "./variables.ts";
 
 /** How nginx writes bytes of values that would confuse a reader: the `escape=` of a `log_format`. */
 export type NginxEscape = "default" | "json" | "none";
@@ -31,7 +32,7 @@ export const NGINX_FORMATS: Readonly<Record<string, string>> = {
  * https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format
  */
 export function parseNginxDefinition(format: string, escape?: NginxEscape): NginxDefinition {
-  const known = NGINX_FORMATS[format.trim()];
+  const known = lookUp(NGINX_FORMATS, format.trim());
   if (known !== undefined) return { escape: escape ?? "default", pieces: split(known), text: known };
   const source = format.trim();
   if (/^log_format\s/.test(source) || /^(?:escape=\w+\s+)?'/.test(source)) {

@@ -4,7 +4,7 @@ import { compileTimeFormat, type TimeParser } from "../time/format.ts";
 import { toDecimal, toInteger, toList, unescapeHex, unescapeJson } from "./convert.ts";
 import { parseNginxDefinition, type NginxEscape } from "./definition.ts";
 import { nginxRegex, type NginxCapture } from "./line-regex.ts";
-import { isStreamFormat, nginxField, NGINX_TIMES, type NginxConversion } from "./variables.ts";
+import { isStreamFormat, lookUp, nginxField, NGINX_TIMES, type NginxConversion } from "./variables.ts";
 
 /** One variable's way from its capture to its fields. `at[k]` is an index into `fields`, -1 for one that is taken. */
 interface Step {
@@ -51,7 +51,7 @@ export class NginxLineParser {
     };
     const steps: (Omit<Step, "group"> | undefined)[] = [];
     const captures: NginxCapture[] = variables.map(({ variable: name, position }, i) => {
-      const time = NGINX_TIMES[name];
+      const time = lookUp(NGINX_TIMES, name);
       if (time !== undefined) {
         const isCaptured = name === timeName && names.indexOf(name) === i;
         return { name, position, shape: time.shape, isRequest: false, isCaptured };

@@ -1,5 +1,5 @@
 import { invalid, type NginxDefinition, type NginxEscape } from "./definition.ts";
-import type { NginxField } from "./variables.ts";
+import { lookUp, type NginxField } from "./variables.ts";
 
 /** A variable of a format with what is to be captured of it. `undefined`: matched only. */
 export interface NginxCapture {
@@ -80,9 +80,9 @@ function valuePattern(
 ): string {
   const { name, shape } = capture;
   if (after !== undefined && typeof after !== "string") {
-    const own = SELF_ENDING[name];
+    const own = lookUp(SELF_ENDING, name);
     if (own !== undefined) return own;
-    const stop = BEGINS_WITH[after.variable];
+    const stop = lookUp(BEGINS_WITH, after.variable);
     if (stop === undefined || name === "request") {
       const message = `$${name} and $${after.variable} at position ${capture.position} stand side by side, so a line cannot be told apart there`;
       throw invalid(definition.text, message);

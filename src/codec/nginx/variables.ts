@@ -126,12 +126,15 @@ export function isStreamFormat(variables: readonly string[]): boolean {
  * server that was tried. What has no ECS name becomes `nginx.<variable>`.
  */
 export function nginxField(name: string, isStream: boolean): NginxField {
-  const known =
-    (isStream && Object.hasOwn(STREAM, name) ? STREAM[name] : undefined) ??
-    (Object.hasOwn(HTTP, name) ? HTTP[name] : undefined);
+  const known = (isStream ? lookUp(STREAM, name) : undefined) ?? lookUp(HTTP, name);
   if (known !== undefined) return known;
   const upstream = /^upstream_(\w+)$/.exec(name)?.[1];
   if (upstream === undefined) return text(`nginx.${name}`);
   const isNumber = /^(?:status|bytes_(?:sent|received)|response_length|\w+_time)$/.test(upstream);
   return isNumber ? field("numbers", "list", `nginx.upstream.${upstream}`) : text(`nginx.upstream.${upstream}`);
+}
+
+/** A table's own entry: names come from users, so `constructor` must not find anything. */
+export function lookUp<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }
