@@ -1,6 +1,8 @@
 import type { ComponentLists } from "../runtime/config/load.ts";
-import cloudwatchLogs from "../sinks/cloudwatch_logs/index.ts";
+import { cloudwatchLogs } from "../sinks/cloudwatch_logs/index.ts";
 import { elasticsearch } from "../sinks/elasticsearch/index.ts";
+import { file as fileSink } from "../sinks/file/index.ts";
+import { stdout } from "../sinks/stdout/index.ts";
 import { convert } from "../stages/convert/index.ts";
 import { filter } from "../stages/filter/index.ts";
 import { parseJson } from "../stages/parse_json/index.ts";
@@ -15,5 +17,5 @@ import { set } from "../stages/set/index.ts";
 export const components: ComponentLists = {
   sources: [],
   stages: [parseRegex, parseJson, parseNginx, parseTimestamp, set, rename, remove, convert, filter],
-  sinks: [elasticsearch, cloudwatchLogs],
+  sinks: [elasticsearch, cloudwatchLogs, fileSink, stdout],
 };

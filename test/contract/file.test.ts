@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import file from "../../src/sinks/file/index.ts";
+import { file } from "../../src/sinks/file/index.ts";
 import { makeContext } from "../support/context.ts";
 import { sinkContract } from "./sink-contract.ts";
 

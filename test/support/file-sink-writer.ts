@@ -6,7 +6,7 @@
  *     node file-sink-writer.js PATH LINES SEED
  */
 import type { EncodedBatch } from "../../src/core/batch.ts";
-import file from "../../src/sinks/file/index.ts";
+import { file } from "../../src/sinks/file/index.ts";
 import { makeBatch, makeSinkBatch } from "./batches.ts";
 import { makeContext } from "./context.ts";
 

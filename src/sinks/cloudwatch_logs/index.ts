@@ -93,7 +93,7 @@ const schema = t.object({
 
 type Options = Infer<typeof schema>;
 
-export default defineSink({
+export const cloudwatchLogs = defineSink({
   type: "cloudwatch_logs",
   summary: "Ships events to Amazon CloudWatch Logs",
   description: `Calls keep every limit of PutLogEvents: 1,048,576 bytes with 26 for each event, 10,000 events, 24 hours from the first to the last, in the order of time.

@@ -5,7 +5,7 @@ import { FileSink } from "./sink.ts";
 
 const HOUR_MS = 3_600_000;
 
-export default defineSink({
+export const file = defineSink({
   type: "file",
   summary: "Appends events to a file as NDJSON or as text, each exactly once",
   description: `Beside the file lies \`<path>.wiretail\`, which says how much of it counts and how far each input got. After a crash the half-written end is cut off and writing goes on from there, so nothing is lost and nothing comes twice. Keep the two together.

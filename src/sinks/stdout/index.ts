@@ -3,7 +3,7 @@ import { t } from "../../core/schema.ts";
 import { COLOURED, PLAIN, wantsColour } from "./pretty.ts";
 import { StdoutSink } from "./sink.ts";
 
-export default defineSink({
+export const stdout = defineSink({
   type: "stdout",
   summary: "Prints events to the standard output, for people or as NDJSON",
   description: `On a terminal each event is a line with its time, level in colour, message and fields; into a pipe or file it is one JSON document a line. \`NO_COLOR\` and \`FORCE_COLOR\` are respected. The agent's own messages go to the standard error, so the two never mix.

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import type { Sink, Verdict, WriteResult } from "../../../src/core/component.ts";
 import type { EncodedBatch } from "../../../src/core/batch.ts";
-import cloudwatchLogs from "../../../src/sinks/cloudwatch_logs/index.ts";
+import { cloudwatchLogs } from "../../../src/sinks/cloudwatch_logs/index.ts";
 import { sinkContract } from "../../contract/sink-contract.ts";
 import { makeBatch, makeSinkBatch } from "../../support/batches.ts";
 import { makeContext, type TestContext } from "../../support/context.ts";

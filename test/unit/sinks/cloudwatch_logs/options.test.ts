@@ -7,7 +7,7 @@ import {
   destinationText,
   parseDestination,
 } from "../../../../src/sinks/cloudwatch_logs/destination.ts";
-import cloudwatchLogs from "../../../../src/sinks/cloudwatch_logs/index.ts";
+import { cloudwatchLogs } from "../../../../src/sinks/cloudwatch_logs/index.ts";
 import { TEST_PLACEHOLDERS } from "../../../support/context.ts";
 
 type Options = Parameters<typeof cloudwatchLogs.create>[0];

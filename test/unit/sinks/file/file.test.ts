@@ -19,7 +19,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { EncodedBatch, Slice } from "../../../../src/core/batch.ts";
 import type { Sink } from "../../../../src/core/component.ts";
-import file from "../../../../src/sinks/file/index.ts";
+import { file } from "../../../../src/sinks/file/index.ts";
 import { makeBatch, makeSinkBatch } from "../../../support/batches.ts";
 import { makeContext, TEST_PLACEHOLDERS, type TestContext } from "../../../support/context.ts";
 
