@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { AnyStage } from "../../core/component.ts";
+import { WiretailError } from "../../core/error.ts";
 import { loadPipelineFile, shippedPipelines } from "../../runtime/config/pipeline-file.ts";
 import { formatProblem } from "../../runtime/config/problems.ts";
 import { runPipelineTests, type EventDifference, type PipelineTestResult } from "../../runtime/pipeline-test.ts";
@@ -19,6 +20,8 @@ export async function runTest(
 ): Promise<number> {
   const { red, green, dim, bold } = paint(screen.colour);
   const pipelines = names.length > 0 ? names : shippedPipelines();
+  if (pipelines.length === 0)
+    throw new WiretailError("WT_CONFIG_UNREADABLE", "the pipelines folder of this installation is missing or empty");
   let passed = 0;
   let failed = 0;
   for (const name of pipelines) {

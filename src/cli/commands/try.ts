@@ -6,17 +6,20 @@ import { isDeepStrictEqual } from "node:util";
 import { Command, InvalidArgumentError } from "commander";
 import type { AnyStage } from "../../core/component.ts";
 import type { Envelope, LogEvent } from "../../core/event.ts";
-import { errorMessage, WiretailError } from "../../core/error.ts";
+import { WiretailError } from "../../core/error.ts";
 import { Path } from "../../core/path.ts";
 import { loadPipelineFile } from "../../runtime/config/pipeline-file.ts";
 import { formatProblem } from "../../runtime/config/problems.ts";
 import { EMPTY_ENVELOPE, sampleEvent } from "../../runtime/sample-events.ts";
-import { StageChain } from "../../runtime/stage-chain.ts";
+import { StageChain, type StageCounts } from "../../runtime/stage-chain.ts";
 import { paint, visible, type Screen } from "../screen.ts";
 import { plural } from "./check.ts";
 
 /** Events that are shown when nobody says how many: a screen or two. */
 const DEFAULT_LIMIT = 10;
+
+const WARM_UP_RUNS = 300;
+const WARM_UP_MS = 50;
 
 export interface TryOptions {
   readonly json: boolean;
@@ -25,7 +28,8 @@ export interface TryOptions {
 }
 
 export interface TryInput {
-  readonly stream: Readable;
+  /** Called once, when the pipeline is known to be good. */
+  open(): Readable;
   /** Path of the file, or undefined for standard input. */
   readonly path: string | undefined;
 }
@@ -46,30 +50,42 @@ export async function runTry(
   const limit = options.limit ?? (options.json ? 0 : DEFAULT_LIMIT);
   const nowMs = Date.now();
   const chain = new StageChain(pipeline.stages, () => nowMs);
+  let baseline = chain.steps.map(({ counts }) => ({ ...counts }));
   const show = options.json ? jsonPrinter(chain, screen) : stepPrinter(chain, screen);
   let offset = 0;
   let count = 0;
   let stopped = false;
+  const stream = input.open();
+  const lines = createInterface({ input: stream, crlfDelay: Infinity });
+  let failure: Error | undefined;
+  stream.once("error", (error: Error) => {
+    failure = error;
+    lines.close();
+  });
   try {
-    for await (const line of createInterface({ input: input.stream, crlfDelay: Infinity })) {
+    for await (const line of lines) {
       if (limit > 0 && count === limit) {
         stopped = true;
         break;
       }
       await screen.ready?.();
+      if (count === 0 && !options.json)
+        baseline = warmUp(chain, () => sampleEvent(line, nowMs, offset, envelopeOf(input)));
       show(sampleEvent(line, nowMs, offset, envelopeOf(input)), ++count);
       offset += Buffer.byteLength(line) + 1;
     }
   } catch (error) {
-    throw new WiretailError(
-      "WT_SOURCE_FAILED",
-      `cannot read ${input.path ?? "standard input"}: ${errorMessage(error)}`,
-      { cause: error },
-    );
+    if (failure === undefined) throw error;
   } finally {
-    input.stream.destroy();
+    lines.close();
+    stream.destroy();
   }
-  if (!options.json) printSummary(chain, count, screen);
+  if (failure !== undefined) {
+    throw new WiretailError("WT_SOURCE_FAILED", `cannot read ${input.path ?? "standard input"}: ${failure.message}`, {
+      cause: failure,
+    });
+  }
+  if (!options.json) printSummary(chain, baseline, count, screen);
   if (stopped) screen.err(`stopped after ${plural(count, "line")}; --limit 0 takes all\n`);
   return 0;
 }
@@ -152,20 +168,36 @@ function changedFields(
   return lines;
 }
 
-function printSummary(chain: StageChain, lines: number, screen: Screen): void {
-  const { bold, dim } = paint(screen.colour);
+/**
+ * Runs the first line through the stages until they are compiled, so that times are those of a running agent and not
+ * of its first millisecond. Returns the counts so far, which the summary leaves out.
+ */
+function warmUp(chain: StageChain, makeEvent: () => LogEvent): StageCounts[] {
+  const began = performance.now();
+  for (let i = 0; i < WARM_UP_RUNS && performance.now() - began < WARM_UP_MS; i++)
+    chain.run([makeEvent()], () => undefined);
+  return chain.steps.map(({ counts }) => ({ ...counts }));
+}
+
+function printSummary(chain: StageChain, baseline: readonly StageCounts[], lines: number, screen: Screen): void {
+  const { bold } = paint(screen.colour);
   const width = Math.max(5, ...chain.steps.map((step) => step.label.length));
-  screen.out(
-    `${bold("stage".padEnd(width))}  ${["in", "out", "dropped", "failed", "µs/event"].map((word) => word.padStart(8)).join("")}\n`,
-  );
-  for (const { label, counts } of chain.steps) {
-    const micros = counts.in === 0 ? "" : ((counts.milliseconds * 1000) / counts.in).toFixed(1);
-    const cells = [counts.in, counts.out, counts.dropped, counts.failed, micros]
-      .map((cell) => String(cell).padStart(8))
-      .join("");
-    screen.out(`${label.padEnd(width)}  ${cells}\n`);
-  }
-  screen.out(dim(`${plural(lines, "line")}; the first ones are slow, for the stages are compiled while they run\n`));
+  const row = (cells: readonly (string | number)[]): string => cells.map((cell) => String(cell).padStart(10)).join("");
+  screen.out(`${bold(`${"stage".padEnd(width)}${row(["in", "out", "dropped", "failed", "µs/event"])}`)}\n`);
+  chain.steps.forEach(({ label, counts }, index) => {
+    const before = baseline[index]!;
+    const count = counts.in - before.in;
+    const micros = count === 0 ? "" : (((counts.milliseconds - before.milliseconds) * 1000) / count).toFixed(1);
+    const cells = [
+      count,
+      counts.out - before.out,
+      counts.dropped - before.dropped,
+      counts.failed - before.failed,
+      micros,
+    ];
+    screen.out(`${label.padEnd(width)}${row(cells)}\n`);
+  });
+  screen.out(`${plural(lines, "line")}\n`);
 }
 
 function parseLimit(text: string): number {
@@ -201,8 +233,8 @@ Exit codes: 0 done, 1 the pipeline has errors, 2 wrong use.`,
     if (file === undefined && process.stdin.isTTY)
       command.error("error: no FILE, and standard input is a terminal", { exitCode: 2 });
     const path = fromStdin ? undefined : resolve(file);
-    const stream = path === undefined ? process.stdin : createReadStream(path);
+    const open = (): Readable => (path === undefined ? process.stdin : createReadStream(path));
     const [{ components }, { processScreen }] = await Promise.all([import("../components.ts"), import("../screen.ts")]);
-    process.exitCode = await runTry(pipeline, { stream, path }, options, components.stages, processScreen());
+    process.exitCode = await runTry(pipeline, { open, path }, options, components.stages, processScreen());
   });
 }

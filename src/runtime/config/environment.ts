@@ -1,5 +1,5 @@
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import picomatch from "picomatch";
 import { systemErrorCode } from "../../core/error.ts";
 import { isExclusion } from "./component-config.ts";
@@ -106,7 +106,10 @@ function because(path: string, code: string | undefined): string {
     child = parent;
     parent = dirname(parent);
     try {
-      const near = nearestName(child.slice(parent.length).replace(/^\//, ""), readdirSync(parent));
+      const name = basename(child);
+      // Of three letters, any other name is near.
+      const names = readdirSync(parent);
+      const near = name.length > 3 ? nearestName(name, names) : undefined;
       return `: ${child} does not exist${near === undefined ? "" : `; did you mean ${join(parent, near)}?`}`;
     } catch {
       continue;

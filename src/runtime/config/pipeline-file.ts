@@ -260,9 +260,9 @@ function showPath(folder: string, path: string): string {
 function shippedFile(name: string, reader: StageReader): string | { fault: string } {
   const known = shippedPipelines(reader.world, reader.shippedFolder);
   if (!known.includes(name)) {
-    return {
-      fault: `no shipped pipeline is called "${name}"${suggestion(name, known)}; a file of your own is given as a path ending in .json`,
-    };
+    const near = suggestion(name, known);
+    const remedy = near.startsWith("; did") ? "" : "; a file of your own is given as a path ending in .json";
+    return { fault: `no shipped pipeline is called "${name}"${near}${remedy}` };
   }
   const file = join(reader.shippedFolder, `${name}.json`);
   const fromHere = relative(process.cwd(), file);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -17,7 +17,7 @@ async function run(lines: string, options: Partial<TryOptions>, stage: object = 
   const screen = memoryScreen();
   const code = await runTry(
     file,
-    { stream: Readable.from([lines]), path: "/var/log/a.log" },
+    { open: () => Readable.from([lines]), path: "/var/log/a.log" },
     { json: false, ...options },
     stages,
     screen,
@@ -75,4 +75,13 @@ test("a pipeline with errors is reported in place and nothing runs", async () =>
   assert.equal(code, 1);
   assert.equal(out, "");
   assert.match(err, /pipeline\.json:1:\d+ \/stages\/0\/upper: unknown option "targit"; did you mean "target"\?/);
+});
+
+test("an input that cannot be read is an error with a code, not a crash", async () => {
+  const file = join(folder, "pipeline.json");
+  writeFileSync(file, JSON.stringify({ name: "p", stages: [] }));
+  for (const path of [join(folder, "missing"), folder]) {
+    const input = { open: () => createReadStream(path), path };
+    await assert.rejects(runTry(file, input, { json: true }, stages, memoryScreen()), { code: "WT_SOURCE_FAILED" });
+  }
 });
