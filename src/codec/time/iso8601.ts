@@ -17,7 +17,7 @@ export function isoParser(zone: Zone): (text: string) => number {
   return (text) => {
     let localMs: number;
     let at: number;
-    if (text.startsWith(lastPrefix)) {
+    if (text.slice(0, PREFIX) === lastPrefix) {
       localMs = lastLocalMs;
       at = PREFIX;
     } else {
