@@ -10,7 +10,7 @@ import { formatIsoTime } from "../core/time.ts";
 import { DeadLetterFile, type DeadLetter } from "../disk/dead-letters.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
-import type { ComponentConfig, HostConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
 import { serveControl, serveHttp, type Handler } from "./control.ts";
 import { ComponentMetrics, prometheusText } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
@@ -42,8 +42,6 @@ interface RunningSink {
 interface RunningSource {
   readonly config: SourceConfig;
   readonly runner: SourceRunner;
-  /** What the source and everything behind it was made from: equal means it need not be restarted on reload. */
-  readonly fingerprint: string;
 }
 
 /** A host's running agent: made from a configuration by `start`, changed by `reload`, ended by `stop`. */
@@ -62,6 +60,8 @@ export class Agent {
   #deadLettersDropped = 0;
   readonly #sinks = new Map<string, RunningSink>();
   #pipelines = new Map<string, PipelineRunner>();
+  /** Replaced on reload; they may still be writing dead letters. */
+  readonly #retired = new Set<PipelineRunner>();
   readonly #sources = new Map<string, RunningSource>();
   #closers: (() => Promise<void>)[] = [];
   readonly #stopped = new AbortController();
@@ -143,6 +143,13 @@ export class Agent {
       }
       this.#placeholders = placeholders;
       await this.#apply(config);
+      const fixed = RESTART_SETTINGS.filter(
+        ([, read]) => JSON.stringify(read(config)) !== JSON.stringify(read(this.#config)),
+      );
+      if (fixed.length > 0) {
+        const settings = fixed.map(([name]) => name).join(", ");
+        this.#log.warn(`changes of ${settings} take effect when the agent is restarted`);
+      }
       this.#config = config;
       this.#log.info("configuration reloaded", {
         sources: config.sources.length,
@@ -156,6 +163,7 @@ export class Agent {
 
   /** Delivers what is queued, as far as the signal allows. Sources must have ended, or go on filling the queues. */
   async drain(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#pipelines.values(), ...this.#retired].map((pipeline) => pipeline.drain(signal)));
     await Promise.all([...this.#sinks.values()].map(({ runner }) => runner.drain(signal)));
   }
 
@@ -171,10 +179,8 @@ export class Agent {
     await this.drain(limit);
     let undelivered = 0;
     for (const { runner } of this.#sinks.values()) undelivered += runner.queued;
-    for (const pipeline of this.#pipelines.values()) pipeline.stop();
+    await Promise.all([...this.#pipelines.values(), ...this.#retired].map((pipeline) => pipeline.stop()));
     await Promise.all([...this.#sinks.values()].map(({ runner }) => runner.stop()));
-    this.#outbox.abandonAll();
-    await this.#checkpoints.sync().catch(() => undefined);
     await this.#release();
     return { undelivered };
   }
@@ -205,72 +211,83 @@ export class Agent {
     });
   }
 
-  /** Brings what runs into line with a configuration: sinks first, then pipelines, then the sources that feed them. */
+  /**
+   * Brings what runs into line with a configuration: sinks first, then pipelines, then the sources that feed them.
+   * Where a sink cannot be made, everything is as before, and it throws.
+   */
   async #apply(config: HostConfig): Promise<void> {
-    const wanted = new Map(config.sinks.map((sink) => [sink.name, sink]));
-    // New sinks first: where one cannot be made, what runs stays as it is.
-    const made = new Map<string, RunningSink>();
-    try {
-      for (const sink of config.sinks) {
-        if (this.#sinks.get(sink.name)?.config.fingerprint === sink.fingerprint) continue;
-        made.set(sink.name, { config: sink, runner: await this.#makeSink(sink) });
-      }
-    } catch (error) {
-      for (const { runner } of made.values()) await runner.stop();
-      throw error;
-    }
-    const sinkOf = (name: string): RunningSink => made.get(name) ?? this.#sinks.get(name)!;
-    const pipelines = new Map<string, PipelineRunner>();
+    const isCurrent = (sink: SinkConfig): boolean =>
+      this.#sinks.get(sink.name)?.config.fingerprint === sink.fingerprint;
+    const staying = new Set(config.sinks.filter(isCurrent).map((sink) => sink.name));
+    const going = [...this.#sinks.values()].filter((sink) => !staying.has(sink.config.name));
+    const coming = config.sinks.filter((sink) => !staying.has(sink.name));
+    // Two sinks must not write to one place at a time: a successor is made when its predecessor is closed.
+    const isSuccessor = (sink: SinkConfig): boolean => going.some((old) => old.config.identity === sink.identity);
+    const made = await this.#makeSinks(coming.filter((sink) => !isSuccessor(sink)));
+
+    const kept = new Map<string, PipelineRunner>();
     for (const pipeline of config.pipelines) {
-      const routes: Route[] = pipeline.to.map((name) => {
-        const sink = sinkOf(name);
-        return { key: routeKey(pipeline.name, sink.config.identity), sinkName: name, runner: sink.runner };
-      });
       const old = this.#pipelines.get(pipeline.name);
+      const before = this.#config.pipelines.find((each) => each.name === pipeline.name);
       const isSame =
         old !== undefined &&
-        this.#config.pipelines.find((each) => each.name === pipeline.name)?.fingerprint === pipeline.fingerprint &&
-        old.routes.length === routes.length &&
-        old.routes.every((route, i) => route.runner === routes[i]!.runner && route.key === routes[i]!.key);
-      pipelines.set(pipeline.name, isSame ? old : this.#makePipeline(pipeline, routes));
+        before?.fingerprint === pipeline.fingerprint &&
+        old.routes.length === pipeline.to.length &&
+        old.routes.every(
+          ({ sinkName, runner }, i) =>
+            sinkName === pipeline.to[i] && staying.has(sinkName) && this.#sinks.get(sinkName)?.runner === runner,
+        );
+      if (isSame) kept.set(pipeline.name, old);
     }
-    const feeds = (source: SourceConfig): PipelineRunner[] =>
-      config.pipelines
-        .filter((pipeline) => pipeline.from.includes(source.name))
-        .map((pipeline) => pipelines.get(pipeline.name)!);
-    const runsOn = (source: RunningSource): boolean => {
-      const next = config.sources.find((each) => each.name === source.config.name);
-      if (next === undefined || next.fingerprint !== source.fingerprint) return false;
-      const before = [...this.#pipelines.values()].filter((pipeline) =>
-        this.#feedsBefore(source.config.name, pipeline.name),
-      );
-      const after = feeds(next);
-      return before.length === after.length && before.every((pipeline, i) => pipeline === after[i]);
-    };
     for (const [name, source] of [...this.#sources]) {
-      if (runsOn(source)) continue;
+      const next = config.sources.find((each) => each.name === name);
+      const after = pipelinesFrom(config, name);
+      const isSame =
+        next?.fingerprint === source.config.fingerprint &&
+        pipelinesFrom(this.#config, name).join("\n") === after.join("\n") &&
+        after.every((pipeline) => kept.has(pipeline));
+      if (isSame) continue;
       await source.runner.stop();
       this.#sources.delete(name);
     }
-    for (const [name, sink] of [...this.#sinks]) {
-      if (wanted.has(name) && !made.has(name)) continue;
-      // What it was given goes out first; what does not within the limit is read again for its successor.
-      await sink.runner.drain(AbortSignal.timeout(config.shutdownTimeoutMs));
+    // What sinks were given goes out first; what does not within the limit is read again for their successors.
+    const limit = AbortSignal.timeout(Math.max(1, config.shutdownTimeoutMs));
+    for (const sink of going) {
+      await sink.runner.drain(limit);
       await sink.runner.stop();
-      this.#sinks.delete(name);
+      this.#sinks.delete(sink.config.name);
+    }
+    try {
+      for (const [name, sink] of await this.#makeSinks(coming.filter(isSuccessor))) made.set(name, sink);
+    } catch (error) {
+      for (const { runner } of made.values()) await runner.stop();
+      await this.#apply(this.#config);
+      throw error;
     }
     for (const [name, sink] of made) this.#sinks.set(name, sink);
-    this.#pipelines = pipelines;
+    for (const [name, pipeline] of this.#pipelines) if (kept.get(name) !== pipeline) this.#retired.add(pipeline);
+    this.#pipelines = new Map(
+      config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
+    );
     for (const source of config.sources) {
       if (this.#sources.has(source.name)) continue;
-      const runner = this.#makeSource(source, feeds(source));
-      this.#sources.set(source.name, { config: source, runner, fingerprint: source.fingerprint });
+      const feeds = pipelinesFrom(config, source.name).map((name) => this.#pipelines.get(name)!);
+      const runner = this.#makeSource(source, feeds);
+      this.#sources.set(source.name, { config: source, runner });
       runner.start();
     }
   }
 
-  #feedsBefore(source: string, pipeline: string): boolean {
-    return this.#config.pipelines.find((each) => each.name === pipeline)?.from.includes(source) === true;
+  /** All of them, or none and it throws. */
+  async #makeSinks(configs: readonly SinkConfig[]): Promise<Map<string, RunningSink>> {
+    const made = new Map<string, RunningSink>();
+    try {
+      for (const config of configs) made.set(config.name, { config, runner: await this.#makeSink(config) });
+    } catch (error) {
+      for (const { runner } of made.values()) await runner.stop();
+      throw error;
+    }
+    return made;
   }
 
   async #makeSink(config: SinkConfig): Promise<SinkRunner> {
@@ -288,8 +305,12 @@ export class Agent {
     });
   }
 
-  #makePipeline(config: HostConfig["pipelines"][number], routes: readonly Route[]): PipelineRunner {
+  #makePipeline(config: PipelineConfig): PipelineRunner {
     const { clock, log } = this.#options;
+    const routes = config.to.map((sinkName): Route => {
+      const { config: sink, runner } = this.#sinks.get(sinkName)!;
+      return { key: routeKey(config.name, sink.identity), sinkName, runner };
+    });
     return new PipelineRunner({
       ...{ config, routes, clock, outbox: this.#outbox, pool: this.#pool },
       ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters, log: log(config.name) },
@@ -374,12 +395,27 @@ export class Agent {
   async #release(): Promise<void> {
     for (const close of this.#closers.splice(0)) await close();
     await (this.#deadLetters as DeadLetterFile | undefined)?.close();
+    // A failure was logged when it happened.
+    await (this.#checkpoints as Checkpoints | undefined)?.close().catch(() => undefined);
     await this.#lock?.close();
     this.#lock = undefined;
   }
 }
 
 const WRITE_TIMEOUT_MS = 120_000;
+
+/** Settings that a reload does not apply. */
+const RESTART_SETTINGS: readonly (readonly [name: string, read: (config: HostConfig) => unknown])[] = [
+  ["memory_budget_bytes", (config) => config.memoryBudgetBytes],
+  ["log", (config) => config.log],
+  ["http", (config) => config.http],
+  ["dead_letters", (config) => config.deadLetters],
+];
+
+/** Names of the pipelines that a source feeds, in the order of the configuration. */
+function pipelinesFrom(config: HostConfig, source: string): string[] {
+  return config.pipelines.filter((pipeline) => pipeline.from.includes(source)).map((pipeline) => pipeline.name);
+}
 
 /** What the sink was given, without the text that the sink's encoding puts around a document. */
 function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pick<DeadLetter, "event" | "text"> {

@@ -29,6 +29,7 @@ export class Checkpoints {
   #next: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #failure: string | undefined;
+  #isClosed = false;
 
   private constructor(path: string, clock: Clock, log: Log) {
     this.#path = path;
@@ -137,7 +138,7 @@ export class Checkpoints {
   /** Something changed: a write follows within a second. */
   touch(): void {
     this.#isDirty = true;
-    if (this.#cancelTimer !== undefined || this.#writing !== undefined) return;
+    if (this.#isClosed || this.#cancelTimer !== undefined || this.#writing !== undefined) return;
     this.#cancelTimer = this.#clock.after(WRITE_EVERY_MS, () => {
       this.#cancelTimer = undefined;
       // A failed write is logged and repeated by #write itself.
@@ -147,16 +148,28 @@ export class Checkpoints {
 
   /** Resolves when all that was said before this call is on disk. Many callers share one write. */
   sync(): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
     if (this.#writing === undefined) return (this.#writing = this.#write());
     if (this.#isGathering) return this.#writing;
     // The write under way may have begun before: this call needs the one after it.
-    this.#next ??= this.#writing
+    this.#next = this.#writing
       .catch(() => undefined)
       .then(() => {
         this.#next = undefined;
         return (this.#writing = this.#write());
       });
     return this.#next;
+  }
+
+  /** Writes for the last time. Rejects when that fails. Later changes are not written: the lock may be another's. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    try {
+      await this.sync();
+    } finally {
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+    }
   }
 
   async #write(): Promise<void> {

@@ -8,7 +8,7 @@ export class OutboxEntry {
   readonly #settled: (entry: OutboxEntry) => void;
   /** Whether any of it went to the dead letters. */
   rejected = false;
-  /** The agent stops before everything of it is settled. */
+  /** A sink stopped before everything of it was settled. */
   abandoned = false;
 
   constructor(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void) {
@@ -22,10 +22,10 @@ export class OutboxEntry {
     if (--this.holders === 0) this.#settled(this);
   }
 
-  /** Nobody will send the rest of it. */
+  /** One sink stops, and nobody will send it the rest. */
   abandon(): void {
     this.abandoned = true;
-    this.#settled(this);
+    this.letGo();
   }
 }
 
@@ -38,7 +38,7 @@ export class Outbox {
   #heldBytes = 0;
   readonly #entries = new Set<OutboxEntry>();
   #waiters: (() => void)[] = [];
-  /** Told when the outbox becomes full: sinks then send what they have instead of waiting for more. */
+  /** Told when somebody has to wait for room: sinks then send what they have instead of waiting for more. */
   readonly #onFull: () => void;
 
   constructor(budgetBytes: number, onFull: () => void) {
@@ -67,12 +67,13 @@ export class Outbox {
       this.#wake();
     });
     this.#entries.add(entry);
-    if (this.isFull) this.#onFull();
     return entry;
   }
 
   /** Undefined when there is room for more; otherwise resolves when there is. */
   room(): Promise<void> | undefined {
+    if (!this.isFull) return undefined;
+    this.#onFull();
     if (!this.isFull) return undefined;
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
@@ -82,11 +83,6 @@ export class Outbox {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
-  }
-
-  /** The agent stops: everything that is left counts as not delivered. Sinks must have stopped before. */
-  abandonAll(): void {
-    for (const entry of [...this.#entries]) entry.abandon();
   }
 
   #wake(): void {

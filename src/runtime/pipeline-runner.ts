@@ -57,8 +57,10 @@ export class PipelineRunner {
   readonly counts: PipelineCounts = { in: 0, skipped: 0, out: 0 };
   readonly chain: StageChain;
   readonly routes: readonly Route[];
-  /** Failed writes of dead letters wait until this is aborted. */
+  /** Failed writes of dead letters are repeated until this is aborted. */
   readonly #stop = new AbortController();
+  /** Writes of dead letters under way. */
+  readonly #storing = new Set<Promise<void>>();
   readonly #options: PipelineRunnerOptions;
   readonly #encoder: BatchEncoder;
   readonly #when: ((event: LogEvent) => boolean) | undefined;
@@ -86,8 +88,15 @@ export class PipelineRunner {
   /** `done` is called once: when everything the batch became is settled, or with `retry` when the agent stops before. */
   process(batch: LineBatch, done: (outcome: BatchOutcome) => void): void {
     this.counts.in += batch.count;
+    const { checkpoints } = this.#options;
+    let lowest = Infinity;
+    for (const { key } of this.routes) {
+      lowest = Math.min(lowest, checkpoints.progress(batch.partition.id, key)!.enqueued);
+    }
     const deadLetters: DeadLetter[] = [];
-    const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
+    const encoded = this.#usesEvents
+      ? this.#encodeEvents(batch, deadLetters, lowest)
+      : this.#encoder.encodeLines(batch);
     this.counts.out += encoded.count;
     const settled = (entry: OutboxEntry): void => {
       done(entry.abandoned ? "retry" : entry.rejected || deadLetters.length > 0 ? "rejected" : "delivered");
@@ -97,22 +106,36 @@ export class PipelineRunner {
     // A route's position must not pass an event whose dead letter is not on disk yet: it counts as one more document.
     const extra = deadLetters.length > 0 ? 1 : 0;
     for (const { key, runner } of this.routes) {
-      const progress = this.#options.checkpoints.progress(batch.partition.id, key)!;
+      const progress = checkpoints.progress(batch.partition.id, key)!;
       const from = firstAtOrAfter(encoded.offsets, progress.enqueued);
       const pending = progress.begin(encoded.count - from + extra, batch.endPosition, batch.resume);
       if (extra > 0) waiting.push({ progress, pending });
       if (from < encoded.count) runner.enqueue(entry, progress, pending, from, encoded.count);
       else if (extra === 0) entry.letGo();
     }
-    if (encoded.count === 0) this.#options.checkpoints.touch();
-    if (extra > 0) void this.#storeDeadLetters(deadLetters, waiting, entry);
+    if (encoded.count === 0) checkpoints.touch();
+    if (extra > 0) {
+      const storing = this.#storeDeadLetters(deadLetters, waiting, entry).finally(() => this.#storing.delete(storing));
+      this.#storing.add(storing);
+    }
   }
 
-  stop(): void {
+  /** Resolves when all dead letters of stages so far are on disk, or the signal aborts. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    while (this.#storing.size > 0 && !signal.aborted) await Promise.race([Promise.all(this.#storing), aborted]);
+  }
+
+  /** Gives up dead letters that cannot be written; resolves when none is being written any more. */
+  async stop(): Promise<void> {
     this.#stop.abort();
+    await Promise.all(this.#storing);
   }
 
-  #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[]): EncodedBatch {
+  /** Dead letters of events before `storedBefore` are there already: only a new route of another pipeline reads these again. */
+  #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[], storedBefore: number): EncodedBatch {
     const events = toEvents(batch);
     if (this.#when !== undefined) {
       const when = this.#when;
@@ -122,7 +145,7 @@ export class PipelineRunner {
       events.length = kept;
     }
     this.chain.run(events, (event, stage, reason) => {
-      deadLetters.push(this.#deadLetter(batch, event, stage, reason));
+      if (event.offset >= storedBefore) deadLetters.push(this.#deadLetter(batch, event, stage, reason));
     });
     return this.#encoder.encodeEvents(batch, events);
   }
@@ -158,6 +181,8 @@ export class PipelineRunner {
         await sleep(clock, backoffMs(failures, Math.random), this.#stop.signal);
       }
     }
+    // Where documents are left, too, their sink gives the entry up.
+    for (const { pending } of waiting) if (pending.remaining === 1) entry.abandon();
   }
 }
 

@@ -17,7 +17,7 @@ export class RouteProgress {
   resume: unknown;
   /** Everything before this was handed to the sink's queue in this run of the agent. */
   enqueued: number;
-  readonly #pending: PendingBatch[] = [];
+  #pending: PendingBatch[] = [];
 
   constructor(start: ResumePoint) {
     this.position = start.position;
@@ -46,15 +46,21 @@ export class RouteProgress {
     return true;
   }
 
+  /** Its sink stopped before everything was settled: what is read next begins at the position again. */
+  restart(): void {
+    this.#pending = [];
+    this.enqueued = this.position;
+  }
+
   #advance(): void {
     let done = 0;
-    while (done < this.#pending.length && this.#pending[done]!.remaining === 0) done++;
-    if (done === 0) return;
-    const last = this.#pending[done - 1]!;
-    this.#pending.splice(0, done);
-    if (last.endPosition > this.position) {
-      this.position = last.endPosition;
-      this.resume = last.resume;
+    for (; done < this.#pending.length && this.#pending[done]!.remaining === 0; done++) {
+      // Input that another route needed again may come after batches that end further on.
+      const { endPosition, resume } = this.#pending[done]!;
+      if (endPosition <= this.position) continue;
+      this.position = endPosition;
+      this.resume = resume;
     }
+    if (done > 0) this.#pending.splice(0, done);
   }
 }

@@ -33,7 +33,7 @@ export interface SinkRunnerOptions {
 /** `working`: sends or has nothing to send. `retrying`: the last call failed, another follows. `holding`: somebody must act. */
 export type SinkState = "working" | "retrying" | "holding";
 
-/** Totals since the start. `routed = delivered + deadLettered + queued` at any moment. */
+/** Totals since the start. `routed = delivered + deadLettered + queued` at any moment until the runner stops. */
 export interface SinkCounts {
   routed: number;
   delivered: number;
@@ -50,7 +50,8 @@ export interface SinkCounts {
  * The sink itself only makes one call and says how it went.
  *
  * Documents that the server refuses one by one wait by themselves while others go on. When a whole call fails, all wait
- * (every further one would fail too), and the next call is made alone.
+ * (every further one would fail too), and the next call is made alone; where there are several destinations, calls to
+ * the failing one and to others take turns, so that one that is broken does not hold up the rest for ever.
  */
 export class SinkRunner {
   readonly counts: SinkCounts = { routed: 0, delivered: 0, deadLettered: 0, retried: 0, requests: 0, bytes: 0 };
@@ -60,7 +61,7 @@ export class SinkRunner {
   readonly #queueLimits: QueueLimits;
   /** Refused, waiting to be sent again; in order. */
   #parked: Shipment[] = [];
-  #inFlight = 0;
+  readonly #inFlight = new Set<Shipment>();
   #sequence = 0;
   #failures = 0;
   #blockedUntilMs = 0;
@@ -102,16 +103,17 @@ export class SinkRunner {
     return this.#failingSinceMs;
   }
   get nextAttemptMs(): number | undefined {
-    return this.#failures > 0 && this.#inFlight === 0 ? this.#blockedUntilMs : undefined;
+    return this.#failures > 0 && this.#inFlight.size === 0 ? this.#blockedUntilMs : undefined;
   }
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.size;
   }
-  /** When the oldest waiting document was queued. */
+  /** When the oldest document that is not settled was queued. */
   get oldestQueuedMs(): number | undefined {
     let oldest = Infinity;
     for (const lane of this.#lanes.values()) if (!lane.isEmpty) oldest = Math.min(oldest, lane.first.enqueuedAtMs);
     for (const shipment of this.#parked) oldest = Math.min(oldest, shipment.slices[0]!.enqueuedAtMs);
+    for (const shipment of this.#inFlight) oldest = Math.min(oldest, shipment.slices[0]!.enqueuedAtMs);
     return oldest === Infinity ? undefined : oldest;
   }
 
@@ -168,19 +170,34 @@ export class SinkRunner {
     this.#isUrgent = false;
   }
 
-  /** Gives up calls under way and closes the sink. What is not settled stays so. */
+  /** Gives up calls under way and closes the sink. What is not settled then has to be read again. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#cancelTimer?.();
-    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    this.#abandon();
     await this.#options.sink.close();
   }
 
+  /** Lets go of all that is not settled. */
+  #abandon(): void {
+    const slices = this.#parked.flatMap((shipment) => shipment.slices);
+    for (const lane of this.#lanes.values()) while (!lane.isEmpty) slices.push(...lane.take().slices);
+    this.#parked = [];
+    const seen = new Set<PendingBatch>();
+    for (const { pending, progress, entry } of slices) {
+      if (seen.has(pending)) continue;
+      seen.add(pending);
+      progress.restart();
+      entry.abandon();
+    }
+  }
+
   #dispatch(): void {
-    while (!this.#stop.signal.aborted && this.#inFlight < this.#concurrency) {
+    while (!this.#stop.signal.aborted && this.#inFlight.size < this.#concurrency) {
       const shipment = this.#next();
       if (shipment === undefined) break;
-      this.#inFlight++;
+      this.#inFlight.add(shipment);
       void this.#send(shipment);
     }
     if (this.#flushNow && [...this.#lanes.values()].every((lane) => lane.isEmpty)) this.#flushNow = false;
@@ -197,12 +214,17 @@ export class SinkRunner {
       this.#wakeAt(this.#blockedUntilMs);
       return undefined;
     }
-    const due = this.#takeParked(now);
-    if (due !== undefined) return due;
-    // A sink that keeps its place with its data must see everything in order: nothing overtakes what is parked.
-    const isOrdered = this.#options.sink.position !== undefined;
-    if (isOrdered && this.#parked.length > 0) return undefined;
-    return this.#takeFromLanes(now, isOrdered);
+    // Nothing overtakes what is parked.
+    if (this.#isOrdered) return this.#parked.length > 0 ? this.#takeParked(now) : this.#takeFromLanes(now);
+    const othersFirst = this.#failures > 0 && this.#failures % 2 === 0;
+    return othersFirst
+      ? (this.#takeFromLanes(now) ?? this.#takeParked(now))
+      : (this.#takeParked(now) ?? this.#takeFromLanes(now));
+  }
+
+  /** A sink that keeps its place with its data must see everything in order. */
+  get #isOrdered(): boolean {
+    return this.#options.sink.position !== undefined;
   }
 
   #takeParked(now: number): Shipment | undefined {
@@ -234,12 +256,13 @@ export class SinkRunner {
     return { ...makeShipment(slices, this.encoding, shipment.destination), attempts, isLeftover: true };
   }
 
-  #takeFromLanes(now: number, isOrdered: boolean): Shipment | undefined {
+  #takeFromLanes(now: number): Shipment | undefined {
+    const isOrdered = this.#isOrdered;
     let best: Lane | undefined;
     let others = Infinity;
     for (const lane of this.#lanes.values()) {
       if (lane.isEmpty) continue;
-      if (!isOrdered && !this.#isReady(lane, now)) continue;
+      if (!isOrdered && (this.#isBlocked(lane) || !this.#isReady(lane, now))) continue;
       if (best === undefined || lane.first.sequence < best.first.sequence) {
         if (best !== undefined) others = Math.min(others, best.first.sequence);
         best = lane;
@@ -249,6 +272,11 @@ export class SinkRunner {
     if (!isOrdered) return best.take();
     // In order: as far as the next document of another destination; that one waiting is reason enough to send.
     return this.#isReady(best, now) || others !== Infinity ? best.take(others) : undefined;
+  }
+
+  /** A whole call to the lane's destination failed and has to be made first. */
+  #isBlocked(lane: Lane): boolean {
+    return this.#parked.some((shipment) => !shipment.isLeftover && shipment.destination === lane.destination);
   }
 
   #isReady(lane: Lane, now: number): boolean {
@@ -261,6 +289,7 @@ export class SinkRunner {
 
   async #send(shipment: Shipment): Promise<void> {
     const { sink, clock, writeTimeoutMs } = this.#options;
+    const failuresBefore = this.#failures;
     shipment.attempts++;
     this.counts.requests++;
     if (shipment.attempts > 1) this.counts.retried += shipment.count;
@@ -283,36 +312,38 @@ export class SinkRunner {
       }
       if (timedOut && result.outcome === "retry")
         result = { outcome: "retry", reason: `no answer within ${writeTimeoutMs / 1000} s` };
-      if (!this.#stop.signal.aborted || result.outcome === "delivered") await this.#settleResult(shipment, result);
+      await this.#settleResult(shipment, result, failuresBefore);
     } catch (error) {
-      this.#fail(shipment, { outcome: "hold", reason: `defect in the delivery: ${errorMessage(error)}` });
+      const reason = `defect in the delivery: ${errorMessage(error)}`;
+      this.#fail(shipment, { outcome: "hold", reason }, failuresBefore);
     } finally {
       cancel();
       this.#stop.signal.removeEventListener("abort", stop);
-      this.#inFlight--;
+      this.#inFlight.delete(shipment);
+      this.#noteRecovery();
       this.#wakeIdle();
       this.#dispatch();
     }
   }
 
-  async #settleResult(shipment: Shipment, result: WriteResult): Promise<void> {
+  async #settleResult(shipment: Shipment, result: WriteResult, failuresBefore: number): Promise<void> {
     switch (result.outcome) {
       case "delivered":
-        this.#succeeded();
-        this.counts.bytes += shipment.byteLength;
+        this.#succeeded(shipment);
         this.#settle(shipment.slices, "delivered");
         return;
       case "too_large":
-        if (shipment.count === 1)
+        if (shipment.count === 1) {
+          this.#succeeded(shipment);
           await this.#reject(
             shipment,
             () => `too large for the server: ${result.reason}`,
             () => true,
           );
-        else this.#parked.unshift(...halve(shipment, this.encoding));
+        } else this.#parked.unshift(...halve(shipment, this.encoding));
         return;
       case "rejected":
-        this.#succeeded();
+        this.#succeeded(shipment);
         await this.#reject(
           shipment,
           () => result.reason,
@@ -321,14 +352,18 @@ export class SinkRunner {
         return;
       case "retry":
       case "hold":
-        this.#fail(shipment, result);
+        this.#fail(shipment, result, failuresBefore);
         return;
       case "mixed":
-        await this.#settleMixed(shipment, result.verdicts);
+        await this.#settleMixed(shipment, result.verdicts, failuresBefore);
     }
   }
 
-  async #settleMixed(shipment: Shipment, verdicts: ReadonlyMap<number, Verdict>): Promise<void> {
+  async #settleMixed(
+    shipment: Shipment,
+    verdicts: ReadonlyMap<number, Verdict>,
+    failuresBefore: number,
+  ): Promise<void> {
     const waiting: Verdict[] = [];
     let rejected = 0;
     for (const verdict of verdicts.values()) {
@@ -337,16 +372,17 @@ export class SinkRunner {
     }
     const outcomeOf = (index: number): Verdict["outcome"] => verdicts.get(index)?.outcome ?? "delivered";
     const isWaiting = (index: number): boolean => outcomeOf(index) === "retry" || outcomeOf(index) === "hold";
-    if (waiting.length === shipment.count) {
-      this.#fail(shipment, waiting.find((verdict) => verdict.outcome === "hold") ?? waiting[0]!);
+    // Every single one put off means overload. Held documents, and those that were refused alone before, only wait.
+    const puttingOff = waiting.find((verdict) => verdict.outcome === "retry");
+    if (waiting.length === shipment.count && puttingOff !== undefined && !shipment.isLeftover) {
+      this.#fail(shipment, waiting.find((verdict) => verdict.outcome === "hold") ?? puttingOff, failuresBefore);
       return;
     }
     this.#settle(
       pick(shipment, (index) => outcomeOf(index) === "delivered"),
       "delivered",
     );
-    this.counts.bytes += shipment.byteLength;
-    if (waiting.length === 0) this.#succeeded();
+    if (waiting.length === 0) this.#succeeded(shipment);
     else {
       this.#failures = 0;
       const worst = waiting.find((verdict) => verdict.outcome === "hold") ?? waiting[0]!;
@@ -390,7 +426,8 @@ export class SinkRunner {
     } catch (error) {
       const held = makeShipment(slices, this.encoding, shipment.destination);
       held.attempts = shipment.attempts;
-      this.#fail(held, { outcome: "hold", reason: `dead letters cannot be written: ${errorMessage(error)}` });
+      const reason = `dead letters cannot be written: ${errorMessage(error)}`;
+      this.#fail(held, { outcome: "hold", reason }, this.#failures);
     }
   }
 
@@ -399,23 +436,34 @@ export class SinkRunner {
       const count = slice.to - slice.from;
       this.counts[outcome] += count;
       if (outcome === "deadLettered") slice.entry.rejected = true;
+      else {
+        const { offsets } = slice.batch.bodies.get(this.encoding)!;
+        this.counts.bytes += offsets[slice.to]! - offsets[slice.from]!;
+      }
       if (slice.progress.settle(slice.pending, count)) slice.entry.letGo();
     }
     this.#options.onSettled();
   }
 
-  /** A whole call failed: it is made again after a pause, and nothing else until then. */
-  #fail(shipment: Shipment, verdict: Verdict): void {
-    this.#failures++;
+  /**
+   * A whole call failed: nothing is sent for a while, and this not before a pause that grows with its own attempts.
+   * Calls that were under way at the same time (`failuresBefore` is equal) count as one failure.
+   */
+  #fail(shipment: Shipment, verdict: Verdict, failuresBefore: number): void {
+    const { clock, random } = this.#options;
+    this.#failures = Math.max(this.#failures, failuresBefore + 1);
     const asked = verdict.outcome === "retry" ? (verdict.retryAfterMs ?? 0) : 0;
-    this.#blockedUntilMs = this.#options.clock.now() + Math.max(asked, backoffMs(this.#failures, this.#options.random));
-    shipment.dueAtMs = this.#blockedUntilMs;
+    const pauseMs = Math.max(asked, backoffMs(this.#failures, random));
+    const now = clock.now();
+    this.#blockedUntilMs = Math.max(this.#blockedUntilMs, now + pauseMs);
+    const ownPauseMs = shipment.attempts > this.#failures ? backoffMs(shipment.attempts, random) : pauseMs;
+    shipment.dueAtMs = this.#isOrdered ? this.#blockedUntilMs : now + Math.max(asked, ownPauseMs);
     this.#parked.unshift(shipment);
     this.#noteFailure(verdict, "");
   }
 
   #noteFailure(verdict: Verdict, prefix: string): void {
-    if (verdict.outcome === "delivered") return;
+    if (verdict.outcome === "delivered" || this.#stop.signal.aborted) return;
     const { clock, log, name } = this.#options;
     const now = clock.now();
     const message = prefix + verdict.reason;
@@ -430,15 +478,24 @@ export class SinkRunner {
     else log.warn(`sink "${name}" tries again: ${message}`, fields);
   }
 
-  #succeeded(): void {
-    this.#failures = 0;
-    if (this.#state !== "working" && this.#parked.length === 0) {
-      const { clock, log, name } = this.#options;
-      log.info(`sink "${name}" works again`, { after_ms: clock.now() - (this.#failingSinceMs ?? clock.now()) });
-      this.#state = "working";
-      this.#failingSinceMs = undefined;
-      this.#loggedAtMs = -Infinity;
+  #succeeded(shipment: Shipment): void {
+    if (this.#failures > 0) {
+      this.#failures = 0;
+      for (const other of this.#parked) {
+        if (!other.isLeftover && other.destination === shipment.destination) other.dueAtMs = 0;
+      }
     }
+  }
+
+  /** Nothing that failed is left: all of it went well in the end. */
+  #noteRecovery(): void {
+    if (this.#state === "working" || this.#parked.length > 0) return;
+    for (const shipment of this.#inFlight) if (shipment.attempts > 1) return;
+    const { clock, log, name } = this.#options;
+    log.info(`sink "${name}" works again`, { after_ms: clock.now() - (this.#failingSinceMs ?? clock.now()) });
+    this.#state = "working";
+    this.#failingSinceMs = undefined;
+    this.#loggedAtMs = -Infinity;
   }
 
   #dropEmptyLanes(): void {
@@ -458,7 +515,7 @@ export class SinkRunner {
   }
 
   #wakeIdle(): void {
-    if (this.queued > 0 && this.#inFlight > 0) return;
+    if (this.queued > 0 && this.#inFlight.size > 0) return;
     const waiters = this.#idleWaiters;
     this.#idleWaiters = [];
     for (const wake of waiters) wake();

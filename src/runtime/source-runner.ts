@@ -107,6 +107,7 @@ export class SourceRunner {
       try {
         this.#source = await create();
         this.#state = "running";
+        this.#error = undefined;
         await this.#source.run(this.#output(), this.#stop.signal);
         this.#state = "ended";
         return;

@@ -1,0 +1,61 @@
+import { makeBatch } from "./batches.ts";
+import { FakeClock, settled } from "./clock.ts";
+import { makeContext } from "./context.ts";
+import { Outbox, type OutboxEntry } from "../../src/runtime/outbox.ts";
+import { RouteProgress } from "../../src/runtime/progress.ts";
+import { SinkRunner, type RejectedDocument } from "../../src/runtime/sink-runner.ts";
+import type { Sink } from "../../src/core/component.ts";
+
+/** A SinkRunner with everything around it in memory, and time that stands still. */
+export class SinkRig {
+  readonly clock = new FakeClock();
+  readonly context = makeContext();
+  readonly progress = new RouteProgress({ position: 0, resume: null });
+  readonly outbox: Outbox = new Outbox(1_000_000, () => undefined);
+  readonly runner: SinkRunner;
+  /** Messages and reasons of dead letters. */
+  readonly deadLetters: { message: string; reason: string }[] = [];
+  /** Entries that every holder let go, in order. */
+  readonly done: OutboxEntry[] = [];
+  /** Makes storing of dead letters fail, while set. */
+  deadLetterFault: Error | undefined;
+  #position = 0;
+
+  constructor(sink: Sink, options: { random?: () => number; writeTimeoutMs?: number } = {}) {
+    this.runner = new SinkRunner({
+      name: "test",
+      sink,
+      limits: sink.limits,
+      log: this.context.log,
+      clock: this.clock,
+      random: options.random ?? (() => 1),
+      storeRejected: async (documents) => {
+        if (this.deadLetterFault !== undefined) throw this.deadLetterFault;
+        for (const document of documents)
+          this.deadLetters.push({ message: messageAt(document), reason: document.reason });
+      },
+      onSettled: () => undefined,
+      writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
+    });
+  }
+
+  /** Queues one batch with these messages, 100 bytes of input each. */
+  enqueue(lines: readonly string[], timesMs: number | readonly number[] = Date.UTC(2026, 10, 21, 10)): void {
+    const batch = makeBatch({ lines, firstOffset: this.#position, timesMs });
+    this.#position = batch.endPosition;
+    const entry = this.outbox.add(batch, 1, (done) => this.done.push(done));
+    const pending = this.progress.begin(batch.count, batch.endPosition, null);
+    this.runner.enqueue(entry, this.progress, pending, 0, batch.count);
+  }
+
+  /** What was begun is settled as far as it can be without time passing. */
+  settled(): Promise<void> {
+    return settled();
+  }
+}
+
+function messageAt({ batch, index }: RejectedDocument): string {
+  const body = [...batch.bodies.values()][0]!;
+  const text = body.bytes.toString("utf8", body.offsets[index], body.offsets[index + 1]);
+  return (JSON.parse(text) as { message: string }).message;
+}
