@@ -81,7 +81,7 @@ export const t = {
     const required: string[] = [];
     for (const [name, property] of Object.entries(properties)) {
       const isOptional = "optional" in property;
-      const schema: JsonSchema = isOptional ? property.schema : (property);
+      const schema: JsonSchema = isOptional ? property.schema : property;
       schemas[name] = schema;
       if (!isOptional && schema.default === undefined) required.push(name);
     }
