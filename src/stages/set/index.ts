@@ -16,6 +16,7 @@ const schema = t.object({
 /** What a field is given: the same for all events, or worked out of each. */
 type Value =
   | { readonly constant: unknown }
+  | { readonly items: readonly unknown[] }
   | { readonly json: string }
   | { readonly of: (event: LogEvent) => unknown; readonly needs: string };
 
@@ -43,6 +44,7 @@ class SetFields implements Stage {
     for (let i = 0; i < paths.length; i++) {
       const value = this.#values[i]!;
       if ("constant" in value) worked[i] = value.constant;
+      else if ("items" in value) worked[i] = value.items.slice();
       else if ("json" in value) worked[i] = JSON.parse(value.json);
       else {
         worked[i] = value.of(event);
@@ -74,7 +76,8 @@ function compileValue(value: unknown): Value {
       ? { constant: template.constant }
       : { of: template.value, needs: template.fields.join(", ") };
   }
-  // Objects belong to their event, so each gets its own.
+  // Objects and arrays belong to their event, so each gets its own.
+  if (Array.isArray(value) && value.every((item) => typeof item !== "object")) return { items: value as unknown[] };
   return typeof value === "object" && value !== null ? { json: JSON.stringify(value) } : { constant: value };
 }
 
