@@ -64,6 +64,11 @@ export interface Context {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Values of placeholders such as {hostname}; `resolve` leaves {date} to each event's time. */
   readonly placeholders: Placeholders;
+  /**
+   * True when the sink is made only to be probed (`check --connect`), perhaps while the agent runs with the same
+   * configuration: it must then open, create and change nothing on this host.
+   */
+  readonly probing?: boolean;
 }
 
 export interface Placeholders {

@@ -134,6 +134,7 @@ function probeContext(id: string, stateDir: string, placeholders: Context["place
       await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(nothing);
     },
     placeholders,
+    probing: true,
   };
 }
 

@@ -67,7 +67,8 @@ export class FileSink implements Sink {
   static async create(options: FileSinkOptions, context: Context): Promise<FileSink> {
     const sink = new FileSink(options, context);
     const path = sink.#fixedPath();
-    if (path !== undefined) {
+    // Opening cuts off what was not committed: that must not happen to the file of an agent that runs.
+    if (path !== undefined && context.probing !== true) {
       try {
         await sink.#open(path);
       } catch (error) {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { runCheck } from "../../../../src/cli/commands/check.ts";
 import { defineSink, type ProbeResult } from "../../../../src/core/component.ts";
 import { t } from "../../../../src/core/schema.ts";
+import { file as fileSink } from "../../../../src/sinks/file/index.ts";
+import { makeContext } from "../../../support/context.ts";
 import { components as fakes } from "../../runtime/config/fake-components.ts";
 import { memoryScreen } from "./screen.ts";
 
@@ -100,4 +102,26 @@ test("nothing is connected to without --connect, nor when the file has errors", 
   probe = () => Promise.reject(new Error("must not be asked"));
   assert.equal((await check({ p: { type: "probed" } })).code, 0);
   assert.doesNotMatch((await check({ p: { type: "probed", x: 1 } }, { connect: true })).out, /must not be asked/);
+});
+
+test("check --connect does not touch the file of an agent that runs", async () => {
+  const path = join(folder, "live.ndjson");
+  const context = makeContext();
+  const sink = await fileSink.create({ path, format: "json", mode: "0640", gzip: false }, context);
+  await sink.close();
+  context.dispose();
+  // What the agent has written and not committed yet.
+  appendFileSync(path, '{"n":1}\n');
+  const file = join(folder, "live.json");
+  const sources = { app: { type: "tail", include: ["*.log"] } };
+  const sinks = { out: { type: "file", path }, fresh: { type: "file", path: join(folder, "new/out.ndjson") } };
+  writeFileSync(
+    file,
+    JSON.stringify({ state_dir: "state", sources, pipelines: { p: { from: ["app"], to: ["out", "fresh"] } }, sinks }),
+  );
+  const screen = memoryScreen();
+  const code = await runCheck(file, { connect: true, json: false }, { ...components, sinks: [fileSink] }, screen);
+  assert.equal(code, 0, screen.written.out);
+  assert.equal(readFileSync(path, "utf8"), '{"n":1}\n');
+  assert.ok(!existsSync(join(folder, "new")), "nothing is created");
 });
