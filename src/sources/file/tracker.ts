@@ -9,6 +9,7 @@ import { basename, dirname } from "node:path";
 import { open } from "node:fs/promises";
 import { findSibling, isRotatedName, openIfSame, type Found, type Wanted } from "./siblings.ts";
 import type { FileMatcher } from "./glob.ts";
+import { untilAborted } from "./read-turn.ts";
 
 const FILE_PATH = new Path("log.file.path");
 const OFFSET = new Path("log.offset");
@@ -486,6 +487,17 @@ export class Tracker {
     this.#schedule(previous);
   }
 
+  /** Throws when the source is stopped meanwhile. */
+  async #open(gen: Generation, startPosition: number): Promise<number> {
+    let position: number | undefined;
+    const opening = this.#output.open({ id: gen.id, identity: gen.identity(), startPosition }).then((at) => {
+      position = at;
+    });
+    await untilAborted(opening, this.#signal);
+    if (position === undefined) throw new Error("stopped while it was opened");
+    return position;
+  }
+
   /** Makes a new generation known to the runtime; many at once share its write. */
   async #announce(gen: Generation, state: PathState, startAtEnd: boolean): Promise<void> {
     this.#announcing++;
@@ -498,7 +510,7 @@ export class Tracker {
         if (gen.key !== key) throw Object.assign(new Error("replaced while it was opened"), { code: "ENOENT" });
         gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
         const startPosition = startAtEnd ? size : 0;
-        const position = await this.#output.open({ id: gen.id, identity: gen.identity(), startPosition });
+        const position = await this.#open(gen, startPosition);
         await gen.startAt(position, false);
         gen.seenEnd = Math.max(gen.seenEnd, size);
         state.error = undefined;
@@ -561,7 +573,7 @@ export class Tracker {
     try {
       gen.head = await readAt(found.handle, 0, HEAD_BYTES);
       const startPosition = this.#options.startAtEnd ? found.size : 0;
-      const position = await this.#output.open({ id: gen.id, identity: gen.identity(), startPosition });
+      const position = await this.#open(gen, startPosition);
       const point = known.points.find((each: ResumePoint) => each.position === position);
       await gen.startAt(position, parseResume(point?.resume)?.skip === true);
       gen.boundaries = [...new Set(known.points.map((each) => each.position))]
@@ -575,6 +587,7 @@ export class Tracker {
       this.#byKey.delete(gen.key);
       gen.ended = true;
       await gen.close();
+      if (this.#signal.aborted) return;
       this.#context.log.error(`${identity.path}: cannot go on reading it: ${errorMessage(error)}`);
     }
   }

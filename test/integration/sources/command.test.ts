@@ -72,7 +72,7 @@ describe("command", () => {
     await stop();
     await until(
       () => !pids.some(alive),
-      () => `${pids} to end`,
+      () => `${pids.join()} to end`,
     );
   });
 
