@@ -57,7 +57,7 @@ function parse(text: string, problem: { text: string }): CheckpointData | undefi
   if (
     typeof partitions !== "object" ||
     partitions === null ||
-    !Object.values(partitions as object).every(isPartition)
+    !Object.values(partitions).every(isPartition)
   ) {
     problem.text = "a partition entry has the wrong shape";
     return undefined;
@@ -69,7 +69,7 @@ function isPartition(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { source, routes } = value as { source?: unknown; routes?: unknown };
   if (typeof source !== "string" || typeof routes !== "object" || routes === null) return false;
-  return Object.values(routes as object).every(
+  return Object.values(routes).every(
     (entry) => Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "number" && entry[0] >= 0,
   );
 }
