@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Sink, Verdict, WriteResult } from "../../../src/core/component.ts";
 import type { EncodedBatch } from "../../../src/core/batch.ts";
@@ -324,6 +327,37 @@ describe("cloudwatch_logs on the strict double", () => {
       assert.deepEqual(await write(sink, text(["a"]), 2), { outcome: "delivered" });
       assert.deepEqual(messages(), ["a"]);
     });
+  });
+
+  test("credentials of the standard chain are used, and a mended file is read without a restart", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "wiretail-aws-"));
+    const before = { ...process.env };
+    for (const name of Object.keys(process.env)) if (name.startsWith("AWS_")) delete process.env[name];
+    process.env["AWS_EC2_METADATA_DISABLED"] = "true";
+    process.env["AWS_CONFIG_FILE"] = join(folder, "config");
+    const file = (process.env["AWS_SHARED_CREDENTIALS_FILE"] = join(folder, "credentials"));
+    const double = await startCloudWatchDouble({ accessKeyIds: ["AKIDGOOD"] });
+    const context = makeContext();
+    const options = optionsFor(double.url);
+    delete options.access_key_id;
+    delete options.secret_access_key;
+    const sink = await cloudwatchLogs.create(options, context);
+    try {
+      const missing = await write(sink, text(["a"]));
+      assert.equal(missing.outcome, "hold", JSON.stringify(missing));
+      assert.match((missing as { reason: string }).reason, /no credentials/);
+      assert.equal((await sink.probe!(never))[0]!.ok, false);
+      await writeFile(file, "[default]\naws_access_key_id = AKIDBAD\naws_secret_access_key = s\n");
+      assert.match(((await write(sink, text(["a"]))) as { reason: string }).reason, /UnrecognizedClientException/);
+      await writeFile(file, "[default]\naws_access_key_id = AKIDGOOD\naws_secret_access_key = s\n");
+      assert.deepEqual(await write(sink, text(["a"])), { outcome: "delivered" });
+    } finally {
+      process.env = before;
+      await sink.close();
+      await double.stop();
+      context.dispose();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   test("the one event that the service refuses is found and rejected, all others arrive once", async () => {
