@@ -39,6 +39,8 @@ export interface ApiOptions {
 
 /** Loads the SDK. Nothing is connected to before the first call. */
 export async function createApi(options: ApiOptions): Promise<LogsApi> {
+  // A notice for those who upgrade the SDK, not for those who run the agent; its text would break JSON logs.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const sdk = await import("@aws-sdk/client-cloudwatch-logs");
   const config: CloudWatchLogsClientConfig & { ignoreCache: boolean } = {
     maxAttempts: 1,
@@ -52,9 +54,18 @@ export async function createApi(options: ApiOptions): Promise<LogsApi> {
   };
   let client: CloudWatchLogsClient | undefined;
   const connected = (): CloudWatchLogsClient => (client ??= new sdk.CloudWatchLogsClient(config));
-  const call = (signal: AbortSignal): { abortSignal: AbortSignal } => ({
-    abortSignal: AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]),
-  });
+  // Looking for credentials knows no signal, so a call is left rather than waited for.
+  const within = <T>(signal: AbortSignal, start: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(options.requestTimeoutMs)]);
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(limit.reason as Error);
+      if (limit.aborted) return onAbort();
+      limit.addEventListener("abort", onAbort, { once: true });
+      start({ abortSignal: limit })
+        .then(resolve, reject)
+        .finally(() => limit.removeEventListener("abort", onAbort));
+    });
+  };
   return {
     async putLogEvents(body, signal) {
       // The SDK builds a request object by object, at twice the cost of the text that is already here; it is given an
@@ -70,43 +81,42 @@ export async function createApi(options: ApiOptions): Promise<LogsApi> {
         },
         { step: "build", priority: "high", name: "wiretailBody" },
       );
-      const output = await connected().send(command, call(signal));
+      const output = await within(signal, (options) => connected().send(command, options));
       return output.rejectedLogEventsInfo;
     },
     async createLogGroup(group, { logGroupClass, tags }, signal) {
-      await connected().send(
-        new sdk.CreateLogGroupCommand({
-          logGroupName: group,
-          ...(logGroupClass === undefined ? {} : { logGroupClass }),
-          ...(tags === undefined || Object.keys(tags).length === 0 ? {} : { tags }),
-        }),
-        call(signal),
+      await within(signal, (options) =>
+        connected().send(
+          new sdk.CreateLogGroupCommand({
+            logGroupName: group,
+            ...(logGroupClass === undefined ? {} : { logGroupClass }),
+            ...(tags === undefined || Object.keys(tags).length === 0 ? {} : { tags }),
+          }),
+          options,
+        ),
       );
     },
     async createLogStream(group, stream, signal) {
-      await connected().send(
-        new sdk.CreateLogStreamCommand({ logGroupName: group, logStreamName: stream }),
-        call(signal),
+      await within(signal, (options) =>
+        connected().send(new sdk.CreateLogStreamCommand({ logGroupName: group, logStreamName: stream }), options),
       );
     },
     async putRetentionPolicy(group, days, signal) {
-      await connected().send(
-        new sdk.PutRetentionPolicyCommand({ logGroupName: group, retentionInDays: days }),
-        call(signal),
+      await within(signal, (options) =>
+        connected().send(new sdk.PutRetentionPolicyCommand({ logGroupName: group, retentionInDays: days }), options),
       );
     },
     async describeLogGroup(group, signal) {
       // Names come in order, so an exact match is on the first page of those that begin with it.
-      const found = await connected().send(
-        new sdk.DescribeLogGroupsCommand({ logGroupNamePrefix: group }),
-        call(signal),
+      const found = await within(signal, (options) =>
+        connected().send(new sdk.DescribeLogGroupsCommand({ logGroupNamePrefix: group }), options),
       );
       const match = found.logGroups?.find((each) => each.logGroupName === group);
       return match === undefined ? undefined : { retentionInDays: match.retentionInDays };
     },
     async hasLogStream(group, stream, signal) {
       const command = new sdk.DescribeLogStreamsCommand({ logGroupName: group, logStreamNamePrefix: stream });
-      const found = await connected().send(command, call(signal));
+      const found = await within(signal, (options) => connected().send(command, options));
       return found.logStreams?.some((each) => each.logStreamName === stream) === true;
     },
     async identity() {
