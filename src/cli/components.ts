@@ -3,6 +3,9 @@ import { cloudwatchLogs } from "../sinks/cloudwatch_logs/index.ts";
 import { elasticsearch } from "../sinks/elasticsearch/index.ts";
 import { file as fileSink } from "../sinks/file/index.ts";
 import { stdout } from "../sinks/stdout/index.ts";
+import { command } from "../sources/command/index.ts";
+import { file as fileSource } from "../sources/file/index.ts";
+import { stdin } from "../sources/stdin/index.ts";
 import { convert } from "../stages/convert/index.ts";
 import { filter } from "../stages/filter/index.ts";
 import { parseJson } from "../stages/parse_json/index.ts";
@@ -15,7 +18,7 @@ import { set } from "../stages/set/index.ts";
 
 /** Every component there is: the one list. To add one, write its folder and put it here. */
 export const components: ComponentLists = {
-  sources: [],
+  sources: [fileSource, stdin, command],
   stages: [parseRegex, parseJson, parseNginx, parseTimestamp, set, rename, remove, convert, filter],
   sinks: [elasticsearch, cloudwatchLogs, fileSink, stdout],
 };
