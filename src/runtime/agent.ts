@@ -73,7 +73,7 @@ export class Agent {
     this.#placeholders = options.placeholders;
     this.#log = options.log();
     this.#startedAtMs = options.clock.now();
-    this.#pool = new BufferPool(options.config.memoryBudgetBytes / 4);
+    this.#pool = new BufferPool(options.config.memoryBudgetBytes / 2);
     this.#outbox = new Outbox(options.config.memoryBudgetBytes, () => {
       for (const { runner } of this.#sinks.values()) runner.flush();
     });
