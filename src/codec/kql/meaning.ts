@@ -1,4 +1,4 @@
-import { compileTime, type TimeExpression } from "../time-range.ts";
+import { compileTime, type TimeExpression, type TimeSpan } from "../time-range.ts";
 import type { KqlValue } from "./ast.ts";
 
 /**
@@ -27,6 +27,30 @@ export const TIME_PATTERN =
  */
 export function timeIn(text: string, field: string): TimeExpression | undefined {
   return field !== "@timestamp" && numberIn(text) !== undefined ? undefined : compileTime(text, "utc");
+}
+
+export type Operator = "<" | "<=" | ">" | ">=";
+
+/**
+ * Which times a comparison takes: from ≤ t < to, in whole microseconds since the epoch, perhaps infinite. A time that
+ * was written to the day, minute or second stands for all of it, as in Elasticsearch: `<= 2026-11-21` takes in the
+ * whole day, `> 2026-11-21` begins with the next one.
+ */
+export function timeBounds(operator: Operator | "=", span: TimeSpan): { readonly from: number; readonly to: number } {
+  const begin = Math.round(span.fromMs * 1000);
+  const end = Math.max(begin + 1, Math.round(span.toMs * 1000));
+  switch (operator) {
+    case ">=":
+      return { from: begin, to: Infinity };
+    case "<":
+      return { from: -Infinity, to: begin };
+    case ">":
+      return { from: end, to: Infinity };
+    case "<=":
+      return { from: -Infinity, to: end };
+    case "=":
+      return { from: begin, to: end };
+  }
 }
 
 /** Integers show as digits to wildcards (`status: 4*`); beyond 2^53 they are not exact, so they do not. */

@@ -4,6 +4,8 @@ import { KqlSyntaxError } from "./error.ts";
 import { bareMistake, valueMistake } from "./mistakes.ts";
 
 const MAX_DEPTH = 100;
+/** Every way to read the dots of a name (levels, literal dotted keys) is looked up: 128 for eight parts. */
+const MAX_FIELD_PARTS = 8;
 const SPACE = /[ \t\r\n]/;
 const SPECIAL = '\\():<>"*{}';
 const KEYWORD = /^(and|or|not)$/i;
@@ -190,6 +192,9 @@ class Parser {
           fix: `${this.#text.slice(0, lastSpace)} and ${this.#text.slice(lastSpace + 1)}`,
         },
       );
+    }
+    if (text.split(".").length > MAX_FIELD_PARTS) {
+      throw new KqlSyntaxError(`a field name has at most ${MAX_FIELD_PARTS} parts between dots`, literal.start);
     }
     return text;
   }

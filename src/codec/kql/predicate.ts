@@ -12,7 +12,9 @@ import {
   numberIn,
   piecesOf,
   TIME_PATTERN,
+  timeBounds,
   timeIn,
+  type Operator,
 } from "./meaning.ts";
 
 /** Looks a field of one document up; the Path is always the same one for the same place in the query. */
@@ -189,8 +191,6 @@ function wildcardTest(pieces: readonly string[]): Test {
   };
 }
 
-type Operator = "<" | "<=" | ">" | ">=";
-
 /** Numbers as numbers (also in text), times as times, other text by code points. */
 function compareTest(field: string, operator: Operator, text: string, now: () => number): Test {
   const number = numberIn(text);
@@ -223,29 +223,13 @@ function holds(operator: Operator, order: number): boolean {
   }
 }
 
-/**
- * A time that was written to the day, minute or second stands for all of it, as in Elasticsearch: `<= "2026-11-21"`
- * takes in the whole day, `> "2026-11-21"` begins with the next one.
- */
 function timeTest(operator: Operator | "=", text: string, now: () => number): (micros: number) => boolean {
   const expression = timeIn(text, "@timestamp");
   if (expression === undefined) return () => false;
-  const fixed = expression(0).fromMs === expression(1e12).fromMs ? expression(0) : undefined;
+  const isFixed = expression(0).fromMs === expression(1e12).fromMs;
+  const fixed = isFixed ? timeBounds(operator, expression(0)) : undefined;
   return (micros) => {
-    const { fromMs, toMs } = fixed ?? expression(now());
-    const from = Math.round(fromMs * 1000);
-    const to = Math.round(toMs * 1000);
-    switch (operator) {
-      case ">=":
-        return micros >= from;
-      case "<":
-        return micros < from;
-      case ">":
-        return from === to ? micros > from : micros >= to;
-      case "<=":
-        return from === to ? micros <= from : micros < to;
-      case "=":
-        return from === to ? micros === from : micros >= from && micros < to;
-    }
+    const { from, to } = fixed ?? timeBounds(operator, expression(now()));
+    return micros >= from && micros < to;
   };
 }
