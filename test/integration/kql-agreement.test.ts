@@ -59,7 +59,12 @@ test("predicate and SQL select the same documents for random queries", { timeout
         );
         matches += found.length;
       }),
-      { numRuns: 1_000_000, interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false, includeErrorInReport: true },
+      {
+        numRuns: 1_000_000,
+        interruptAfterTimeLimit: SECONDS * 1000,
+        markInterruptAsFailure: false,
+        includeErrorInReport: true,
+      },
     );
   } finally {
     connection.closeSync();
