@@ -27,7 +27,7 @@ const TOUR = [
   ["What went wrong on the web side?", ["http.response.status_code >= 400", "--limit", "5"]],
   ["How did people come and go?", ["event.category: network", "--limit", "5"]],
   ["How much was going on when?", ["*", "--histogram"]],
-  ["Which pages are asked for?", ["http.response.status_code: *", "--top", "url.path"]],
+  ["How did the web side answer?", ["event.dataset: nginx.access", "--top", "http.response.status_code"]],
 ];
 
 const stop = new AbortController();

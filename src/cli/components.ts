@@ -1,3 +1,4 @@
+import { local } from "../sinks/local/index.ts";
 import type { ComponentLists } from "../runtime/config/load.ts";
 import { cloudwatchLogs } from "../sinks/cloudwatch_logs/index.ts";
 import { elasticsearch } from "../sinks/elasticsearch/index.ts";
@@ -20,5 +21,5 @@ import { set } from "../stages/set/index.ts";
 export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
   stages: [parseRegex, parseJson, parseNginx, parseTimestamp, set, rename, remove, convert, filter],
-  sinks: [elasticsearch, cloudwatchLogs, fileSink, stdout],
+  sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { runCommand } from "./commands/run.ts";
+import { searchCommand } from "./commands/search.ts";
 import { statusCommand } from "./commands/status.ts";
 import { testCommand } from "./commands/test.ts";
 import { tryCommand } from "./commands/try.ts";
@@ -27,7 +28,7 @@ Examples:
 
 Documentation: the docs folder of the package; report defects in the project's issue tracker.`,
     );
-  for (const command of [runCommand(), statusCommand(), checkCommand(), testCommand(), tryCommand()]) {
+  for (const command of [runCommand(), searchCommand(), statusCommand(), checkCommand(), testCommand(), tryCommand()]) {
     program.addCommand(command.exitOverride().showSuggestionAfterError(true));
   }
   return program;

@@ -56,9 +56,8 @@ function collect(config: unknown, folder: string, found: Map<string, string>): v
   for (const [name, sink] of Object.entries(sinks)) {
     if (sink?.type !== "local") continue;
     const said = typeof sink.path === "object" ? fromEnvironment(sink.path) : sink.path;
-    // As the agent does: relative to where it was started. The file's own folder is the next best guess.
-    if (typeof said === "string")
-      found.set(name, path.isAbsolute(said) ? said : path.resolve(said === "" ? folder : said));
+    // As the agent does: a relative path starts at the file that says it.
+    if (typeof said === "string") found.set(name, path.resolve(folder, said));
   }
 }
 
