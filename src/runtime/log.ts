@@ -20,13 +20,15 @@ export function createLog(options: LogOptions, component?: string): Log {
   const say = (level: LogLevel, message: string, fields?: Record<string, unknown>): void => {
     if (LEVELS.indexOf(level) < LEVELS.indexOf(options.level)) return;
     const now = options.now();
-    const last = recent.get(message);
+    // What the agent itself did (started, reloaded) is news each time.
+    const isNews = component === undefined && level === "info";
+    const last = isNews ? undefined : recent.get(message);
     if (last !== undefined && now - last.atMs < REPEAT_MS) {
       last.suppressed++;
       return;
     }
     if (recent.size > 1000) recent.clear();
-    recent.set(message, { atMs: now, suppressed: 0 });
+    if (!isNews) recent.set(message, { atMs: now, suppressed: 0 });
     const all = last !== undefined && last.suppressed > 0 ? { ...fields, repeated: last.suppressed } : fields;
     options.write(
       options.format === "json"

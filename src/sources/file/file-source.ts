@@ -14,6 +14,8 @@ import { Notifications } from "./watch.ts";
 const WORKERS = 2;
 const TURN_BYTES = 4 << 20;
 const TICK_MS = 100;
+/** Longer than the 50 ms in which chokidar tells one change of a path. */
+const LOOK_AGAIN_MS = 100;
 /** With notifications, all files are looked at anyway once in so many poll intervals: notifications can be lost. */
 const RESCAN_EVERY = 10;
 
@@ -53,6 +55,8 @@ class FileRun {
   /** Aborts when the runtime says so, and when a `once` run is through. */
   readonly #stop = new AbortController();
   readonly #ready: Generation[] = [];
+  /** When the last change of a path was told, milliseconds: it is looked at once more a little later. */
+  readonly #changedAtMs = new Map<string, number>();
   readonly #wakeups: (() => void)[] = [];
   #busy = 0;
   #unreadable = new Set<string>();
@@ -104,7 +108,11 @@ class FileRun {
       if (this.#options.watch === "notify" && !this.#context.once) {
         notifications = new Notifications(
           this.#matcher,
-          (path, structural) => (structural ? this.tracker.look(path) : this.tracker.changed(path)),
+          (path, structural) => {
+            this.#changedAtMs.set(path, this.#context.now());
+            if (structural) this.tracker.look(path);
+            else this.tracker.changed(path);
+          },
           (error) =>
             this.#context.log.warn(`watching files: ${errorMessage(error)}; they are still looked at regularly`),
         );
@@ -225,6 +233,12 @@ class FileRun {
       await this.#context.sleep(tickMs, this.#stop.signal);
       const nowMs = this.#context.now();
       this.tracker.tick(nowMs);
+      // chokidar says nothing of changes soon after one that it told, so the last one of all may go untold.
+      for (const [path, atMs] of this.#changedAtMs) {
+        if (nowMs - atMs < LOOK_AGAIN_MS) continue;
+        this.#changedAtMs.delete(path);
+        this.tracker.changed(path);
+      }
       for (const gen of this.tracker.generations) if (flushDueMs(gen, this.#settings) <= nowMs) this.#schedule(gen);
     }
   }
