@@ -72,23 +72,24 @@ export class StoreTables {
   selectValues(selection: Selection, parameters: SqlParameters, field: string): string {
     const parts: string[] = [];
     for (const table of this.#tables) {
-      const condition = where(selection, table, parameters);
+      const from = `FROM ${table.from} WHERE ${where(selection, table, parameters)}`;
       const column = field === "@timestamp" ? undefined : table.sql.column(field);
-      const json = fieldJson(field, table.sql.document, parameters);
-      const elements = `SELECT unnest(CASE WHEN json_type(${json}) = 'ARRAY' THEN list_transform(CAST(${json} AS JSON[]), lambda x: ${jsonText("x")})
-        ELSE [${jsonText(json)}] END) AS value FROM ${table.from} WHERE ${condition}`;
-      if (column === undefined) parts.push(elements);
-      else if (table.sql.uneven === undefined)
-        parts.push(`SELECT ${columnText(column)} AS value FROM ${table.from} WHERE ${condition}`);
+      if (column === undefined) parts.push(`SELECT ${elements(field, table, parameters)} AS value ${from}`);
+      else if (table.sql.uneven === undefined) parts.push(`SELECT ${columnText(column)} AS value ${from}`);
       else {
-        parts.push(
-          `SELECT ${columnText(column)} AS value FROM ${table.from} WHERE NOT ${table.sql.uneven} AND (${condition})`,
-        );
-        parts.push(`${elements} AND ${table.sql.uneven}`);
+        parts.push(`SELECT ${columnText(column)} AS value ${from} AND NOT ${table.sql.uneven}`);
+        parts.push(`SELECT ${elements(field, table, parameters)} AS value ${from} AND ${table.sql.uneven}`);
       }
     }
     return parts.join("\nUNION ALL\n");
   }
+}
+
+/** One row for each element of an array, one for anything else. */
+function elements(field: string, table: Table, parameters: SqlParameters): string {
+  const json = fieldJson(field, table.sql.document, parameters);
+  return `unnest(CASE WHEN json_type(${json}) = 'ARRAY' THEN list_transform(CAST(${json} AS JSON[]), lambda x: ${jsonText("x")})
+    ELSE [${jsonText(json)}] END)`;
 }
 
 function where(selection: Selection, table: Table, parameters: SqlParameters): string {
@@ -103,7 +104,7 @@ function where(selection: Selection, table: Table, parameters: SqlParameters): s
       ),
     );
   }
-  conditions.push(toSql(selection.query, table.sql, parameters, selection.nowMs));
+  conditions.push(`(${toSql(selection.query, table.sql, parameters, selection.nowMs)})`);
   return conditions.join(" AND ");
 }
 

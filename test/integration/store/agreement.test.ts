@@ -9,7 +9,7 @@ import { parseKql } from "../../../src/codec/kql/parse.ts";
 import { compileGetterPredicate } from "../../../src/codec/kql/predicate.ts";
 import { getIn } from "../../../src/core/path.ts";
 import { convertSegment } from "../../../src/store/convert.ts";
-import { openStore } from "../../../src/store/search.ts";
+import { openStore, type StoreReader } from "../../../src/store/search.ts";
 import { ndjsonFile } from "../../../src/store/segments.ts";
 import { document, query } from "../../support/kql-arbitraries.ts";
 
@@ -102,3 +102,41 @@ test(
     }
   },
 );
+
+test("top values and histograms work on a store of Parquet alone", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "wiretail-store-"));
+  try {
+    const documents: Record<string, unknown>[] = fc.sample(regular, 200);
+    await writeFile(path.join(folder, ndjsonFile(1)), documents.map((each) => JSON.stringify(each) + "\n").join(""));
+    await convertSegment({ folder, sequence: 1, compression: "lz4", memoryLimitBytes: 256e6, threads: 1 });
+    const store = await openStore({ folder, threads: 1 });
+    try {
+      await topIsRight(store, documents);
+      const { buckets } = await store.histogram(EVERYTHING);
+      assert.equal(
+        buckets.reduce((sum, bucket) => sum + bucket.count, 0),
+        documents.length,
+      );
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+const EVERYTHING = { query: parseKql(""), fromMs: undefined, toMs: undefined, nowMs: NOW };
+
+/** Compares the counts of a field's values with a count in JavaScript. */
+async function topIsRight(store: StoreReader, documents: readonly Record<string, unknown>[]): Promise<void> {
+  for (const field of ["log.level", "source.ip", "nowhere"]) {
+    const counts = new Map<string | undefined, number>();
+    for (const each of documents) {
+      const value = getIn(each, field.split("."), 0) as string | undefined;
+      counts.set(value, (counts.get(value) ?? 0) + 1);
+    }
+    const { values, total } = await store.top(EVERYTHING, field, 1_000);
+    assert.deepEqual(new Map(values.map(({ value, count }) => [value, count])), counts, field);
+    assert.equal(total, documents.length);
+  }
+}
