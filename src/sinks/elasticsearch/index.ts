@@ -54,21 +54,21 @@ template, and \`view_index_metadata\` and \`read\` for the look-up after a rollo
     },
   ],
   metrics: [
-    { name: "elasticsearch_bulk_requests_total", kind: "counter", unit: "requests", description: "Bulk calls sent." },
+    { name: "elasticsearch_bulk_requests", kind: "counter", unit: "requests", description: "Bulk calls sent." },
     {
-      name: "elasticsearch_sent_bytes_total",
+      name: "elasticsearch_sent_bytes",
       kind: "counter",
       unit: "bytes",
       description: "Bytes of bulk bodies sent, after compression.",
     },
     {
-      name: "elasticsearch_duplicates_total",
+      name: "elasticsearch_duplicates",
       kind: "counter",
       unit: "events",
       description: "Events that the server had already (409, or found in an older backing index): delivered before.",
     },
     {
-      name: "elasticsearch_failure_store_total",
+      name: "elasticsearch_failure_store",
       kind: "counter",
       unit: "events",
       description: "Events that the server took into the data stream's failure store instead of the data stream.",

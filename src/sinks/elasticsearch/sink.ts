@@ -107,14 +107,14 @@ export class ElasticsearchSink implements Sink {
     const { metrics } = this.#context;
     const count = batch.count - (leaveOut?.size ?? 0);
     if (leaveOut !== undefined && leaveOut.size > 0)
-      metrics.counter("elasticsearch_duplicates_total").add(leaveOut.size);
+      metrics.counter("elasticsearch_duplicates").add(leaveOut.size);
     if (count === 0) return DELIVERED;
     const { bytes, spare } = bulkBody(batch, KEY, this.#buffers, leaveOut);
     const gzipped = this.#options.compression === "gzip";
     const body = gzipped ? await gzipBody(bytes) : bytes;
     if (gzipped && spare !== undefined) this.#buffers.give(spare);
-    metrics.counter("elasticsearch_bulk_requests_total").add(1);
-    metrics.counter("elasticsearch_sent_bytes_total").add(body.length);
+    metrics.counter("elasticsearch_bulk_requests").add(1);
+    metrics.counter("elasticsearch_sent_bytes").add(body.length);
     const name = batch.destination === "" ? this.#target.nameAt(this.#context.now()) : batch.destination;
     const path = `/${encodeURIComponent(name)}/_bulk`;
     const reply = await this.#connection.call({ method: "POST", path, query: this.#query, body, gzipped }, signal);
@@ -125,8 +125,8 @@ export class ElasticsearchSink implements Sink {
     }
     if (!said.errors && said.items === undefined) return DELIVERED;
     const outcome = bulkOutcome(said, count, leaveOut);
-    if (outcome.duplicates > 0) metrics.counter("elasticsearch_duplicates_total").add(outcome.duplicates);
-    if (outcome.failureStore > 0) metrics.counter("elasticsearch_failure_store_total").add(outcome.failureStore);
+    if (outcome.duplicates > 0) metrics.counter("elasticsearch_duplicates").add(outcome.duplicates);
+    if (outcome.failureStore > 0) metrics.counter("elasticsearch_failure_store").add(outcome.failureStore);
     // Perhaps our template was deleted meanwhile: the next attempt looks again.
     if (outcome.indexMissing) this.#ready = undefined;
     return outcome.result;

@@ -109,7 +109,7 @@ for (const version of ELASTICSEARCH_VERSIONS) {
       assert.deepEqual(await write(sink, [{ message: "a" }, { message: "b" }, { message: "c" }]), {
         outcome: "delivered",
       });
-      assert.equal(context.measured.get("elasticsearch_duplicates_total"), 2);
+      assert.equal(context.measured.get("elasticsearch_duplicates"), 2);
       assert.deepEqual((await probe.messages(name)).sort(), ["a", "b", "c"]);
       await sink.close();
     });
@@ -230,7 +230,7 @@ for (const version of ELASTICSEARCH_VERSIONS) {
       const messages = await probe.messages(name);
       assert.equal(messages.length, 50);
       assert.equal(new Set(messages).size, 50);
-      assert.equal(context.measured.get("elasticsearch_duplicates_total"), 30);
+      assert.equal(context.measured.get("elasticsearch_duplicates"), 30);
       // A fault after those that were left out is blamed on the right event.
       const faulty = [...docs, { message: "x", source: "no object" }];
       const result = await write(sink, faulty, 3);
