@@ -295,7 +295,8 @@ export class Agent {
     const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
     return new SinkRunner({
       ...{ name: config.name, sink, clock, random, log: log(config.name) },
-      limits: { ...sink.limits, ...config.batch },
+      // A sink that keeps its place with its data sees documents in order, whatever a user sets.
+      limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
       storeRejected: (documents) =>
         this.#deadLetters.append(documents.map((each) => this.#sinkDeadLetter(config.name, sink.encoding, each))),
       onSettled: () => {
