@@ -111,9 +111,10 @@ function prepareEnvelope(envelope: Envelope): PreparedEnvelope {
   return prepared;
 }
 
-/** A node of the document: a value of the event, constant text, the offset, or an object. */
+/** A node of the document: a value of the event, a constant of the layout, text of the envelope, the offset, or an object. */
 type Node =
   | { readonly kind: "slot"; readonly index: number; readonly under?: ObjectNode }
+  | { readonly kind: "constant"; readonly json: string }
   | { readonly kind: "text"; readonly index: number }
   | { readonly kind: "offset" }
   | ObjectNode;
@@ -121,29 +122,30 @@ type ObjectNode = { readonly kind: "object"; readonly members: Map<string, Node>
 
 function makeWriter(layout: Layout, shape: EnvelopeShape): MembersWriter {
   const root: ObjectNode = { kind: "object", members: new Map() };
-  addTree(root, layout.tree);
+  addTree(root, layout, layout.tree);
   shape.paths.forEach((keys, index) => addEnvelope(root, keys, { kind: "text", index }));
   if (shape.offset !== undefined) addEnvelope(root, shape.offset, { kind: "offset" });
-  const code = new WriterCode();
-  code.members(root);
-  const source = `"use strict"; let v, s = '"@timestamp":"' + time + '"';\n${code.text}return s + "}\\n";`;
-  // The source holds only constants that JSON.stringify wrote, slot numbers and our own text.
-  // eslint-disable-next-line
-  const make = new Function("merge", `return function (values, time, offset, texts, quote) {${source}}`) as (
-    m: typeof mergeUnder,
-  ) => MembersWriter;
+  const body = new WriterCode().document(root);
+  // The source holds only JSON.stringify's text, slot numbers and our own words.
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval
+  const make = new Function(
+    "merge",
+    `"use strict"; return function (values, time, offset, texts, quote) {${body}}`,
+  ) as (merge: typeof mergeUnder) => MembersWriter;
   const writer = make(mergeUnder);
   layout.prepared.set(shape, writer);
   return writer;
 }
 
-function addTree(node: ObjectNode, tree: LayoutTree): void {
+function addTree(node: ObjectNode, layout: Layout, tree: LayoutTree): void {
   for (const [key, child] of tree) {
-    if (typeof child === "number") node.members.set(key, { kind: "slot", index: child });
-    else {
+    if (typeof child === "number") {
+      const json = layout.constants[child];
+      node.members.set(key, json === undefined ? { kind: "slot", index: child } : { kind: "constant", json });
+    } else {
       const inner: ObjectNode = { kind: "object", members: new Map() };
       node.members.set(key, inner);
-      addTree(inner, child);
+      addTree(inner, layout, child);
     }
   }
 }
@@ -169,17 +171,36 @@ function addEnvelope(node: ObjectNode, keys: readonly string[], leaf: Node): voi
     const under: ObjectNode = there.under ?? { kind: "object", members: new Map() };
     node.members.set(key, { ...there, under });
     addEnvelope(under, rest, leaf);
+  } else if (there.kind === "constant") {
+    const value: unknown = JSON.parse(there.json);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return;
+    const inner: ObjectNode = { kind: "object", members: new Map() };
+    for (const [name, part] of Object.entries(value)) {
+      inner.members.set(name, { kind: "constant", json: JSON.stringify(part) });
+    }
+    node.members.set(key, inner);
+    addEnvelope(inner, rest, leaf);
   }
 }
 
-/** Writes the body of a writer. Constant members come first in an object: then no comma depends on what is there. */
+/**
+ * Writes the body of a writer. Members that are certainly there come first in an object, so that no comma depends on
+ * what an event holds; constant text is gathered and written with the next value.
+ */
 class WriterCode {
-  text = "";
+  #code = "";
+  #constant = "";
   #variables = 0;
 
-  /** Members of the root: `@timestamp` stands before them, so each begins with a comma. */
-  members(root: ObjectNode): void {
+  document(root: ObjectNode): string {
+    this.#constant = '"@timestamp":"';
+    this.#code = 'let v, s = "";\n';
+    this.#append("time");
+    this.#constant = '"';
     for (const [key, node] of sorted(root)) this.#member(JSON.stringify(key) + ":", node, undefined);
+    this.#constant += "}\n";
+    this.#flush();
+    return this.#code + "return s;";
   }
 
   /**
@@ -187,71 +208,72 @@ class WriterCode {
    * it (its name and brace); undefined when something stands there already and a comma will do.
    */
   #member(key: string, node: Node, open: string | undefined): void {
-    const before = open === undefined ? JSON.stringify("," + key) : `${open} + ${JSON.stringify(key)}`;
-    const after = open === undefined ? "" : ` ${open} = ",";`;
-    if (node.kind === "text") this.#line(`s += ${before} + texts[${node.index}];${after}`);
-    else if (node.kind === "offset") this.#line(`s += ${before} + offset;${after}`);
+    if (isCertain(node)) {
+      // An object of uncertain members has no certain one, so `open` is undefined here.
+      this.#constant += ",";
+      this.#certain(key, node);
+    } else if (node.kind === "object") this.#uncertainObject(key, node, open);
     else if (node.kind === "slot") {
-      this.#line(`v = values[${node.index}];`);
-      if (node.under !== undefined) this.#line(`v = merge(v, ${this.#envelopeObject(node.under)});`);
-      this.#line(`if (v !== undefined) { s += ${before} + quote(v);${after} }`);
-    } else this.#object(key, node, before, open);
+      this.#flush();
+      this.#code += `v = values[${node.index}];\n`;
+      if (node.under !== undefined) this.#code += `v = merge(v, ${envelopeObject(node.under)});\n`;
+      const before = open === undefined ? JSON.stringify("," + key) : `${open} + ${JSON.stringify(key)}`;
+      this.#code += `if (v !== undefined) { s += ${before} + quote(v);${open === undefined ? "" : ` ${open} = ",";`} }\n`;
+    }
   }
 
-  #object(key: string, node: ObjectNode, before: string, open: string | undefined): void {
-    const members = sorted(node);
-    const certain = isCertain(node);
-    if (certain) {
-      this.#line(`s += ${before} + "{";`);
-      if (open !== undefined) this.#line(`${open} = ",";`);
-      let first = true;
-      for (const [name, child] of members) {
-        if (first) this.#firstCertain(JSON.stringify(name) + ":", child);
+  /** A member that is there whatever the event holds, without a comma. */
+  #certain(key: string, node: Node): void {
+    this.#constant += key;
+    if (node.kind === "constant") this.#constant += node.json;
+    else if (node.kind === "text") this.#append(`texts[${node.index}]`);
+    else if (node.kind === "offset") this.#append("offset");
+    else if (node.kind === "object") {
+      this.#constant += "{";
+      sorted(node).forEach(([name, child], i) => {
+        if (i === 0) this.#certain(JSON.stringify(name) + ":", child);
         else this.#member(JSON.stringify(name) + ":", child, undefined);
-        first = false;
-      }
-      this.#line(`s += "}";`);
-      return;
+      });
+      this.#constant += "}";
     }
+  }
+
+  #uncertainObject(key: string, node: ObjectNode, open: string | undefined): void {
+    this.#flush();
     const variable = `o${this.#variables++}`;
-    this.#line(`let ${variable} = ${before} + "{";`);
-    for (const [name, child] of members) this.#member(JSON.stringify(name) + ":", child, variable);
-    this.#line(`if (${variable} === ",") { s += "}";${open === undefined ? "" : ` ${open} = ",";`} }`);
+    const before = open === undefined ? JSON.stringify("," + key + "{") : `${open} + ${JSON.stringify(key + "{")}`;
+    this.#code += `let ${variable} = ${before};\n`;
+    for (const [name, child] of node.members) this.#member(JSON.stringify(name) + ":", child, variable);
+    this.#code += `if (${variable} === ",") { s += "}";${open === undefined ? "" : ` ${open} = ",";`} }\n`;
   }
 
-  /** The first member of an object that surely has one: no comma. */
-  #firstCertain(key: string, node: Node): void {
-    if (node.kind === "text") this.#line(`s += ${JSON.stringify(key)} + texts[${node.index}];`);
-    else if (node.kind === "offset") this.#line(`s += ${JSON.stringify(key)} + offset;`);
-    else if (node.kind === "object") this.#object(key, node, JSON.stringify(key), undefined);
+  /** Writes the constant text so far and the value of an expression. */
+  #append(expression: string): void {
+    this.#code += `s += ${JSON.stringify(this.#constant)} + ${expression};\n`;
+    this.#constant = "";
   }
 
-  /** Code for a plain object of the envelope's values under a field that holds a value itself. */
-  #envelopeObject(node: ObjectNode): string {
-    const parts: string[] = [];
-    for (const [key, child] of node.members) {
-      const value =
-        child.kind === "text"
-          ? `JSON.parse(texts[${child.index}])`
-          : child.kind === "offset"
-            ? "offset"
-            : child.kind === "object"
-              ? this.#envelopeObject(child)
-              : "undefined";
-      parts.push(`${JSON.stringify(key)}: ${value}`);
-    }
-    return `{${parts.join(", ")}}`;
+  #flush(): void {
+    if (this.#constant !== "") this.#code += `s += ${JSON.stringify(this.#constant)};\n`;
+    this.#constant = "";
   }
+}
 
-  #line(code: string): void {
-    this.text += code + "\n";
-  }
+/** Code for a plain object of the envelope's values under a field that holds a value itself. */
+function envelopeObject(node: ObjectNode): string {
+  const parts = [...node.members].map(([key, child]) => {
+    const name = JSON.stringify(key);
+    if (child.kind === "text") return `${name}: JSON.parse(texts[${child.index}])`;
+    if (child.kind === "offset") return `${name}: offset`;
+    return child.kind === "object" ? `${name}: ${envelopeObject(child)}` : `${name}: undefined`;
+  });
+  return `{${parts.join(", ")}}`;
 }
 
 /** An object that has at least one member whatever the event holds. */
 function isCertain(node: Node): boolean {
   if (node.kind === "object") return [...node.members.values()].some(isCertain);
-  return node.kind === "text" || node.kind === "offset";
+  return node.kind !== "slot";
 }
 
 function sorted(node: ObjectNode): [string, Node][] {

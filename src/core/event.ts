@@ -18,8 +18,8 @@ export interface Envelope {
 /**
  * One log event in the middle of a pipeline. Read and write it by `Path` only.
  *
- * Values are what JSON can hold; `undefined` means "not there". Objects and arrays inside values belong to the event:
- * a stage may change them in place, and must not keep them.
+ * Values are what JSON can hold; `undefined` means "not there". Objects and arrays that `get` gives are only to be read
+ * (other fields and events may share them, and constants are frozen): change them with `set` and `delete`.
  */
 export class LogEvent {
   layout: Layout;
@@ -67,12 +67,15 @@ export class LogEvent {
    * or `@timestamp` is given something that is no time), or undefined when it was done.
    */
   set(path: Path, value: unknown): string | undefined {
+    // What is set into an event may be changed inside later.
+    if (typeof value === "object" && value !== null) value = structuredClone(value);
     const slot = path.cachedLayout === this.layout ? path.cachedSlot! : this.layout.find(path);
     if (slot.index >= 0) {
       if (slot.rest === path.parts.length) {
-        this.values[slot.index] = value;
+        this.#put(slot.index, value);
         return undefined;
       }
+      if (!this.#unshare(slot.index)) return this.set(path, value);
       return this.#setInside(path, slot.index, slot.rest, value);
     }
     if (slot.index === SLOT_TIME) return this.#setTime(value);
@@ -120,7 +123,7 @@ export class LogEvent {
     const tree = this.layout.tree;
     const child = tree.get(key);
     if (typeof child === "number" && this.layout !== Layout.generic) {
-      this.values[child] = value;
+      this.#put(child, value);
       return;
     }
     this.#add([key], value);
@@ -134,9 +137,10 @@ export class LogEvent {
     if (!there) return false;
     if (slot.index >= 0) {
       if (slot.rest === path.parts.length) {
-        this.values[slot.index] = undefined;
+        this.#put(slot.index, undefined);
         return true;
       }
+      if (!this.#unshare(slot.index)) return this.delete(path);
       const inside = this.values[slot.index];
       if (
         typeof inside === "object" &&
@@ -148,7 +152,9 @@ export class LogEvent {
         if (!envelopeHas(this.envelope, path.name)) return true;
       }
     } else if (slot.index === SLOT_OBJECT) {
-      emptySlots(slot.tree!, this.values);
+      const slots = slotsIn(slot.tree!);
+      for (const index of slots) if (!this.#unshare(index)) return this.delete(path);
+      for (const index of slots) this.values[index] = undefined;
     }
     this.#hideEnvelope(path);
     return true;
@@ -183,6 +189,30 @@ export class LogEvent {
     this.layout = next;
   }
 
+  /** Puts a value into a slot, which may hold a constant of the layout so far. */
+  #put(index: number, value: unknown): void {
+    if (this.layout.hasConstants && this.layout.constants[index] !== undefined) {
+      const layout = this.layout.unfixed(index);
+      if (layout === Layout.generic) {
+        this.values[index] = value;
+        this.#generalise();
+        return;
+      }
+      this.layout = layout;
+    }
+    this.values[index] = value;
+  }
+
+  /**
+   * Makes a slot's value the event's own before it is changed in place: a constant is shared with other events. False
+   * when the event had to be generalised for that, so that slots mean nothing any more.
+   */
+  #unshare(index: number): boolean {
+    if (this.layout.constants[index] === undefined) return true;
+    this.#put(index, structuredClone(this.values[index]));
+    return this.layout !== Layout.generic;
+  }
+
   #setInside(path: Path, index: number, rest: number, value: unknown): string | undefined {
     const inside = this.values[index];
     if (inside === undefined || inside === null) {
@@ -213,7 +243,7 @@ export class LogEvent {
     if (this.layout === Layout.generic) return;
     const object: Record<string, unknown> = {};
     const hidden = this.envelope.paths.filter((path) => this.#hides(path));
-    fillObject(object, this.layout.tree, this.values);
+    fillObject(object, this.layout.tree, this.layout.hasConstants ? structuredClone(this.values) : this.values);
     for (const path of hidden) setIn(object, path.parts, 0, undefined);
     this.layout = Layout.generic;
     this.values = [object];
@@ -276,11 +306,8 @@ function hasIn(value: unknown, parts: readonly string[], from: number): boolean 
   return Object.hasOwn(value, parts[from]!) && hasIn((value as Record<string, unknown>)[parts[from]!], parts, from + 1);
 }
 
-function emptySlots(tree: LayoutTree, values: unknown[]): void {
-  for (const child of tree.values()) {
-    if (typeof child === "number") values[child] = undefined;
-    else emptySlots(child, values);
-  }
+function slotsIn(tree: LayoutTree): number[] {
+  return [...tree.values()].flatMap((child) => (typeof child === "number" ? [child] : slotsIn(child)));
 }
 
 function fillObject(object: Record<string, unknown>, tree: LayoutTree, values: readonly unknown[]): void {

@@ -17,14 +17,21 @@ export class Extension {
   /** The layout with all the fields; undefined where values decide and each field has to be set by itself. */
   to: Layout | undefined = undefined;
 
-  /** Throws when a field is named twice or lies inside another one: both would write to one place. */
-  constructor(paths: readonly Path[]) {
+  readonly #constants: readonly (string | undefined)[];
+
+  /**
+   * `constants[i]` is the JSON of field i's value where that is always the same: encoders then write it as constant
+   * text. The value itself still has to be put into its slot, and is shared by all events: frozen, or no object.
+   * Throws when a field is named twice or lies inside another one: both would write to one place.
+   */
+  constructor(paths: readonly Path[], constants: readonly (string | undefined)[] = []) {
     for (const path of paths) {
       const clash = paths.find(
         (other) => other !== path && (other.name === path.name || other.name.startsWith(path.name + ".")),
       );
       if (clash !== undefined) throw new RangeError(`fields ${path.name} and ${clash.name} overlap`);
     }
+    this.#constants = constants;
     this.paths = paths;
     this.slots = new Int32Array(paths.length);
   }
@@ -45,9 +52,11 @@ export class Extension {
       if (slot.index >= 0) {
         if (slot.rest !== path.parts.length) return;
         this.slots[i] = slot.index;
+        layout = layout.unfixed(slot.index);
+        if (layout === Layout.generic) return;
         continue;
       }
-      const next = path.name === "@timestamp" ? null : layout.with(path.parts);
+      const next = path.name === "@timestamp" ? null : layout.with(path.parts, this.#constants[i]);
       if (next === null || next === Layout.generic) return;
       this.slots[i] = layout.slots.length;
       layout = next;

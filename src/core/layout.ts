@@ -18,13 +18,20 @@ export class Layout {
   readonly slots: readonly (readonly string[])[];
   /** The same as a tree: a number is a slot, a map is an object that holds further fields. */
   readonly tree: LayoutTree;
+  /** By slot: the value's JSON where it is the same for every event of this layout, otherwise undefined. */
+  readonly constants: readonly (string | undefined)[];
+  readonly hasConstants: boolean;
   /** Whatever encoders prepare for this layout, by encoder. */
   readonly prepared = new Map<object, unknown>();
   readonly #next = new Map<string, Layout | null>();
   readonly #found = new Map<string, Slot>();
 
-  private constructor(slots: readonly (readonly string[])[]) {
+  readonly #unfixed = new Map<number, Layout>();
+
+  private constructor(slots: readonly (readonly string[])[], constants: readonly (string | undefined)[] = []) {
     this.slots = slots;
+    this.constants = constants;
+    this.hasConstants = constants.some((json) => json !== undefined);
     this.tree = new Map();
     slots.forEach((keys, index) => {
       let node: LayoutTree = this.tree;
@@ -57,18 +64,42 @@ export class Layout {
   }
 
   /**
-   * The layout with one more field, or `null` when a field of this layout stands in the way (its value decides what
-   * happens then), or `Layout.generic` when there are too many layouts already.
+   * The layout in which slot `index` holds any value again: for an event whose value there is about to differ.
+   * `Layout.generic` when there are too many layouts already.
    */
-  with(keys: readonly string[]): Layout | null {
-    const name = keys.length === 1 ? keys[0]! : keys.join("\u0000");
+  unfixed(index: number): Layout {
+    if (this.constants[index] === undefined) return this;
+    let next = this.#unfixed.get(index);
+    if (next === undefined) {
+      if (layoutCount >= MAX_LAYOUTS) return Layout.generic;
+      const constants = this.constants.slice();
+      constants[index] = undefined;
+      this.#unfixed.set(index, (next = new Layout(this.slots, constants)));
+    }
+    return next;
+  }
+
+  /**
+   * The layout with one more field, or `null` when a field of this layout stands in the way (its value decides what
+   * happens then), or `Layout.generic` when there are too many layouts already. With `json` the field is a constant: every
+   * event of the new layout holds the value that this is the JSON of, in its slot too.
+   */
+  with(keys: readonly string[], json?: string): Layout | null {
+    const path = keys.length === 1 ? keys[0]! : keys.join("\u0000");
+    const name = json === undefined ? path : `${path}\u0001${json}`;
     let next = this.#next.get(name);
     if (next === undefined) {
       if (layoutCount >= MAX_LAYOUTS || this.slots.length >= MAX_SLOTS) return Layout.generic;
-      next = this.#fits(keys) ? new Layout([...this.slots, keys]) : null;
+      next = this.#fits(keys) ? this.#extended(keys, json) : null;
       this.#next.set(name, next);
     }
     return next;
+  }
+
+  #extended(keys: readonly string[], json: string | undefined): Layout {
+    const constants = this.constants.slice();
+    if (json !== undefined) constants[this.slots.length] = json;
+    return new Layout([...this.slots, keys], constants);
   }
 
   #fits(keys: readonly string[]): boolean {

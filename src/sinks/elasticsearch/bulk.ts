@@ -130,9 +130,11 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
 export const ALL_WELL: BulkReply = { errors: false };
 
 /**
- * Reads a reply without parsing where nothing failed: `errors` comes first. 20,000 items are 0.5 MB of
+ * Reads a reply without parsing where nothing failed: `errors` comes first, or after `took` where a server sends that. 20,000 items are 0.5 MB of
  * `{"create":{"status":201}}`, which nobody needs as objects. Undefined when it has to be parsed.
  */
 export function quickReply(text: string): BulkReply | undefined {
-  return text.startsWith('{"errors":false') && !text.includes('"failure_store":"used"') ? ALL_WELL : undefined;
+  return text.slice(0, 64).includes('"errors":false') && !text.includes('"failure_store":"used"')
+    ? ALL_WELL
+    : undefined;
 }

@@ -15,9 +15,7 @@ const schema = t.object({
 
 /** What a field is given: the same for all events, or worked out of each. */
 type Value =
-  | { readonly constant: unknown }
-  | { readonly items: readonly unknown[] }
-  | { readonly json: string }
+  | { readonly constant: unknown; readonly json: string }
   | { readonly of: (event: LogEvent) => unknown; readonly needs: string };
 
 class SetFields implements Stage {
@@ -35,7 +33,7 @@ class SetFields implements Stage {
     this.#overwrite = options.overwrite;
     this.#worked = entries.map(() => undefined);
     // Without overlap the order does not matter, and all can be set at once.
-    this.#extension = options.overwrite ? extensionOf(this.#paths) : undefined;
+    this.#extension = options.overwrite ? extensionOf(this.#paths, this.#values) : undefined;
   }
 
   apply(event: LogEvent): undefined | StageFailure {
@@ -44,8 +42,6 @@ class SetFields implements Stage {
     for (let i = 0; i < paths.length; i++) {
       const value = this.#values[i]!;
       if ("constant" in value) worked[i] = value.constant;
-      else if ("items" in value) worked[i] = value.items.slice();
-      else if ("json" in value) worked[i] = JSON.parse(value.json);
       else {
         worked[i] = value.of(event);
         if (worked[i] === undefined)
@@ -63,7 +59,8 @@ class SetFields implements Stage {
       if (refusal !== undefined) return new StageFailure(refusal);
     }
     for (let i = 0; i < paths.length; i++) {
-      if (this.#overwrite || event.get(paths[i]!) === undefined) event.set(paths[i]!, worked[i]);
+      if (!this.#overwrite && event.get(paths[i]!) !== undefined) continue;
+      event.set(paths[i]!, worked[i]);
     }
     return undefined;
   }
@@ -73,20 +70,27 @@ function compileValue(value: unknown): Value {
   if (typeof value === "string") {
     const template = compileFieldTemplate(value);
     return template.constant !== undefined
-      ? { constant: template.constant }
+      ? { constant: template.constant, json: JSON.stringify(template.constant) }
       : { of: template.value, needs: template.fields.join(", ") };
   }
-  // Objects and arrays belong to their event, so each gets its own.
-  if (Array.isArray(value) && value.every((item) => typeof item !== "object")) return { items: value as unknown[] };
-  return typeof value === "object" && value !== null ? { json: JSON.stringify(value) } : { constant: value };
+  return { constant: deepFreeze(value), json: JSON.stringify(value) };
 }
 
-function extensionOf(paths: readonly Path[]): Extension | undefined {
+function extensionOf(paths: readonly Path[], values: readonly Value[]): Extension | undefined {
   try {
-    return new Extension(paths);
+    return new Extension(
+      paths,
+      values.map((value) => ("json" in value ? value.json : undefined)),
+    );
   } catch {
     return undefined;
   }
+}
+
+/** Constants are shared by all events. */
+function deepFreeze(value: unknown): unknown {
+  if (typeof value === "object" && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
 }
 
 /** Sets fields. */

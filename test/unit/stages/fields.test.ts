@@ -48,15 +48,32 @@ describe("set", () => {
     );
   });
 
-  it("gives every event objects of its own", () => {
-    const stage = stageOf(set, { fields: { list: ["x"], copy: "{o}" } });
+  it("never lets a change inside one event's object reach another event or field", () => {
+    const stage = stageOf(set, { fields: { made: { list: ["x"] }, copy: "{o}" } });
     const [one, other] = [eventOf({ o: { k: 1 } }), eventOf({ o: { k: 1 } })];
     stage.apply(one);
     stage.apply(other);
-    (one.get(new Path("list")) as string[]).push("y");
-    (one.get(new Path("copy")) as Record<string, number>)["k"] = 2;
-    assert.deepEqual(own(other), { o: { k: 1 }, list: ["x"], copy: { k: 1 } });
-    assert.deepEqual(one.get(new Path("o")), { k: 1 });
+    one.set(new Path("made.more"), "y");
+    one.set(new Path("moved"), one.get(new Path("made")));
+    one.set(new Path("moved.again"), "z");
+    one.set(new Path("copy.k"), 2);
+    assert.deepEqual(own(other), { o: { k: 1 }, made: { list: ["x"] }, copy: { k: 1 } });
+    assert.deepEqual(own(one), {
+      o: { k: 1 },
+      made: { list: ["x"], more: "y" },
+      copy: { k: 2 },
+      moved: { list: ["x"], more: "y", again: "z" },
+    });
+    const third = eventOf({ o: { k: 1 } });
+    stage.apply(third);
+    third.set(new Path("inner.moved"), third.get(new Path("made")));
+    third.set(new Path("inner.moved.more"), "y");
+    assert.deepEqual(own(third), {
+      o: { k: 1 },
+      made: { list: ["x"] },
+      copy: { k: 1 },
+      inner: { moved: { list: ["x"], more: "y" } },
+    });
   });
 
   it("sets the event's time, fields of the envelope, and fields inside each other in the order written", () => {
