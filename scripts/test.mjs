@@ -38,6 +38,7 @@ async function main() {
     await steps.ensureInstalled();
     if (wants(options, "integration") || wants(options, "e2e")) await installSystemPackages();
     await steps.ensureBuilt("all");
+    if (wants(options, "integration") || wants(options, "e2e")) await prepareServers();
   }
   const failures = [];
   if (options.all || options.parts.has("lint")) {
@@ -96,6 +97,12 @@ function testFiles(phase, paths) {
 async function installSystemPackages() {
   const script = path.join(steps.ROOT, "scripts/install-test-deps.sh");
   if (existsSync(script)) await steps.step("system packages for the tests", "bash", [script], { shown: true });
+}
+
+/** Downloads what the tests' servers need, so that no test's time-out runs meanwhile. Tests say themselves what is missing. */
+async function prepareServers() {
+  const main = path.join(steps.ROOT, "dist/test/support/servers/main.js");
+  await steps.tryStep("servers for the tests (downloads, once)", process.execPath, [main, "prepare"], { shown: true });
 }
 
 async function runPhase(phase, options) {

@@ -4,6 +4,7 @@
 //     node dist/test/support/servers/main.js prepare
 import { parseArgs } from "node:util";
 import { prepareElasticsearch, startElasticsearch, type ElasticsearchVersion } from "./elasticsearch.ts";
+import { prepareMoto } from "./moto.ts";
 
 const USAGE = `usage: main.js es8|es9 [--port N] [--data DIR]    a server until Ctrl-C (free port, empty data by default)
        main.js prepare                            download everything that the servers need
@@ -16,7 +17,9 @@ const { positionals, values } = parseArgs({
 });
 const version = VERSIONS[positionals[0] ?? ""];
 if (positionals[0] === "prepare") {
+  // One after the other: each says what it is at.
   await prepareElasticsearch();
+  await prepareMoto();
 } else if (version === undefined) {
   process.stderr.write(USAGE);
   process.exitCode = 2;
