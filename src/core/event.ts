@@ -57,7 +57,7 @@ export class LogEvent {
           ? this.#fromEnvelope(path)
           : this.#unlessHidden(path, value, slot.rest);
     }
-    if (slot.index === SLOT_TIME) return formatIsoTime(this.timeMs);
+    if (slot.index === SLOT_TIME) return path.parts.length === 1 ? formatIsoTime(this.timeMs) : undefined;
     if (slot.index === SLOT_OBJECT) return getIn(this.toObject(), path.parts, 0);
     return this.#fromEnvelope(path);
   }
@@ -78,7 +78,7 @@ export class LogEvent {
       if (!this.#unshare(slot.index)) return this.set(path, value);
       return this.#setInside(path, slot.index, slot.rest, value);
     }
-    if (slot.index === SLOT_TIME) return this.#setTime(value);
+    if (slot.index === SLOT_TIME) return path.parts.length === 1 ? this.#setTime(value) : blocked(path);
     if (slot.index === SLOT_OBJECT) {
       this.#generalise();
       return this.set(path, value);
@@ -106,7 +106,10 @@ export class LogEvent {
   /** Why `set(path, value)` would refuse, or undefined when it would not. */
   refusal(path: Path, value: unknown): string | undefined {
     const slot = path.cachedLayout === this.layout ? path.cachedSlot! : this.layout.find(path);
-    if (slot.index === SLOT_TIME) return isTime(value) ? undefined : NOT_A_TIME;
+    if (slot.index === SLOT_TIME) {
+      if (path.parts.length > 1) return blocked(path);
+      return isTime(value) ? undefined : NOT_A_TIME;
+    }
     if (slot.index < 0 || slot.rest === path.parts.length) return undefined;
     const inside = this.values[slot.index];
     if (inside === undefined || inside === null) return undefined;
@@ -117,9 +120,15 @@ export class LogEvent {
     return fits ? undefined : blocked(path);
   }
 
-  /** Sets a top-level field by its exact key, dots and all: what an input's own keys are given to. */
+  /**
+   * Sets a top-level field by its exact key, dots and all: what an input's own keys are given to. An `@timestamp` that
+   * is no time is left out, and the event keeps its own.
+   */
   setTopLevel(key: string, value: unknown): void {
-    if (key === "@timestamp" && this.#setTime(value) === undefined) return;
+    if (key === "@timestamp") {
+      this.#setTime(value);
+      return;
+    }
     const tree = this.layout.tree;
     const child = tree.get(key);
     if (typeof child === "number" && this.layout !== Layout.generic) {

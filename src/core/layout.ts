@@ -114,8 +114,8 @@ export class Layout {
   }
 
   #walk(path: Path): Slot {
+    if (path.parts[0] === "@timestamp") return TIME_SLOT;
     if (this === Layout.generic) return { index: 0, rest: 0, tree: undefined };
-    if (path.name === "@timestamp") return TIME_SLOT;
     return walk(this.tree, path.parts, 0) ?? ABSENT_SLOT;
   }
 }
