@@ -8,15 +8,17 @@ import { documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../cod
 const MESSAGE = new Path("message");
 const FLAGS = new Path("log.flags");
 
-/** The lines of a batch as events, for pipelines that have stages. */
-export function toEvents(batch: LineBatch): LogEvent[] {
+/** The lines from … to - 1 of a batch (all by default) as events, for pipelines that have stages. */
+export function toEvents(batch: LineBatch, from = 0, to = batch.count): LogEvent[] {
   const { text, starts, ends, offsets, readAtMs, flags } = batch;
   const { envelope } = batch.partition;
-  const events = new Array<LogEvent>(batch.count);
-  for (let i = 0; i < events.length; i++) {
-    events[i] = new LogEvent(text.slice(starts[i], ends[i]), readAtMs, offsets[i]!, envelope);
+  const events = new Array<LogEvent>(to - from);
+  for (let i = from; i < to; i++) {
+    const event = new LogEvent(text.slice(starts[i], ends[i]), readAtMs, offsets[i]!, envelope);
+    const list = flags?.get(i);
+    if (list !== undefined) event.set(FLAGS, list);
+    events[i - from] = event;
   }
-  if (flags !== undefined) for (const [i, list] of flags) events[i]!.set(FLAGS, [...list]);
   return events;
 }
 
@@ -53,35 +55,53 @@ export class BatchEncoder {
 
   /** Encodes the events that a batch became. */
   encodeEvents(batch: LineBatch, events: readonly LogEvent[]): EncodedBatch {
+    const encoder = this.begin(batch);
+    encoder.add(events);
+    return encoder.finish();
+  }
+
+  /**
+   * Encodes the events that a batch becomes, a part at a time: `add` them in order, at most as many as the batch has
+   * lines, then `finish`. Parts may be let go of after `add`.
+   */
+  begin(batch: LineBatch): { add(events: readonly LogEvent[]): void; finish(): EncodedBatch } {
     const idPrefix = this.#idPrefix(batch);
-    const count = events.length;
-    const offsets = new Float64Array(count);
-    const timesMs = new Float64Array(count);
-    let subIndexes: Uint16Array | undefined;
     const encodings = this.#encodings;
-    const writers = encodings.map((encoding) => new BodyWriter(this.#pool, encoding, count, estimateBytes(batch)));
+    const offsets = new Float64Array(batch.count);
+    const timesMs = new Float64Array(batch.count);
+    let subIndexes: Uint16Array | undefined;
+    let count = 0;
+    const writers = encodings.map(
+      (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch)),
+    );
     const texts = encodings.map(() => "");
     const needsMembers = encodings.some((encoding) => encoding.kind === "json");
-    for (let i = 0; i < count; i++) {
-      const event = events[i]!;
-      offsets[i] = event.offset;
-      timesMs[i] = event.timeMs;
-      if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(count))[i] = event.subIndex;
-      const members = needsMembers ? documentMembers(event) : "";
-      for (let k = 0; k < texts.length; k++) {
-        const text = texts[k]! + documentText(event, encodings[k]!, idPrefix, members);
-        const writer = writers[k]!;
-        writer.end(text.length);
-        if (text.length > CHUNK_CHARACTERS) {
-          writer.write(text);
-          texts[k] = "";
-        } else texts[k] = text;
+    const add = (events: readonly LogEvent[]): void => {
+      for (const event of events) {
+        offsets[count] = event.offset;
+        timesMs[count] = event.timeMs;
+        if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(batch.count))[count] = event.subIndex;
+        count++;
+        const members = needsMembers ? documentMembers(event) : "";
+        for (let k = 0; k < texts.length; k++) {
+          const text = texts[k]! + documentText(event, encodings[k]!, idPrefix, members);
+          const writer = writers[k]!;
+          writer.end(text.length);
+          if (text.length > CHUNK_CHARACTERS) {
+            writer.write(text);
+            texts[k] = "";
+          } else texts[k] = text;
+        }
       }
-    }
-    writers.forEach((writer, k) => {
-      writer.write(texts[k]!);
-    });
-    return this.#encoded(batch, idPrefix, offsets, subIndexes, timesMs, writers);
+    };
+    const finish = (): EncodedBatch => {
+      writers.forEach((writer, k) => {
+        writer.write(texts[k]!);
+      });
+      const subs = subIndexes?.subarray(0, count);
+      return this.#encoded(batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers);
+    };
+    return { add, finish };
   }
 
   #idPrefix(batch: LineBatch): string {

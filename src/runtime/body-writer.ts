@@ -22,6 +22,7 @@ export class BodyWriter {
   #ended = 0;
   #first = 0;
 
+  /** For at most `count` documents. */
   constructor(pool: BufferPool, encoding: Encoding, count: number, estimatedBytes: number) {
     this.#pool = pool;
     this.#newlines = encoding.kind === "json" ? (encoding.before + (encoding.after ?? "")).split("\n").length : 0;
@@ -44,7 +45,7 @@ export class BodyWriter {
   }
 
   finish(): EncodedBody {
-    return { bytes: this.#buffer.subarray(0, this.#bytes), offsets: this.#offsets };
+    return { bytes: this.#buffer.subarray(0, this.#bytes), offsets: this.#offsets.subarray(0, this.#ended + 1) };
   }
 
   /** The whole buffer behind `finish().bytes`, to give back. */

@@ -16,7 +16,7 @@ import type { PipelineConfig } from "./config/types.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
 import type { SinkRunner } from "./sink-runner.ts";
-import { StageChain, type ChainStage } from "./stage-chain.ts";
+import { StageChain, type ChainStage, type DeadLetterEvent } from "./stage-chain.ts";
 
 /** One sink of a pipeline, with the name of the route in checkpoints. */
 export interface Route {
@@ -136,18 +136,24 @@ export class PipelineRunner {
 
   /** Dead letters of events before `storedBefore` are there already: only a new route of another pipeline reads these again. */
   #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[], storedBefore: number): EncodedBatch {
-    const events = toEvents(batch);
-    if (this.#when !== undefined) {
-      const when = this.#when;
-      let kept = 0;
-      for (const event of events) if (when(event)) events[kept++] = event;
-      this.counts.skipped += events.length - kept;
-      events.length = kept;
-    }
-    this.chain.run(events, (event, stage, reason) => {
+    const encoder = this.#encoder.begin(batch);
+    const deadLetter: DeadLetterEvent = (event, stage, reason) => {
       if (event.offset >= storedBefore) deadLetters.push(this.#deadLetter(batch, event, stage, reason));
-    });
-    return this.#encoder.encodeEvents(batch, events);
+    };
+    for (let from = 0; from < batch.count; from += EVENTS_AT_A_TIME) {
+      const events = toEvents(batch, from, Math.min(from + EVENTS_AT_A_TIME, batch.count));
+      if (this.#when !== undefined) this.#skip(events, this.#when);
+      encoder.add(this.chain.run(events, deadLetter));
+    }
+    return encoder.finish();
+  }
+
+  /** Leaves out, in place, the events that the pipeline's own condition does not match. */
+  #skip(events: LogEvent[], when: (event: LogEvent) => boolean): void {
+    let kept = 0;
+    for (const event of events) if (when(event)) events[kept++] = event;
+    this.counts.skipped += events.length - kept;
+    events.length = kept;
   }
 
   #deadLetter(batch: LineBatch, event: LogEvent, stage: ChainStage, reason: string): DeadLetter {
@@ -198,3 +204,9 @@ function firstAtOrAfter(offsets: Float64Array, position: number): number {
   }
   return low;
 }
+
+/**
+ * Events are made, taken through the stages and encoded a few at a time: the young generation then holds little that
+ * is alive, so collecting it is cheap and it stays small.
+ */
+const EVENTS_AT_A_TIME = 128;
