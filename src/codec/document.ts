@@ -8,20 +8,15 @@ import { formatIsoTime } from "../core/time.ts";
  * characters to escape). It writes exactly what `JSON.stringify(event.toObject())` means; members may come in another
  * order.
  *
- * What it returns are the document's *members*: without the opening brace, with `}` and a newline at the end, because
- * encodings put different text in front (see Encoding in core/batch.ts).
+ * The result is `head` and then the document's *members*: without the opening brace, with `}` and a newline at the
+ * end, because encodings put different text in front (see Encoding in core/batch.ts). `offsetText` is the event's
+ * offset as text. The fewer pieces a document is joined from the cheaper it is: bench/micro/encode.ts.
  */
-export function documentMembers(event: LogEvent): string {
+export function documentMembers(event: LogEvent, head = "", offsetText = "" + event.offset): string {
   const { envelope, layout } = event;
-  if (layout === Layout.generic) return JSON.stringify(event.toObject()).slice(1) + "\n";
-  const prepared = prepareEnvelope(envelope);
-  if (layout !== lastLayout || prepared.shape !== lastShape) {
-    lastWriter =
-      (layout.prepared.get(prepared.shape) as MembersWriter | undefined) ?? makeWriter(layout, prepared.shape);
-    lastLayout = layout;
-    lastShape = prepared.shape;
-  }
-  return lastWriter!(event.values, formatIsoTime(event.timeMs), event.offset, prepared.texts, quote);
+  if (layout === Layout.generic) return head + JSON.stringify(event.toObject()).slice(1) + "\n";
+  if (layout !== lastLayout || envelope !== lastEnvelope) prepare(layout, envelope);
+  return lastWriter(event.values, head, formatIsoTime(event.timeMs), offsetText, lastConstants, NEEDS_ESCAPE, quote);
 }
 
 /** The constant text around the two things that vary between the raw lines of one batch. */
@@ -36,21 +31,19 @@ export interface LineFrame {
 
 /** The frame of a line that no stage touches: the same document as `documentMembers(new LogEvent(line, …))`. */
 export function lineFrame(envelope: Envelope, timeMs: number): LineFrame {
-  const prepared = prepareEnvelope(envelope);
-  const writer =
-    (Layout.message.prepared.get(prepared.shape) as MembersWriter | undefined) ??
-    makeWriter(Layout.message, prepared.shape);
-  // A raw control character can stand nowhere else: every other text in there is JSON. The writer puts what is constant
-  // first, the offset too; here the message comes first, so that one piece of text lies between the two.
-  const text = writer([""], formatIsoTime(timeMs), "\u0002", prepared.texts, () => "\u0001");
+  prepare(Layout.message, envelope);
+  // The writer puts what is constant first, the offset too; here the message comes first, so that one piece of text
+  // lies between the two. A raw control character can stand nowhere else: every other text in there is JSON.
+  const values = [LINE_MARK];
+  const text = lastWriter(values, "", formatIsoTime(timeMs), "\u0002", lastConstants, NEEDS_ESCAPE, quote);
   const time = `"@timestamp":"${formatIsoTime(timeMs)}"`;
-  const head = time + MESSAGE_MEMBER;
-  const rest = text.slice(time.length).replace(MESSAGE_MEMBER + "\u0001", "");
+  const rest = text.slice(time.length).replace(`${MESSAGE_MEMBER}"${LINE_MARK}"`, "");
   const [middle = "", tail] = rest.split("\u0002");
-  return { head, middle, tail: tail ?? "", hasOffset: tail !== undefined };
+  return { head: time + MESSAGE_MEMBER, middle, tail: tail ?? "", hasOffset: tail !== undefined };
 }
 
 const MESSAGE_MEMBER = ',"message":';
+const LINE_MARK = "wiretail:line";
 
 /** A string as JSON, or any other value. One test for the common case: nothing to escape. */
 export function quote(value: unknown): string {
@@ -69,11 +62,19 @@ export function hasOnlyQuotesToEscape(text: string): boolean {
 
 type MembersWriter = (
   values: readonly unknown[],
+  head: string,
   time: string,
-  offset: number | string,
-  texts: readonly string[],
+  offset: string,
+  constants: readonly string[],
+  needsEscape: RegExp,
   quote: (value: unknown) => string,
 ) => string;
+
+/** A writer, and its constants: text with the indexes of envelope values in between, to be filled in once. */
+interface Writer {
+  readonly write: MembersWriter;
+  readonly constants: readonly (readonly (string | number)[])[];
+}
 
 /** Which names an envelope has; envelopes with the same names share one shape. */
 interface EnvelopeShape {
@@ -84,18 +85,36 @@ interface PreparedEnvelope {
   readonly shape: EnvelopeShape;
   /** The values as JSON. */
   readonly texts: readonly string[];
+  /** Constants of writers with the texts filled in. */
+  readonly constants: Map<Writer, readonly string[]>;
 }
 
 const shapes = new Map<string, EnvelopeShape>();
 const preparedEnvelopes = new WeakMap<Envelope, PreparedEnvelope>();
+// The last answer of `prepare`: events of one batch nearly always have the same layout.
 let lastEnvelope: Envelope | undefined;
-let lastPrepared: PreparedEnvelope | undefined;
 let lastLayout: Layout | undefined;
-let lastShape: EnvelopeShape | undefined;
-let lastWriter: MembersWriter | undefined;
+let lastWriter: MembersWriter = () => "";
+let lastConstants: readonly string[] = [];
+
+function prepare(layout: Layout, envelope: Envelope): void {
+  const prepared = prepareEnvelope(envelope);
+  const writer = (layout.prepared.get(prepared.shape) as Writer | undefined) ?? makeWriter(layout, prepared.shape);
+  let constants = prepared.constants.get(writer);
+  if (constants === undefined) {
+    const { texts } = prepared;
+    constants = writer.constants.map((parts) =>
+      parts.map((part) => (typeof part === "number" ? texts[part]! : part)).join(""),
+    );
+    prepared.constants.set(writer, constants);
+  }
+  lastLayout = layout;
+  lastEnvelope = envelope;
+  lastWriter = writer.write;
+  lastConstants = constants;
+}
 
 function prepareEnvelope(envelope: Envelope): PreparedEnvelope {
-  if (envelope === lastEnvelope) return lastPrepared!;
   let prepared = preparedEnvelopes.get(envelope);
   if (prepared === undefined) {
     const paths = envelope.paths.map((path) => path.parts);
@@ -103,11 +122,9 @@ function prepareEnvelope(envelope: Envelope): PreparedEnvelope {
     const key = JSON.stringify([paths, offset]);
     let shape = shapes.get(key);
     if (shape === undefined) shapes.set(key, (shape = { paths, offset }));
-    prepared = { shape, texts: envelope.values.map((value) => JSON.stringify(value)) };
+    prepared = { shape, texts: envelope.values.map((value) => JSON.stringify(value)), constants: new Map() };
     preparedEnvelopes.set(envelope, prepared);
   }
-  lastEnvelope = envelope;
-  lastPrepared = prepared;
   return prepared;
 }
 
@@ -120,19 +137,20 @@ type Node =
   | ObjectNode;
 type ObjectNode = { readonly kind: "object"; readonly members: Map<string, Node> };
 
-function makeWriter(layout: Layout, shape: EnvelopeShape): MembersWriter {
+function makeWriter(layout: Layout, shape: EnvelopeShape): Writer {
   const root: ObjectNode = { kind: "object", members: new Map() };
   addTree(root, layout, layout.tree);
   shape.paths.forEach((keys, index) => addEnvelope(root, keys, { kind: "text", index }));
   if (shape.offset !== undefined) addEnvelope(root, shape.offset, { kind: "offset" });
-  const body = new WriterCode().document(root);
+  const code = new WriterCode();
+  const body = code.document(root);
   // The source holds only JSON.stringify's text, slot numbers and our own words.
   // eslint-disable-next-line @typescript-eslint/no-implied-eval
   const make = new Function(
     "merge",
-    `"use strict"; return function (values, time, offset, texts, quote) {${body}}`,
+    `"use strict"; return function (values, head, time, offset, constants, needsEscape, quote) {${body}}`,
   ) as (merge: typeof mergeUnder) => MembersWriter;
-  const writer = make(mergeUnder);
+  const writer: Writer = { write: make(mergeUnder), constants: code.constants };
   layout.prepared.set(shape, writer);
   return writer;
 }
@@ -183,91 +201,111 @@ function addEnvelope(node: ObjectNode, keys: readonly string[], leaf: Node): voi
   }
 }
 
+/** An object of which nothing is certain: whether it was opened is known only when an event is written. */
+interface OpenObject {
+  /** Holds whether the object was opened. */
+  readonly variable: string;
+  /** Its name, colon and brace. */
+  readonly opening: string;
+}
+
 /**
  * Writes the body of a writer. Members that are certainly there come first in an object, so that no comma depends on
- * what an event holds; constant text is gathered and written with the next value.
+ * what an event holds; constant text and texts of the envelope are gathered into one constant each.
  */
 class WriterCode {
+  readonly constants: (string | number)[][] = [];
   #code = "";
-  #constant = "";
+  #constant: (string | number)[] = [];
   #variables = 0;
 
   document(root: ObjectNode): string {
-    this.#constant = '"@timestamp":"';
-    this.#code = 'let v, s = "";\n';
-    this.#append("time");
-    this.#constant = '"';
-    for (const [key, node] of sorted(root)) this.#member(JSON.stringify(key) + ":", node, undefined);
-    this.#constant += "}\n";
-    this.#flush();
-    return this.#code + "return s;";
+    this.#constant.push('"@timestamp":"');
+    this.#code = `let v, s = head + ${this.#takeConstant()} + time;\n`;
+    this.#constant.push('"');
+    for (const [key, node] of sorted(root)) this.#member(JSON.stringify(key) + ":", node, []);
+    this.#constant.push("}\n");
+    return this.#code + `return s + ${this.#takeConstant()};`;
   }
 
-  /**
-   * One member. `open` is the variable that holds what has to be written before the first member of the object around
-   * it (its name and brace); undefined when something stands there already and a comma will do.
-   */
-  #member(key: string, node: Node, open: string | undefined): void {
+  /** One member. `around` are the objects around it that may not be open yet; where there are none, a comma will do. */
+  #member(key: string, node: Node, around: readonly OpenObject[]): void {
     if (isCertain(node)) {
-      // An object of uncertain members has no certain one, so `open` is undefined here.
-      this.#constant += ",";
+      // An object of uncertain members has no certain one, so nothing is around this one.
+      this.#constant.push(",");
       this.#certain(key, node);
-    } else if (node.kind === "object") this.#uncertainObject(key, node, open);
-    else if (node.kind === "slot") {
-      this.#flush();
-      this.#code += `v = values[${node.index}];\n`;
-      if (node.under !== undefined) this.#code += `v = merge(v, ${envelopeObject(node.under)});\n`;
-      const before = open === undefined ? JSON.stringify("," + key) : `${open} + ${JSON.stringify(key)}`;
-      this.#code += `if (v !== undefined) { s += ${before} + quote(v);${open === undefined ? "" : ` ${open} = ",";`} }\n`;
-    }
+    } else if (node.kind === "object") this.#uncertainObject(key, node, around);
+    else if (node.kind === "slot") this.#value(key, node, around);
   }
 
   /** A member that is there whatever the event holds, without a comma. */
   #certain(key: string, node: Node): void {
-    this.#constant += key;
-    if (node.kind === "constant") this.#constant += node.json;
-    else if (node.kind === "text") this.#append(`texts[${node.index}]`);
-    else if (node.kind === "offset") this.#append("offset");
+    this.#constant.push(key);
+    if (node.kind === "constant") this.#constant.push(node.json);
+    else if (node.kind === "text") this.#constant.push(node.index);
+    else if (node.kind === "offset") this.#code += `s += ${this.#takeConstant()} + offset;\n`;
     else if (node.kind === "object") {
-      this.#constant += "{";
+      this.#constant.push("{");
       sorted(node).forEach(([name, child], i) => {
         if (i === 0) this.#certain(JSON.stringify(name) + ":", child);
-        else this.#member(JSON.stringify(name) + ":", child, undefined);
+        else this.#member(JSON.stringify(name) + ":", child, []);
       });
-      this.#constant += "}";
+      this.#constant.push("}");
     }
   }
 
-  #uncertainObject(key: string, node: ObjectNode, open: string | undefined): void {
+  #uncertainObject(key: string, node: ObjectNode, around: readonly OpenObject[]): void {
     this.#flush();
     const variable = `o${this.#variables++}`;
-    const before = open === undefined ? JSON.stringify("," + key + "{") : `${open} + ${JSON.stringify(key + "{")}`;
-    this.#code += `let ${variable} = ${before};\n`;
-    for (const [name, child] of node.members) this.#member(JSON.stringify(name) + ":", child, variable);
-    this.#code += `if (${variable} === ",") { s += "}";${open === undefined ? "" : ` ${open} = ",";`} }\n`;
+    this.#code += `let ${variable} = false;\n`;
+    const inside = [...around, { variable, opening: key + "{" }];
+    for (const [name, child] of node.members) this.#member(JSON.stringify(name) + ":", child, inside);
+    this.#code += `if (${variable}) s += "}";\n`;
   }
 
-  /** Writes the constant text so far and the value of an expression. */
-  #append(expression: string): void {
-    this.#code += `s += ${JSON.stringify(this.#constant)} + ${expression};\n`;
-    this.#constant = "";
+  #value(key: string, node: Node & { kind: "slot" }, around: readonly OpenObject[]): void {
+    this.#flush();
+    const opened = around.map(({ variable }) => `${variable} = `).join("");
+    this.#code += `v = values[${node.index}];\n`;
+    if (node.under !== undefined) this.#code += `v = merge(v, ${this.#envelopeObject(node.under)});\n`;
+    this.#code += `if (typeof v === "string" && !needsEscape.test(v)) { s += ${before(around, key + '"')} + v + '"'; `;
+    this.#code += opened === "" ? "}\n" : `${opened}true; }\n`;
+    this.#code += `else if (v !== undefined) { s += ${before(around, key)} + quote(v); `;
+    this.#code += opened === "" ? "}\n" : `${opened}true; }\n`;
+  }
+
+  /** Code for a plain object of the envelope's values under a field that holds a value itself. */
+  #envelopeObject(node: ObjectNode): string {
+    const parts = [...node.members].map(([key, child]) => {
+      const name = JSON.stringify(key);
+      if (child.kind === "text") return `${name}: JSON.parse(constants[${this.constants.push([child.index]) - 1}])`;
+      if (child.kind === "offset") return `${name}: +offset`;
+      return child.kind === "object" ? `${name}: ${this.#envelopeObject(child)}` : `${name}: undefined`;
+    });
+    return `{${parts.join(", ")}}`;
   }
 
   #flush(): void {
-    if (this.#constant !== "") this.#code += `s += ${JSON.stringify(this.#constant)};\n`;
-    this.#constant = "";
+    if (this.#constant.length > 0) this.#code += `s += ${this.#takeConstant()};\n`;
+  }
+
+  /** The constant gathered so far, as an expression. */
+  #takeConstant(): string {
+    const parts = this.#constant;
+    this.#constant = [];
+    if (parts.every((part) => typeof part === "string")) return JSON.stringify(parts.join(""));
+    return `constants[${this.constants.push(parts) - 1}]`;
   }
 }
 
-/** Code for a plain object of the envelope's values under a field that holds a value itself. */
-function envelopeObject(node: ObjectNode): string {
-  const parts = [...node.members].map(([key, child]) => {
-    const name = JSON.stringify(key);
-    if (child.kind === "text") return `${name}: JSON.parse(texts[${child.index}])`;
-    if (child.kind === "offset") return `${name}: offset`;
-    return child.kind === "object" ? `${name}: ${envelopeObject(child)}` : `${name}: undefined`;
-  });
-  return `{${parts.join(", ")}}`;
+/** What to write before a member, as an expression: a comma, and the openings of the objects that are not open yet. */
+function before(around: readonly OpenObject[], key: string): string {
+  let expression = JSON.stringify("," + around.map(({ opening }) => opening).join("") + key);
+  for (let depth = 0; depth < around.length; depth++) {
+    const openings = around.slice(depth + 1).map(({ opening }) => opening);
+    expression = `(${around[depth]!.variable} ? ${JSON.stringify("," + openings.join("") + key)} : ${expression})`;
+  }
+  return expression;
 }
 
 /** An object that has at least one member whatever the event holds. */

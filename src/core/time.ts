@@ -3,22 +3,30 @@
  * microseconds exactly enough to write them back (2^53 / 1e3 µs is past the year 2255).
  */
 
+let lastTimeMs = NaN;
+let lastText = "";
 let lastSecond = NaN;
 let lastPrefix = "";
 const MS_TEXT: readonly string[] = Array.from({ length: 1000 }, (_, ms) => String(ms).padStart(3, "0") + "Z");
 
 /** `2026-11-21T09:56:26.285Z`; with six digits when there are microseconds. Consecutive calls share the second's text. */
 export function formatIsoTime(timeMs: number): string {
+  if (timeMs === lastTimeMs) return lastText;
   const second = Math.floor(timeMs / 1000);
   if (second !== lastSecond) {
     lastPrefix = new Date(second * 1000).toISOString().slice(0, -4);
     lastSecond = second;
   }
-  const ms = timeMs - second * 1000;
-  const whole = MS_TEXT[ms];
-  if (whole !== undefined) return lastPrefix + whole;
+  lastTimeMs = timeMs;
+  lastText = lastPrefix + fractionText(timeMs - second * 1000);
+  return lastText;
+}
+
+function fractionText(ms: number): string {
+  const whole = ms | 0;
+  if (whole === ms) return MS_TEXT[whole]!;
   const micros = Math.min(999_999, Math.round(ms * 1000));
-  return lastPrefix + String(micros).padStart(6, "0") + "Z";
+  return String(micros).padStart(6, "0") + "Z";
 }
 
 const ISO =

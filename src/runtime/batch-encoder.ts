@@ -75,22 +75,31 @@ export class BatchEncoder {
       (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch)),
     );
     const texts = encodings.map(() => "");
-    const needsMembers = encodings.some((encoding) => encoding.kind === "json");
+    // One JSON encoding is written in one go; several share the members.
+    const sharesMembers = encodings.filter((encoding) => encoding.kind === "json").length > 1;
     const add = (events: readonly LogEvent[]): void => {
       for (const event of events) {
         offsets[count] = event.offset;
         timesMs[count] = event.timeMs;
         if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(batch.count))[count] = event.subIndex;
         count++;
-        const members = needsMembers ? documentMembers(event) : "";
+        const offset = "" + event.offset;
+        const members = sharesMembers ? documentMembers(event, "", offset) : "";
         for (let k = 0; k < texts.length; k++) {
-          const text = texts[k]! + documentText(event, encodings[k]!, idPrefix, members);
+          const encoding = encodings[k]!;
+          let text = texts[k]!;
+          if (encoding.kind !== "json") text += plainText(event, encoding);
+          else {
+            const head = text + headText(event, encoding, idPrefix, offset);
+            text = sharesMembers ? head + members : documentMembers(event, head, offset);
+          }
           const writer = writers[k]!;
           writer.end(text.length);
           if (text.length > CHUNK_CHARACTERS) {
             writer.write(text);
-            texts[k] = "";
-          } else texts[k] = text;
+            text = "";
+          }
+          texts[k] = text;
         }
       }
     };
@@ -140,14 +149,17 @@ function estimateBytes(batch: LineBatch): number {
   return batch.byteLength + batch.count * 192 + CHUNK_CHARACTERS * 4;
 }
 
-function documentText(event: LogEvent, encoding: Encoding, idPrefix: string, members: string): string {
-  if (encoding.kind === "json") {
-    if (encoding.after === undefined) return encoding.before + members;
-    const sub = event.subIndex === 0 ? "" : "." + event.subIndex;
-    return encoding.before + idPrefix + event.offset + sub + encoding.after + members;
-  }
+/** What a JSON encoding puts in front of a document's members. */
+function headText(event: LogEvent, encoding: Encoding & { kind: "json" }, idPrefix: string, offset: string): string {
+  if (encoding.after === undefined) return encoding.before;
+  const sub = event.subIndex === 0 ? "" : "." + event.subIndex;
+  return encoding.before + idPrefix + offset + sub + encoding.after;
+}
+
+/** The document of an event in an encoding that is not JSON. */
+function plainText(event: LogEvent, encoding: Encoding): string {
   const message = encoding.kind === "original" ? event.line : event.get(MESSAGE);
-  return typeof message === "string" ? message + "\n" : "{" + documentMembers(event);
+  return typeof message === "string" ? message + "\n" : documentMembers(event, "{");
 }
 
 function writeLines(

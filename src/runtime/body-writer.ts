@@ -3,7 +3,7 @@ import type { EncodedBody, Encoding } from "../core/batch.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
 
 /** Text gathered before it is written: enough to make the call cheap, little enough to die young in the heap. */
-export const CHUNK_CHARACTERS = 16 * 1024;
+export const CHUNK_CHARACTERS = 4 * 1024;
 
 /**
  * Writes the documents of one batch, as text, into one pooled buffer as UTF-8, and notes where each ends in bytes.
