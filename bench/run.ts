@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -90,6 +90,7 @@ async function runOnce(one: Case, sender: "agent" | "bare loop"): Promise<Measur
 function agentCommand(one: Case, folder: string, input: string, url: string): string[] {
   return [
     values.node,
+    ...launcherFlags(),
     path.resolve("bin/wiretail"),
     "run",
     "--config",
@@ -210,4 +211,13 @@ try {
 } catch (error) {
   process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
+}
+
+/** The flags that the launcher's first line gives to Node: `--node` must not change what is measured. */
+function launcherFlags(): string[] {
+  const [first = ""] = readFileSync("bin/wiretail", "utf8").split("\n");
+  return first
+    .replace(/^#!\/usr\/bin\/env -S node */, "")
+    .split(" ")
+    .filter((flag) => flag !== "");
 }

@@ -45,7 +45,7 @@ function agentEnvironment(workload, parse, gzip, folder) {
   const text = readFileSync(source, "utf8");
   writeFileSync(template, gzip ? text.replace('"compression": "none"', '"compression": "gzip"') : text);
   return {
-    AGENT_CMD: `${process.execPath} ${path.join(ROOT, "bin/wiretail")} run`,
+    AGENT_CMD: `${path.join(ROOT, "bin/wiretail")} run`,
     AGENT_VERSION: JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")).version,
     AGENT_CONFIG: template,
     [`AGENT_CONFIG_${workload.toUpperCase()}_${parse.toUpperCase()}`]: template,
