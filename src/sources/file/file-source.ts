@@ -16,8 +16,12 @@ const TURN_BYTES = 4 << 20;
 const TICK_MS = 100;
 /** Longer than the 50 ms in which chokidar tells one change of a path. */
 const LOOK_AGAIN_MS = 100;
-/** With notifications, all files are looked at anyway once in so many poll intervals: notifications can be lost. */
+/**
+ * Notifications can be lost. So with them too, files that grew not long ago are looked at each poll interval, and all
+ * files once in so many.
+ */
 const RESCAN_EVERY = 10;
+const BUSY_MS = 60_000;
 
 export class FileSource implements Source {
   readonly #options: FileOptions;
@@ -110,7 +114,7 @@ class FileRun {
           this.#matcher,
           (path, structural) => {
             this.#changedAtMs.set(path, this.#context.now());
-            if (structural) this.tracker.look(path);
+            if (structural) this.tracker.check(path);
             else this.tracker.changed(path);
           },
           (error) =>
@@ -200,7 +204,11 @@ class FileRun {
     let end: TurnEnd;
     try {
       if (gen.handle === undefined && !(await this.tracker.reopen(gen))) return;
-      end = await readTurn(gen, buffer, this.#output, this.#settings, this.#stop.signal);
+      if (!gen.hasKnownHead && !(await this.tracker.announceHead(gen))) {
+        this.tracker.reachedEnd(gen);
+        return;
+      }
+      end = gen.truncated ? "replaced" : await readTurn(gen, buffer, this.#output, this.#settings, this.#stop.signal);
       if (end !== "replaced" && (await gen.growHead())) this.#output.update(gen.id, gen.identity());
       gen.error = undefined;
     } catch (error) {
@@ -219,7 +227,14 @@ class FileRun {
     const buffer = new ReadBuffer();
     const never = new AbortController().signal;
     for (const gen of this.tracker.generations) {
-      if (!gen.announced || gen.handle === undefined || gen.pendingBytes === 0 || gen.blockedBy !== undefined) continue;
+      if (
+        !gen.announced ||
+        !gen.hasKnownHead ||
+        gen.handle === undefined ||
+        gen.pendingBytes === 0 ||
+        gen.blockedBy !== undefined
+      )
+        continue;
       await readTurn(gen, buffer, this.#output, this.#settings, never, true).catch(() => undefined);
     }
   }
@@ -255,10 +270,13 @@ class FileRun {
       if (aborted !== undefined) signal.removeEventListener("abort", aborted);
     }
     for (let round = 0; !signal.aborted; round++) {
-      const changed = (await notifications?.refresh()) ?? true;
-      if (changed || round % RESCAN_EVERY === 0) {
+      // Of a folder that is newly watched nothing is told that happened before; so the next rounds look too.
+      if ((await notifications?.refresh()) ?? true) round = 0;
+      if (round % RESCAN_EVERY < 2) {
         const paths = new Set([...(await this.#find()), ...this.tracker.paths()]);
-        for (const path of paths) this.tracker.look(path);
+        for (const path of paths) this.tracker.check(path);
+      } else {
+        for (const path of this.tracker.busyPaths(this.#context.now() - BUSY_MS)) this.tracker.check(path);
       }
       await this.#context.sleep(this.#options.poll_interval_ms, signal);
     }

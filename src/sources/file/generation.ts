@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { open, type FileHandle } from "node:fs/promises";
+import { fstatSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import type { Partition } from "../../core/batch.ts";
 import type { ResumePoint } from "../../core/component.ts";
 import type { Envelope } from "../../core/event.ts";
 import { LineSplitter, type LineRules } from "../../codec/lines.ts";
-import { HEAD_BYTES, headOf, readAt, TAIL_BYTES, type FileIdentity, type FileResume } from "./identity.ts";
+import { HEAD_BYTES, headOf, openFile, readAt, TAIL_BYTES, type FileIdentity, type FileResume } from "./identity.ts";
 
 /** Where a file is on disk. */
 export interface Place {
@@ -41,8 +42,10 @@ export class Generation {
   tailLength = 0;
   /** The first bytes of the file, up to HEAD_BYTES. */
   head: Buffer = Buffer.alloc(0);
-  /** The furthest byte that was ever seen to exist. */
+  /** The furthest byte of this content that was ever seen to exist. */
   seenEnd = 0;
+  /** The size at the last look, when the file was closed: perhaps that of another content. */
+  unverifiedEnd = 0;
   /** `size:mtime` at the last look at the path. */
   lookedAt = "";
   lastGrowthMs = 0;
@@ -51,6 +54,10 @@ export class Generation {
   boundaries: number[] = [];
   /** Bytes consumed that no batch has counted yet. */
   uncounted = 0;
+  /** Its checkpoint has a fingerprint of its content, so that its events may go out. */
+  hasKnownHead = false;
+  /** The file was seen to be shorter than what was read of it, although it may have grown again since. */
+  truncated = false;
   /** Opened with the runtime, so it may be read. */
   announced = false;
   /** Its predecessor under the same path, which is read to its end first. */
@@ -85,6 +92,21 @@ export class Generation {
     return Math.max(0, this.seenEnd - this.position);
   }
 
+  /** Bytes consumed of an event that was not handed out yet. */
+  get heldBytes(): number {
+    return this.splitter.holding ? this.uncounted : 0;
+  }
+
+  /** How large the file is now, whether or not anybody has read or looked; where that cannot be said, what was seen. */
+  presentEnd(): number {
+    try {
+      const size = this.handle === undefined ? undefined : fstatSync(this.handle.fd).size;
+      return Math.max(size ?? this.seenEnd, this.position);
+    } catch {
+      return this.seenEnd;
+    }
+  }
+
   identity(): FileIdentity {
     const { path, dev, ino } = this.place;
     const at = path === this.firstPath ? {} : { at: path };
@@ -105,12 +127,22 @@ export class Generation {
   async startAt(position: number, skip: boolean): Promise<void> {
     const length = Math.min(TAIL_BYTES, position);
     const bytes = await readAt(this.handle!, position - length, length);
+    // Reading on without the bytes to compare would never notice that this is another content.
+    if (bytes.length < length) throw Object.assign(new Error("truncated while it was opened"), { code: "ENOENT" });
     bytes.copy(this.tail);
     this.tailLength = bytes.length;
     this.position = position;
     this.seenEnd = Math.max(this.seenEnd, position);
     this.splitter.skipping = skip;
     this.splitter.midLine = !skip && position > 0 && bytes[bytes.length - 1] !== 10;
+  }
+
+  /** Whether the open file still holds what was read of it, as far as the last bytes before the position say. */
+  async holdsContent(): Promise<boolean> {
+    const { position, tailLength } = this;
+    const known = Buffer.from(position === 0 ? this.head : this.tail.subarray(0, tailLength));
+    const seen = await readAt(this.handle!, position === 0 ? 0 : position - tailLength, known.length);
+    return seen.equals(known);
   }
 
   /** Reads more of the head where the file has grown. Returns whether it did. */
@@ -124,7 +156,7 @@ export class Generation {
   }
 
   async openAt(path: string): Promise<bigint> {
-    const handle = await open(path, "r");
+    const handle = await openFile(path);
     try {
       const stats = await handle.stat({ bigint: true });
       if (!stats.isFile()) throw new Error("not a regular file");

@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
 import type { ResumePoint } from "../../core/component.ts";
 
 /** Bytes from the beginning of a file that its fingerprint covers, once it has that many. */
 export const HEAD_BYTES = 1024;
 /** Bytes before a position that are kept to recognise it. */
 export const TAIL_BYTES = 64;
+
+/** A beginning this long is another for another file: it has times and numbers in it. */
+const TELLING_BYTES = 128;
 
 /** What the checkpoint keeps of a file generation. */
 export interface FileIdentity {
@@ -89,6 +93,11 @@ export function isSame(rule: Rule): boolean {
   return rule === "same_file" || rule === "rotated_file" || rule === "copied_file";
 }
 
+/** Opens for reading. A pipe that took the file's place must not keep a thread waiting for a writer. */
+export function openFile(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
 /** Reads up to `length` bytes at `position`; fewer at the end of the file. */
 export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
@@ -119,5 +128,6 @@ export async function examine(
     const seen = await readAt(file, Math.max(0, point.position - tail.length), tail.length);
     if (!seen.equals(tail)) tailsMatch = false;
   }
-  return { shorter, headMatches, tailsMatch, proven: points.length > 0 && kept.head.length > 0 };
+  const proven = kept.head.length > 0 && (points.length > 0 || kept.head.length >= TELLING_BYTES);
+  return { shorter, headMatches, tailsMatch, proven };
 }

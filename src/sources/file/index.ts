@@ -1,6 +1,7 @@
-import { errorMessage } from "../../core/error.ts";
+import { WiretailError } from "../../core/error.ts";
 import { defineSource } from "../../core/component.ts";
 import type { LineRules } from "../../codec/lines.ts";
+import { compilePattern } from "../../codec/pattern.ts";
 import { FileSource } from "./file-source.ts";
 import { fileOptions, type FileOptions } from "./options.ts";
 
@@ -47,9 +48,10 @@ function patterns(options: FileOptions): { multiline: LineRules["multiline"]; fa
     const pattern = given[name];
     if (pattern === undefined) return undefined;
     try {
-      return new RegExp(pattern);
+      return compilePattern(pattern, { allowBacktracking: given.allow_backtracking }).regex;
     } catch (error) {
-      faults.push([`/multiline/${name}`, errorMessage(error)]);
+      if (!(error instanceof WiretailError)) throw error;
+      faults.push([`/multiline/${name}`, error.hint === undefined ? error.message : `${error.message}. ${error.hint}`]);
       return undefined;
     }
   };

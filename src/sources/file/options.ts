@@ -11,6 +11,11 @@ const multiline = t.object(
         "x-syntax": "regex",
       }),
     ),
+    allow_backtracking: t.boolean({
+      default: false,
+      description:
+        "Accept a pattern that may take exponential time on some lines (look-around, back-references, large counted repeats).",
+    }),
     flush_timeout_ms: t.integer({
       default: 1000,
       minimum: 10,

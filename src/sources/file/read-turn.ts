@@ -83,6 +83,8 @@ export async function readTurn(
       const bytes = buffer.bytes;
       if (bytesRead < tailLength || bytes.compare(gen.tail, 0, tailLength, 0, tailLength) !== 0) return "replaced";
       const data = bytes.subarray(tailLength, bytesRead);
+      // Truncated and written anew before anything was read.
+      if (gen.position === 0 && !startsAlike(data, gen.head)) return "replaced";
       const full = bytesRead === asked;
       const dataEnd = gen.position + data.length;
       if (dataEnd > gen.seenEnd) {
@@ -121,6 +123,11 @@ export async function readTurn(
     // The buffer belongs to the system until then.
     await (reading as Promise<unknown> | undefined)?.catch(() => undefined);
   }
+}
+
+function startsAlike(data: Buffer, head: Buffer): boolean {
+  const length = Math.min(data.length, head.length);
+  return data.compare(head, 0, length, 0, length) === 0;
 }
 
 /** Splits the data and moves the position; returns what there is to emit. */

@@ -1,8 +1,9 @@
-import { open, readdir, stat, type FileHandle } from "node:fs/promises";
+import { readdir, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import type { ResumePoint } from "../../core/component.ts";
 import { placeKey, type Place } from "./generation.ts";
-import { decide, examine, isSame, type Head, type Rule } from "./identity.ts";
+import { decide, examine, isSame, openFile, type Head, type Rule } from "./identity.ts";
+import { isGone } from "./tracking.ts";
 
 /** What is searched for: where it was, and what is known of its content. */
 export interface Wanted {
@@ -36,7 +37,8 @@ export function isRotatedName(name: string, original: string): boolean {
 
 /**
  * Opens the file at a path if it is the wanted generation. Returns the rule that decided, and the file only when it
- * is; the caller closes it. Undefined when there is no regular file that can be opened.
+ * is; the caller closes it. Undefined when there is no regular file; throws what keeps it from being opened or read,
+ * because then nobody can say what it is.
  */
 export async function openIfSame(
   path: string,
@@ -44,9 +46,9 @@ export async function openIfSame(
 ): Promise<Found | { readonly rule: Rule; readonly handle: undefined } | undefined> {
   let handle: FileHandle | undefined;
   try {
-    if (!(await stat(path)).isFile()) return undefined;
-    handle = await open(path, "r");
+    handle = await openFile(path);
     const stats = await handle.stat({ bigint: true });
+    if (!stats.isFile()) return undefined;
     const size = Number(stats.size);
     const place = { path, dev: String(stats.dev), ino: String(stats.ino) };
     const evidence = await examine(handle, size, wanted);
@@ -59,8 +61,9 @@ export async function openIfSame(
     const found = { place, handle, size, rule };
     handle = undefined;
     return found;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
   } finally {
     await handle?.close().catch(() => undefined);
   }
@@ -69,27 +72,58 @@ export async function openIfSame(
 /**
  * Looks through the folder of a file that is no longer at its path, and one level below (`olddir`): first for its
  * inode under another name, then for a copy of its content under a rotated name. The caller closes what it gets.
+ * Throws when the file is there and cannot be read.
  */
 export async function findSibling(wanted: Wanted, taken: (key: string) => boolean): Promise<Found | undefined> {
-  const folder = dirname(wanted.path);
+  for (let attempt = 1; ; attempt++) {
+    const before = await modifiedMs(dirname(wanted.path));
+    const [found, missed] = await searchSiblings(wanted, taken);
+    if (found !== undefined || attempt === SEARCHES) return found;
+    // While names are moved along (app.log.1 to app.log.2), a list of names and what is found under them do not agree.
+    const after = await modifiedMs(dirname(wanted.path));
+    if (!missed && before === after && Math.abs(Date.now() - after) > SETTLED_MS) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+  }
+}
+
+const SEARCHES = 5;
+/** More than the granularity of a folder's time of modification. */
+const SETTLED_MS = 20;
+
+async function modifiedMs(folder: string): Promise<number> {
+  return (await stat(folder).catch(() => undefined))?.mtimeMs ?? 0;
+}
+
+async function searchSiblings(
+  wanted: Wanted,
+  taken: (key: string) => boolean,
+): Promise<[Found | undefined, missed: boolean]> {
   const original = basename(wanted.path);
   const copies: string[] = [];
-  for (const path of await filesBelow(folder)) {
-    if (path === wanted.path) continue;
+  let missed = false;
+  for (const path of await filesBelow(dirname(wanted.path))) {
     const stats = await stat(path, { bigint: true }).catch(() => undefined);
+    if (stats === undefined) missed = true;
     if (stats === undefined || !stats.isFile() || taken(placeKey(stats))) continue;
     if (placeKey(stats) !== placeKey(wanted)) {
-      if (isRotatedName(basename(path), original)) copies.push(path);
+      if (path !== wanted.path && isRotatedName(basename(path), original)) copies.push(path);
       continue;
     }
     const found = await openIfSame(path, wanted);
-    if (found?.handle !== undefined) return found;
+    if (found?.handle !== undefined) return [found, false];
+    missed ||= found === undefined;
   }
   for (const path of copies) {
-    const found = await openIfSame(path, wanted);
-    if (found?.handle !== undefined) return found;
+    // Whether a copy that cannot be read is one does not matter: nothing could be read of it.
+    const found = await openIfSame(path, wanted).catch(() => undefined);
+    if (found?.handle !== undefined) {
+      // What is at a path may be another file by now.
+      if (!taken(placeKey(found.place))) return [found, false];
+      await found.handle.close();
+    }
+    missed ||= found === undefined;
   }
-  return undefined;
+  return [undefined, missed];
 }
 
 async function filesBelow(folder: string): Promise<string[]> {

@@ -1,0 +1,143 @@
+import { Path } from "../../core/path.ts";
+import type { PathState } from "./file-table.ts";
+import { Generation, newGenerationId, type Place } from "./generation.ts";
+import { HEAD_BYTES, headOf, readAt } from "./identity.ts";
+import { untilAborted } from "./read-turn.ts";
+import { findSibling } from "./siblings.ts";
+import { isGone, type Tracking } from "./tracking.ts";
+
+const FILE_PATH = new Path("log.file.path");
+const OFFSET = new Path("log.offset");
+/** New files opened at the same time; their ids share a write of the checkpoint. */
+const SLOTS = 64;
+
+/** Makes generations, and makes them known to the runtime before anything is read of them. */
+export class Announcing {
+  readonly #tracking: Tracking;
+  readonly #failed: (state: PathState, error: unknown) => void;
+  /** Under way. */
+  count = 0;
+  #slots = SLOTS;
+  readonly #slotWaiters: (() => void)[] = [];
+
+  /** `failed` is told why a file at a path cannot be read now. */
+  constructor(tracking: Tracking, failed: (state: PathState, error: unknown) => void) {
+    this.#tracking = tracking;
+    this.#failed = failed;
+  }
+
+  /** A generation for a file that was not seen before; opens it and announces it. */
+  create(state: PathState, key: string, startAtEnd: boolean): void {
+    const [dev, ino] = key.split(":") as [string, string];
+    const gen = this.generation(newGenerationId(), state.path, { path: state.path, dev, ino });
+    state.current = gen;
+    state.copyUntilMs = undefined;
+    this.#follow(gen, state.previous);
+    void this.#announce(gen, state, startAtEnd);
+  }
+
+  generation(id: string, firstPath: string, place: Place): Generation {
+    const { context, options, table } = this.#tracking;
+    const { paths, values } = context.envelope;
+    const envelope = { paths: [...paths, FILE_PATH], values: [...values, firstPath], offsetPath: OFFSET };
+    const gen = new Generation(id, firstPath, place, context.id, envelope, options.rules);
+    gen.lastGrowthMs = context.now();
+    table.add(gen);
+    return gen;
+  }
+
+  /**
+   * Resolves with the position to read from once the generation is safely known. Throws when the source is stopped
+   * meanwhile.
+   */
+  async open(gen: Generation, startPosition: number): Promise<number> {
+    const { output, signal } = this.#tracking;
+    const identity = gen.identity();
+    let position: number | undefined;
+    const opening = output.open({ id: gen.id, identity, startPosition }).then((at) => {
+      position = at;
+    });
+    await untilAborted(opening, signal);
+    if (position === undefined) throw new Error("stopped while it was opened");
+    gen.hasKnownHead = identity.head.length > 0;
+    return position;
+  }
+
+  /**
+   * A file that was empty when it was announced is known by its inode alone, which says nothing once it was deleted.
+   * So it is announced again with its first bytes before any event of it goes out. False while it is empty.
+   */
+  async announceHead(gen: Generation): Promise<boolean> {
+    const head = await readAt(gen.handle!, 0, HEAD_BYTES);
+    if (head.length === 0) return false;
+    gen.head = head;
+    await this.open(gen, 0);
+    return true;
+  }
+
+  /** `gen` is read after what was under its path before. */
+  #follow(gen: Generation, previous: Generation | undefined): void {
+    if (previous === undefined || previous.ended || previous === gen || previous.error !== undefined) return;
+    gen.blockedBy = previous;
+    this.#tracking.schedule(previous);
+  }
+
+  async #announce(gen: Generation, state: PathState, startAtEnd: boolean): Promise<void> {
+    const { signal } = this.#tracking;
+    this.count++;
+    const key = gen.key;
+    try {
+      if (this.#slots > 0) this.#slots--;
+      else await new Promise<void>((resolve) => this.#slotWaiters.push(resolve));
+      try {
+        const size = await this.#openFile(gen, key);
+        gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
+        await gen.startAt(await this.open(gen, startAtEnd ? size : 0), false);
+        gen.seenEnd = Math.max(gen.seenEnd, size);
+        state.error = undefined;
+        gen.announced = true;
+        this.#tracking.schedule(gen);
+      } finally {
+        const next = this.#slotWaiters.shift();
+        if (next !== undefined) next();
+        else this.#slots++;
+      }
+    } catch (error) {
+      await this.#withdraw(gen, key);
+      if (signal.aborted) return;
+      if (!isGone(error)) this.#failed(state, error);
+      const paths = new Set([state.path, gen.place.path]);
+      for (const path of paths) {
+        if (isGone(error) || path !== state.path) void this.#tracking.serial(() => this.#tracking.look(path));
+      }
+    } finally {
+      this.count--;
+    }
+  }
+
+  /** Opens the file that was seen at the path, also when it was renamed since; returns its size. */
+  async #openFile(gen: Generation, key: string): Promise<number> {
+    const seen = gen.place;
+    try {
+      const size = Number(await gen.openAt(seen.path));
+      if (gen.key === key) return size;
+      await gen.close();
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+    gen.place = seen;
+    const wanted = { ...seen, head: headOf(gen.head), points: [] };
+    const found = await findSibling(wanted, (other) => this.#tracking.table.isTaken(other, gen));
+    if (found === undefined) throw Object.assign(new Error("gone before it was opened"), { code: "ENOENT" });
+    this.#tracking.table.moveTo(gen, found, this.#tracking);
+    return found.size;
+  }
+
+  async #withdraw(gen: Generation, key: string): Promise<void> {
+    this.#tracking.table.remove(gen);
+    this.#tracking.table.leave(gen, key);
+    gen.ended = true;
+    await gen.close();
+    this.#tracking.release(gen);
+  }
+}

@@ -1,0 +1,47 @@
+import { basename, dirname } from "node:path";
+import type { PathState } from "./file-table.ts";
+import { HEAD_BYTES, openFile, readAt } from "./identity.ts";
+import { isRotatedName } from "./siblings.ts";
+import { LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
+
+/**
+ * copytruncate makes the copy before it truncates. A new file whose beginning equals that of a file next to it is not
+ * read while it grows and for the grace time after: if that file is truncated, this is its continuation.
+ */
+export async function isCopyInProgress(
+  state: PathState,
+  key: string,
+  size: bigint,
+  { context, options, table }: Tracking,
+): Promise<boolean> {
+  const nowMs = context.now();
+  if (state.copyKey !== key) state.copyUntilMs = undefined;
+  state.copyKey = key;
+  if (state.copyUntilMs !== undefined && nowMs >= state.copyUntilMs && size === state.copySize) return false;
+  const originals = [...table.generations].filter(
+    (gen) =>
+      dirname(gen.place.path) === dirname(state.path) && isRotatedName(basename(state.path), basename(gen.place.path)),
+  );
+  if (originals.length === 0) return false;
+  let head: Buffer;
+  try {
+    const handle = await openFile(state.path);
+    try {
+      head = await readAt(handle, 0, HEAD_BYTES);
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return false;
+  }
+  // Of one that is not open yet the beginning is not known: it is waited for.
+  const isBeginning = originals.some((gen) => {
+    const length = Math.min(head.length, gen.head.length);
+    return length === 0 ? !gen.announced : head.subarray(0, length).equals(gen.head.subarray(0, length));
+  });
+  if (!isBeginning) return false;
+  if (state.copyUntilMs === undefined || size !== state.copySize) state.copyUntilMs = nowMs + options.rotateGraceMs;
+  state.copySize = size;
+  state.lookAtMs = nowMs + LOOK_INTERVAL_MS;
+  return true;
+}
