@@ -26,23 +26,31 @@ export function isIpv4(text: string): boolean {
   return dots === 3 && digits > 0;
 }
 
-const GROUP = /^[0-9A-Fa-f]{1,4}$/;
-
 /** RFC 4291 section 2.2: eight groups, `::` once, the last two groups perhaps as IPv4. */
 export function isIpv6(text: string): boolean {
-  if (text.length < 2 || text.length > 45) return false;
-  const halves = text.split("::");
-  if (halves.length > 2) return false;
-  let count = 0;
-  for (const [h, half] of halves.entries()) {
-    if (half === "") continue;
-    const groups = half.split(":");
-    for (const [i, group] of groups.entries()) {
-      const isLast = h === halves.length - 1 && i === groups.length - 1;
-      if (GROUP.test(group)) count++;
-      else if (isLast && isIpv4(group)) count += 2;
-      else return false;
-    }
+  const length = text.length;
+  if (length < 2 || length > 45) return false;
+  let groups = 0;
+  let digits = 0;
+  let isShortened = false;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 58) {
+      const isDouble = text.charCodeAt(i + 1) === 58;
+      if (isDouble) {
+        if (isShortened) return false;
+        isShortened = true;
+        i++;
+      } else if (digits === 0 || i + 1 === length) return false;
+      digits = 0;
+    } else if ((code >= 48 && code <= 57) || (code >= 97 && code <= 102) || (code >= 65 && code <= 70)) {
+      if (digits === 0) groups++;
+      if (++digits > 4) return false;
+    } else if (code === 46 && digits > 0) {
+      if (!isIpv4(text.slice(i - digits))) return false;
+      groups++;
+      break;
+    } else return false;
   }
-  return halves.length === 2 ? count <= 7 : count === 8;
+  return isShortened ? groups <= 7 : groups === 8;
 }

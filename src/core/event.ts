@@ -3,6 +3,10 @@ import { Layout, SLOT_ABSENT, SLOT_OBJECT, SLOT_TIME, type LayoutTree } from "./
 import { canSetIn, deleteIn, getIn, type Path, setIn } from "./path.ts";
 import { formatIsoTime, parseIsoTime } from "./time.ts";
 
+/** What new events begin with: as many empty slots as events have needed so far, so that their arrays need not grow. */
+const blankValues: unknown[] = [undefined];
+const MAX_ROOM = 48;
+
 /**
  * Fields that every event of a partition has and that no event carries itself: `host.name`, `ecs.version`,
  * `log.file.path`. Encoders write them as constant text; a field that the event itself has wins over them.
@@ -23,6 +27,7 @@ export interface Envelope {
  */
 export class LogEvent {
   layout: Layout;
+  /** By slot; entries behind the layout's last slot, if any, are undefined. */
   values: unknown[];
   /** The event's time, in milliseconds since the epoch (fractions allowed): what `@timestamp` shows. */
   timeMs: number;
@@ -36,7 +41,9 @@ export class LogEvent {
 
   constructor(line: string, timeMs: number, offset: number, envelope: Envelope, subIndex = 0) {
     this.layout = Layout.message;
-    this.values = [line];
+    const values = blankValues.slice();
+    values[0] = line;
+    this.values = values;
     this.timeMs = timeMs;
     this.offset = offset;
     this.subIndex = subIndex;
@@ -96,8 +103,7 @@ export class LogEvent {
     const to = extension.to;
     if (to === undefined) return false;
     if (to !== this.layout) {
-      const values = this.values;
-      for (let i = this.layout.slots.length; i < to.slots.length; i++) values[i] = undefined;
+      if (this.values.length < to.slots.length) this.#grow(to.slots.length);
       this.layout = to;
     }
     return true;
@@ -140,15 +146,14 @@ export class LogEvent {
 
   /** Removes a field (or an object with all its fields). Returns whether it was there. `@timestamp` stays. */
   delete(path: Path): boolean {
-    const slot = this.layout.find(path);
-    if (slot.index === SLOT_TIME) return false;
-    const there = this.get(path) !== undefined;
-    if (!there) return false;
+    const slot = path.cachedLayout === this.layout ? path.cachedSlot! : this.layout.find(path);
+    if (slot.index >= 0 && slot.rest === path.parts.length) {
+      if (this.values[slot.index] === undefined) return false;
+      this.#put(slot.index, undefined);
+      return true;
+    }
+    if (slot.index === SLOT_TIME || this.get(path) === undefined) return false;
     if (slot.index >= 0) {
-      if (slot.rest === path.parts.length) {
-        this.#put(slot.index, undefined);
-        return true;
-      }
       if (!this.#unshare(slot.index)) return this.delete(path);
       const inside = this.values[slot.index];
       if (
@@ -184,6 +189,12 @@ export class LogEvent {
     return object;
   }
 
+  #grow(length: number): void {
+    const values = this.values;
+    for (let i = values.length; i < length; i++) values[i] = undefined;
+    while (blankValues.length < Math.min(length, MAX_ROOM)) blankValues.push(undefined);
+  }
+
   #add(keys: readonly string[], value: unknown): void {
     const next = this.layout === Layout.generic ? Layout.generic : this.layout.with(keys);
     if (next === null || next === Layout.generic) {
@@ -194,7 +205,9 @@ export class LogEvent {
       else setIn(root, keys, 0, value);
       return;
     }
-    this.values[this.layout.slots.length] = value;
+    const index = this.layout.slots.length;
+    if (index >= this.values.length) this.#grow(index + 1);
+    this.values[index] = value;
     this.layout = next;
   }
 

@@ -1,5 +1,6 @@
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
+import { KeySequence } from "../../core/key-sequence.ts";
 import { Path } from "../../core/path.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { noText, SOURCE_OPTIONS } from "../parsed-fields.ts";
@@ -18,6 +19,7 @@ class ParseJson implements Stage {
   readonly #source: Path;
   readonly #target: Path | undefined;
   readonly #original: Path | undefined;
+  readonly #keys = new KeySequence();
 
   constructor(options: Infer<typeof schema>) {
     this.#source = new Path(options.field);
@@ -47,8 +49,7 @@ class ParseJson implements Stage {
       event.set(this.#target, root);
     } else {
       event.delete(this.#source);
-      const object = root as Record<string, unknown>;
-      for (const key in object) event.setTopLevel(key, object[key]);
+      this.#keys.setAll(event, root as Record<string, unknown>);
     }
     if (this.#original !== undefined && event.refusal(this.#original, "") === undefined)
       event.set(this.#original, event.line);
