@@ -33,6 +33,8 @@ async function main() {
     return 0;
   }
   const started = Date.now();
+  // logrotate and others are installed there, and not every user's PATH names it.
+  process.env.PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
   steps.checkTools();
   if (options.build) {
     await steps.ensureInstalled();

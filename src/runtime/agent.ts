@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { BufferPool } from "../core/buffer-pool.ts";
 import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
@@ -328,7 +329,7 @@ export class Agent {
     return new SourceRunner({
       ...{ name: config.name, pipelines, clock, once, checkpoints: this.#checkpoints, outbox: this.#outbox },
       log: log(config.name),
-      create: () => definition.create(config.options, { ...this.#context(config, "sources"), once, envelope }),
+      create: () => definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),
     });
   }
 
@@ -342,10 +343,14 @@ export class Agent {
     const folder = /^[\w-]{1,64}$/.test(config.name)
       ? config.name
       : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
+    const stateDir = join(this.#config.stateDir, kind, folder);
     return {
       ...{ id: config.name, log: log(config.name), placeholders: this.#placeholders },
       metrics: this.#metrics.scope(labels, config.definition.metrics ?? []),
-      stateDir: join(this.#config.stateDir, kind, folder),
+      get stateDir() {
+        mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+        return stateDir;
+      },
       now: () => clock.now(),
       sleep: (ms, signal) => sleep(clock, ms, signal),
     };

@@ -218,7 +218,10 @@ export async function logrotate(path: string, stateFolder: string, options: read
   const child = spawn("logrotate", args, { stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  const code = await new Promise((done) => child.once("close", done));
+  const code = await new Promise((done) => {
+    child.once("error", (error) => done(error.message));
+    child.once("close", done);
+  });
   assert.equal(code, 0, stderr);
 }
 

@@ -2,6 +2,8 @@ import type { SinkBatch } from "../../core/batch.ts";
 import { DELIVERED, type Counter, type Verdict, type WriteResult } from "../../core/component.ts";
 import type { RejectedLogEventsInfo } from "@aws-sdk/client-cloudwatch-logs";
 import type { LogsApi } from "./api.ts";
+import { runsOf, type CallLog, type Run } from "./call-log.ts";
+import { destinationKey } from "./destination.ts";
 import { classify, type Fault } from "./faults.ts";
 import { OLD_MAX_MESSAGE_BYTES, OVERHEAD_BYTES_PER_EVENT } from "./limits.ts";
 import type { DeliveryMemory } from "./memory.ts";
@@ -13,6 +15,8 @@ export interface DeliveryContext {
   readonly api: LogsApi;
   readonly provisioner: Provisioner;
   readonly memory: DeliveryMemory;
+  /** Undefined for a sink that is only probed. */
+  readonly calls: CallLog | undefined;
   readonly oversized: Oversized;
   readonly counters: {
     readonly requests: Counter;
@@ -55,7 +59,8 @@ export class Delivery {
   readonly #context: DeliveryContext;
   readonly #destination: Destination;
   readonly #signal: AbortSignal;
-  readonly #attempt: number;
+  /** For the call log. */
+  readonly #destinationKey: string;
   readonly #documents: Documents;
   readonly #packer: Packer;
   readonly #verdicts: (Verdict | undefined)[];
@@ -74,16 +79,30 @@ export class Delivery {
     this.#context = context;
     this.#destination = destination;
     this.#signal = signal;
-    this.#attempt = attempt;
+    this.#destinationKey = destinationKey(destination);
     const documents = (this.#documents = new Documents(batch, key));
     this.#verdicts = new Array<Verdict | undefined>(documents.count).fill(undefined);
-    const { memory } = context;
+    const { memory, calls } = context;
+    if (calls?.isEmpty === false) this.#recall(calls, attempt);
     this.#packer = new Packer(documents, {
       oversized: context.oversized,
       maxMessageBytes: context.limit.maxBytes,
       isSkipped: (document) => this.#verdicts[document] !== undefined,
       resumeAt: memory.hasPartial ? (document) => memory.deliveredBytes(documents.idOf(document)) : () => 0,
     });
+  }
+
+  /** What an earlier process had an answer for is not sent again; what it had none for is counted when it is. */
+  #recall(calls: CallLog, attempt: number): void {
+    let document = 0;
+    for (const slice of this.#documents.slices) {
+      const answered = calls.answered(this.#destinationKey, slice);
+      const unanswered = attempt === 1 ? calls.unanswered(this.#destinationKey, slice) : undefined;
+      for (let i = slice.from; i < slice.to; i++, document++) {
+        if (answered?.(i) === true) this.#verdicts[document] = DELIVERED;
+        else if (unanswered?.(i) === true) this.#context.memory.addUnanswered(this.#documents.idOf(document));
+      }
+    }
   }
 
   async run(): Promise<WriteResult> {
@@ -107,14 +126,16 @@ export class Delivery {
   /** Sends events `from` … `to` - 1. Returns why to stop, if so. */
   async #send(request: PackedRequest, from: number, to: number): Promise<Stop> {
     this.#countAmbiguous(request, from, to);
-    const { api, counters, provisioner } = this.#context;
+    const { api, calls, counters, provisioner } = this.#context;
     const body = encodeRequest(this.#documents, request, from, to, this.#destination, this.#context.oversized);
     counters.requests.add(1);
+    const call = calls?.sent(this.#destinationKey, this.#runs(request, from, to));
     let rejected: RejectedLogEventsInfo | undefined;
     try {
       rejected = await api.putLogEvents(body, this.#signal);
     } catch (error) {
       const fault = classify(error, "logs:PutLogEvents");
+      if (call !== undefined && fault.kind !== "unanswered" && fault.kind !== "accepted") calls?.refusedCall(call);
       if (fault.kind === "missing" && !this.#provisioned) {
         this.#provisioned = true;
         return (await provisioner.provision(this.#destination, this.#signal)) ?? (await this.#send(request, from, to));
@@ -122,7 +143,32 @@ export class Delivery {
       if (fault.kind !== "accepted") return this.#failed(fault, request, from, to);
     }
     this.#settle(request, from, to, rejected);
+    if (call !== undefined) this.#logAnswer(call, request, from, to);
     return undefined;
+  }
+
+  #runs(request: PackedRequest, from: number, to: number, wanted = (_event: number): boolean => true): Run[] {
+    const marks = new Uint8Array(this.#documents.count);
+    for (let i = from; i < to; i++) if (wanted(i)) marks[request.documents[i]!] = 1;
+    return runsOf(this.#documents.slices, (document) => marks[document] === 1);
+  }
+
+  #logAnswer(call: number, request: PackedRequest, from: number, to: number): void {
+    const { calls, memory } = this.#context;
+    const isDelivered = (event: number): boolean => this.#verdicts[request.documents[event]!] === DELIVERED;
+    let isWhole = true;
+    for (let i = from; i < to && isWhole; i++) isWhole = isDelivered(i);
+    if (isWhole) {
+      calls?.answeredCall(call);
+      return;
+    }
+    const partial: Record<string, number> = {};
+    for (let i = from; i < to; i++) {
+      if (this.#verdicts[request.documents[i]!] !== undefined) continue;
+      const id = this.#documents.idOf(request.documents[i]!);
+      partial[id] = memory.deliveredBytes(id);
+    }
+    calls?.answeredCall(call, { delivered: this.#runs(request, from, to, isDelivered), partial });
   }
 
   async #failed(fault: Fault, request: PackedRequest, from: number, to: number): Promise<Stop> {
@@ -212,7 +258,7 @@ export class Delivery {
 
   #countAmbiguous(request: PackedRequest, from: number, to: number): void {
     const { memory, counters } = this.#context;
-    if (this.#attempt <= 1 || !memory.hasUnanswered) return;
+    if (!memory.hasUnanswered) return;
     let count = 0;
     for (let i = from; i < to; i++) if (memory.takeUnanswered(this.#documents.idOf(request.documents[i]!))) count++;
     if (count > 0) counters.ambiguous.add(count);

@@ -38,3 +38,8 @@ export function parseDestination(text: string): Destination {
   const end = text.indexOf(SEPARATOR);
   return { group: text.slice(0, end), stream: text.slice(end + 1) };
 }
+
+/** The text that `parseDestination` reads. */
+export function destinationKey({ group, stream }: Destination): string {
+  return group + SEPARATOR + stream;
+}

@@ -99,7 +99,7 @@ export const cloudwatchLogs = defineSink({
   description: `Calls keep every limit of PutLogEvents: 1,048,576 bytes with 26 for each event, 10,000 events, 24 hours from the first to the last, in the order of time.
 Events that the service refuses (older than 14 days or than the group's retention, more than 2 hours ahead) go to the dead letters with its reason.
 
-Delivery is at least once. CloudWatch Logs does not recognise an event that it has already: a call that got no answer is sent again and may double its events, which \`cloudwatch_logs_ambiguous_events\` counts. An empty line is sent as one space, because the service takes no empty message.
+Delivery is at least once. CloudWatch Logs does not recognise an event that it has already: a call that got no answer is sent again and may double its events, which \`cloudwatch_logs_ambiguous_events\` counts. What was answered is noted in the state folder at once, so that after a crash only the last call may be doubled. An empty line is sent as one space, because the service takes no empty message.
 
 IAM: \`logs:PutLogEvents\`; with \`create\` also \`logs:CreateLogGroup\` and \`logs:CreateLogStream\`.`,
   stability: "stable",
@@ -183,6 +183,7 @@ IAM: \`logs:PutLogEvents\`; with \`create\` also \`logs:CreateLogGroup\` and \`l
         message: options.message,
         maxMessageBytes: options.max_event_bytes,
         oversized: options.oversized,
+        service: `${options.endpoint ?? ""} ${regionOf(options, context.placeholders.awsRegion) ?? ""}`.trim(),
       },
       api,
       context,

@@ -16,7 +16,7 @@ export class Documents {
   /** Whole milliseconds since the epoch. */
   readonly timesMs: Float64Array;
   readonly order: Uint32Array;
-  readonly #slices: readonly Slice[];
+  readonly slices: readonly Slice[];
 
   constructor(batch: SinkBatch, key: string) {
     this.count = batch.count;
@@ -24,7 +24,7 @@ export class Documents {
     this.ends = new Uint32Array(batch.count);
     this.timesMs = new Float64Array(batch.count);
     this.order = new Uint32Array(batch.count);
-    this.#slices = batch.slices;
+    this.slices = batch.slices;
     let document = 0;
     let sorted = true;
     let previous = -Infinity;
@@ -47,7 +47,7 @@ export class Documents {
 
   idOf(document: number): string {
     let rest = document;
-    for (const slice of this.#slices) {
+    for (const slice of this.slices) {
       const length = slice.to - slice.from;
       if (rest < length) return eventId(slice.batch, slice.from + rest);
       rest -= length;

@@ -2,6 +2,7 @@ import { encodingKey, JSON_ENCODING, type Encoding, type SinkBatch } from "../..
 import type { BatchLimits, Context, ProbeResult, Sink, WriteResult } from "../../core/component.ts";
 import { compileTemplate } from "../../codec/template.ts";
 import type { LogsApi } from "./api.ts";
+import { CallLog } from "./call-log.ts";
 import { Delivery, MessageLimit, type DeliveryContext } from "./delivery.ts";
 import { destinationText, parseDestination } from "./destination.ts";
 import { MAX_REQUEST_BYTES, MAX_REQUEST_EVENTS, MAX_REQUEST_SPAN_MS, OVERHEAD_BYTES_PER_EVENT } from "./limits.ts";
@@ -16,6 +17,8 @@ export interface SinkOptions extends ProvisionOptions {
   readonly message: Encoding["kind"];
   readonly maxMessageBytes: number;
   readonly oversized: Oversized;
+  /** The endpoint or region, whatever tells one service from another. */
+  readonly service: string;
 }
 
 /**
@@ -55,10 +58,14 @@ export class CloudWatchLogsSink implements Sink {
       compileTemplate(options.logGroupName, context.placeholders),
       compileTemplate(options.logStreamName, context.placeholders),
     );
+    const { log, probing } = context;
+    const calls =
+      probing === true ? undefined : CallLog.open(context.stateDir, options.service, () => context.now(), log);
+    const memory = new DeliveryMemory();
+    for (const [id, bytes] of calls?.partials ?? []) memory.setDeliveredBytes(id, bytes);
     this.#delivery = {
-      api,
+      ...{ api, memory, calls },
       provisioner: new Provisioner(api, options, context.log),
-      memory: new DeliveryMemory(),
       oversized: options.oversized,
       counters: {
         requests: context.metrics.counter("cloudwatch_logs_requests"),
@@ -92,6 +99,7 @@ export class CloudWatchLogsSink implements Sink {
   }
 
   async close(): Promise<void> {
+    this.#delivery.calls?.close();
     this.#api.close();
   }
 }

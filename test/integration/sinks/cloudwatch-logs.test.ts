@@ -399,6 +399,26 @@ describe("cloudwatch_logs on the strict double", () => {
     });
   });
 
+  test("after a crash what was answered is not sent again, and what was not is counted when it is", async () => {
+    await withDouble({}, async ({ sink, double, context, messages }) => {
+      const [a, b, c] = ["a", "b", "c"].map((line, i) =>
+        makeBatch({ lines: [line], firstOffset: i * 100, timesMs: Date.now(), encoding: { kind: "text" } }),
+      );
+      assert.deepEqual(await write(sink, a!), { outcome: "delivered" });
+      double.script("PutLogEvents", "reset_after");
+      assert.equal((await write(sink, b!)).outcome, "retry");
+      // The first is not closed: as if its process had been killed.
+      const next = await cloudwatchLogs.create(optionsFor(double.url), context);
+      try {
+        for (const batch of [a!, b!, c!]) assert.deepEqual(await write(next, batch), { outcome: "delivered" });
+      } finally {
+        await next.close();
+      }
+      assert.deepEqual(messages(), ["a", "b", "b", "c"]);
+      assert.equal(context.measured.get("cloudwatch_logs_ambiguous_events"), 1);
+    });
+  });
+
   test("parts of a split event that arrived are not sent again when a later part has to be", async () => {
     await withDouble({ sink: { max_event_bytes: 600_000 } }, async ({ sink, double, messages }) => {
       await write(sink, text(["first"]));
