@@ -54,11 +54,7 @@ function parse(text: string, problem: { text: string }): CheckpointData | undefi
     return undefined;
   }
   const partitions = (value as { partitions?: unknown }).partitions;
-  if (
-    typeof partitions !== "object" ||
-    partitions === null ||
-    !Object.values(partitions).every(isPartition)
-  ) {
+  if (typeof partitions !== "object" || partitions === null || !Object.values(partitions).every(isPartition)) {
     problem.text = "a partition entry has the wrong shape";
     return undefined;
   }

@@ -329,7 +329,8 @@ export class Agent {
     return new SourceRunner({
       ...{ name: config.name, pipelines, clock, once, checkpoints: this.#checkpoints, outbox: this.#outbox },
       log: log(config.name),
-      create: () => definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),
+      create: () =>
+        definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),
     });
   }
 

@@ -252,12 +252,3 @@ async function writeAll(file: FileHandle, parts: readonly Buffer[], position: nu
     if (bytesWritten > 0) rest[0] = rest[0]!.subarray(bytesWritten);
   }
 }
-
-/** Bytes of all segments, for retention and status. */
-export async function storeBytes(folder: string): Promise<number> {
-  const { parquet, ndjson } = await listStore(folder);
-  let total = 0;
-  for (const { file } of [...parquet, ...ndjson])
-    total += (await stat(inFolder(folder, file)).catch(() => ({ size: 0 }))).size;
-  return total;
-}

@@ -100,9 +100,7 @@ describe("the same with Elasticsearch 9", () => {
 interface Mutant {
   readonly name: string;
   readonly does: string;
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
+  readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[];
   /** Throws unless the mutant did the harm that it was made for. */
   found(result: DeliveryRunResult): void;
 }
@@ -112,51 +110,63 @@ function mutants(): readonly Mutant[] {
     {
       name: "ids",
       does: "gives two events one id",
-      file: "src/runtime/batch-encoder.js",
-      from: "return `${batch.partition.id}.${this.#idPart}.`;",
-      to: "return `one.${this.#idPart}.`;",
+      changes: [
+        {
+          file: "src/runtime/batch-encoder.js",
+          from: "return `${batch.partition.id}.${this.#idPart}.`;",
+          to: "return `one.${this.#idPart}.`;",
+        },
+      ],
       found: ({ elasticsearch }) => assert.ok(elasticsearch.missing.length > 0),
     },
     {
       name: "newids",
       does: "gives an event another id after a restart",
-      file: "src/runtime/batch-encoder.js",
-      from: "return `${batch.partition.id}.${this.#idPart}.`;",
-      to: "return `${batch.partition.id}.${process.pid}.`;",
+      changes: [
+        {
+          file: "src/runtime/batch-encoder.js",
+          from: "return `${batch.partition.id}.${this.#idPart}.`;",
+          to: "return `${batch.partition.id}.${process.pid}.`;",
+        },
+      ],
       found: ({ elasticsearch }) => assert.ok(elasticsearch.doubled.length > 0),
     },
     {
       name: "ahead",
       does: "lets a checkpoint pass what is not delivered",
-      file: "src/runtime/progress.js",
-      from: "if (count === 0)",
-      to: "this.position = endPosition;\n        this.resume = resume;\n        if (count === 0)",
+      changes: [
+        {
+          file: "src/runtime/progress.js",
+          from: "if (count === 0)",
+          to: "this.position = endPosition;\n        this.resume = resume;\n        if (count === 0)",
+        },
+        // At once, so that a kill is sure to find one before the delivery.
+        { file: "src/runtime/checkpoints.js", from: "const WRITE_EVERY_MS = 1000;", to: "const WRITE_EVERY_MS = 5;" },
+      ],
       found: ({ elasticsearch, double }) => assert.ok(elasticsearch.missing.length + double.missing.length > 0),
     },
     {
       name: "calls",
       does: "forgets what CloudWatch answered",
-      file: "src/sinks/cloudwatch_logs/call-log.js",
-      from: "add(this.#answered, ",
-      to: "add(new Map(), ",
+      changes: [{ file: "src/sinks/cloudwatch_logs/call-log.js", from: "add(this.#answered, ", to: "add(new Map(), " }],
       found: ({ double }) => assert.ok(double.doubled.length > 0),
     },
   ];
 }
 
-/** A copy of the built agent with one place changed. Returns its launcher. */
-async function mutate(t: TestContext, { file, from, to }: Mutant): Promise<string> {
+/** A copy of the built agent with some places changed. Returns its launcher. */
+async function mutate(t: TestContext, { changes }: Mutant): Promise<string> {
   const folder = await temporaryFolder(t);
   for (const part of ["bin", "dist/src", "pipelines", "package.json"]) {
     await cp(resolve(part), join(folder, part), { recursive: true });
   }
   await symlink(resolve("node_modules"), join(folder, "node_modules"));
-  const path = join(folder, "dist", file);
-  const code = await readFile(path, "utf8");
-  assert.equal(code.split(from).length, 2, `${file} has no longer the one place to change: ${from}`);
-  await writeFile(
-    path,
-    code.replace(from, () => to),
-  );
+  for (const { file, from, to } of changes) {
+    const path = join(folder, "dist", file);
+    const code = await readFile(path, "utf8");
+    assert.equal(code.split(from).length, 2, `${file} has no longer the one place to change: ${from}`);
+    const changed = code.replace(from, () => to);
+    await writeFile(path, changed);
+  }
   return join(folder, "bin/wiretail");
 }

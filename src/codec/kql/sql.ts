@@ -208,7 +208,9 @@ function valueSql(value: KqlValue, scalar: ScalarSql, parameters: SqlParameters)
   const wanted = numberIn(value.text);
   return anyOf(
     equal,
-    wanted === undefined || number === undefined ? undefined : `${number} = CAST(${parameters.add(String(wanted))} AS DOUBLE)`,
+    wanted === undefined || number === undefined
+      ? undefined
+      : `${number} = CAST(${parameters.add(String(wanted))} AS DOUBLE)`,
     boolean === undefined || !["true", "false"].includes(value.text) ? undefined : `${boolean} = ${value.text}`,
   );
 }

@@ -79,16 +79,3 @@ function isType(type: string, value: unknown): boolean {
       return typeof value === type;
   }
 }
-
-/** The schema at a JSON pointer below `schema`, as far as it can be told without the value. */
-export function schemaAt(schema: JsonSchema | undefined, tokens: readonly string[]): JsonSchema | undefined {
-  let current = schema;
-  for (const token of tokens) {
-    if (current === undefined) return undefined;
-    const branches: readonly JsonSchema[] = current.anyOf ?? [current];
-    current = branches
-      .map((branch) => memberSchema(branch, token) ?? branch.items)
-      .find((found) => found !== undefined);
-  }
-  return current;
-}

@@ -106,8 +106,7 @@ export class ElasticsearchSink implements Sink {
   async #bulk(batch: SinkBatch, leaveOut: ReadonlySet<number> | undefined, signal: AbortSignal): Promise<WriteResult> {
     const { metrics } = this.#context;
     const count = batch.count - (leaveOut?.size ?? 0);
-    if (leaveOut !== undefined && leaveOut.size > 0)
-      metrics.counter("elasticsearch_duplicates").add(leaveOut.size);
+    if (leaveOut !== undefined && leaveOut.size > 0) metrics.counter("elasticsearch_duplicates").add(leaveOut.size);
     if (count === 0) return DELIVERED;
     const { bytes, spare } = bulkBody(batch, KEY, this.#buffers, leaveOut);
     const gzipped = this.#options.compression === "gzip";
