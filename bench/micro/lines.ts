@@ -1,5 +1,6 @@
 /**
- * Nanoseconds a line and GB/s of reading a file and cutting it into lines, beside the bare parts of that work.
+ * Nanoseconds a line and GB/s of reading a file and cutting it into lines, beside the bare parts of that work; and of
+ * the whole file source with an output that does nothing, with the CPU time of all its threads.
  *
  *   node dist/bench/micro/lines.js [MB]
  */
@@ -7,6 +8,8 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LineSplitter } from "../../src/codec/lines.ts";
+import type { SourceContext } from "../../src/core/component.ts";
+import { file } from "../../src/sources/file/index.ts";
 
 const megabytes = Number(process.argv[2] ?? 130);
 const dir = mkdtempSync(join(tmpdir(), "wiretail-bench-"));
@@ -55,6 +58,58 @@ function measure(
   );
 }
 
+async function measureSource(name: string, input: { path: string; lines: number; bytes: number }): Promise<void> {
+  let bestNs = Infinity;
+  let bestCpuNs = Infinity;
+  for (let round = 0; round < 7; round++) {
+    const quiet = (): void => undefined;
+    const context: SourceContext = {
+      id: "bench",
+      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      metrics: { counter: () => ({ add: quiet }), gauge: () => ({ set: quiet }) },
+      stateDir: dir,
+      now: () => Date.now(),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      placeholders: { hostname: "", instanceId: "", ipAddress: "", awsRegion: "", accountId: "" },
+      once: true,
+      envelope: { paths: [], values: [] },
+    };
+    const options = {
+      include: [input.path],
+      exclude: [],
+      start_at: "beginning",
+      max_line_bytes: 1 << 20,
+      idle_line_flush_ms: 5000,
+      watch: "notify",
+      poll_interval_ms: 1000,
+      rotate_grace_ms: 10_000,
+      read_chunk_bytes: 126_976,
+      max_open_files: 512,
+    } as const;
+    const source = await file.create({ ...options, include: [...options.include], exclude: [] }, context);
+    let lines = 0;
+    const output = {
+      known: [],
+      open: () => Promise.resolve(0),
+      update: quiet,
+      forget: quiet,
+      dropped: quiet,
+      emit: (batch: { count: number }): undefined => {
+        lines += batch.count;
+      },
+    };
+    const cpu = process.cpuUsage();
+    const started = process.hrtime.bigint();
+    await source.run(output, new AbortController().signal);
+    bestNs = Math.min(bestNs, Number(process.hrtime.bigint() - started));
+    const { user, system } = process.cpuUsage(cpu);
+    bestCpuNs = Math.min(bestCpuNs, (user + system) * 1000);
+    if (lines !== input.lines) throw new Error(`${lines} lines instead of ${input.lines}`);
+  }
+  const perLine = (ns: number): string => (ns / input.lines).toFixed(1).padStart(6);
+  console.log(`${name.padEnd(34)} whole file source ${perLine(bestNs)} ns/line, CPU ${perLine(bestCpuNs)} ns/line`);
+}
+
 try {
   const ascii = make("ascii.log", "[20:47:14.0285 UTC] connect 203.0.113.77:51234 user=alice id=123\n");
   const utf8 = make("utf8.log", "[20:47:14.0285 UTC] connect 203.0.113.77:51234 user=jörg id=1234\n");
@@ -63,6 +118,8 @@ try {
     measure("ASCII lines of 65 bytes", ascii, chunk, true);
     measure("UTF-8 lines of 66 bytes", utf8, chunk, true);
   }
+  await measureSource("ASCII lines of 65 bytes", ascii);
+  await measureSource("UTF-8 lines of 66 bytes", utf8);
 } finally {
   rmSync(dir, { recursive: true });
 }

@@ -4,6 +4,12 @@ import type { Split, SplitEnd } from "../../codec/lines.ts";
 import type { Generation } from "./generation.ts";
 import { TAIL_BYTES } from "./identity.ts";
 
+/**
+ * A read costs a trip to the thread pool and back, so it takes several chunks; a chunk is what becomes one string
+ * (bench/micro/lines.ts).
+ */
+const CHUNKS_A_READ = 8;
+
 /** How files are read; times in milliseconds. */
 export interface ReadSettings {
   readonly chunkBytes: number;
@@ -52,7 +58,7 @@ function endMode(gen: Generation, data: Buffer, settings: ReadSettings, stopping
 /**
  * Reads an open generation up to its present end, or for a turn's bytes. Each read begins with the bytes before the
  * position, so that a file that was truncated and has grown past the position again is noticed by the same system call.
- * The next read runs in the thread pool while a batch is worked on. With `stopping` it reads once and hands over what
+ * The next read runs in the thread pool while the last chunk of the one before is worked on. With `stopping` it reads once and hands over what
  * is whole.
  */
 export async function readTurn(
@@ -64,7 +70,7 @@ export async function readTurn(
   stopping = false,
 ): Promise<TurnEnd> {
   const handle = gen.handle!;
-  let want = settings.chunkBytes;
+  let want = settings.chunkBytes * CHUNKS_A_READ;
   let turnBytes = 0;
   let asked = 0;
   const startRead = (): Promise<{ bytesRead: number }> => {
@@ -95,29 +101,34 @@ export async function readTurn(
         gen.seenEnd = dataEnd;
       }
       const atBoundary = full && dataEnd === gen.boundaries[0];
-      const batches = cut(
-        gen,
-        bytes,
-        data,
-        atBoundary ? "all" : full ? "open" : endMode(gen, data, settings, stopping),
-        output,
-        settings.now(),
-      );
-      const progress = gen.position - (dataEnd - data.length);
-      // A line or event that is longer than the buffer needs a larger one; the splitter says how large at most.
-      want =
-        full && progress === 0
-          ? Math.min(want * 2, gen.splitter.maxEventBytes + settings.chunkBytes)
-          : settings.chunkBytes;
-      turnBytes += data.length;
-      const goOn = full && turnBytes < settings.turnBytes && !signal.aborted && !stopping;
-      if (goOn) reading = startRead();
-      for (const batch of batches) {
-        const room = output.emit(batch);
-        if (room !== undefined && !stopping) await untilAborted(room, signal);
+      const end = atBoundary ? "all" : full ? "open" : endMode(gen, data, settings, stopping);
+      const from = gen.position;
+      let piece = settings.chunkBytes;
+      let goOn = false;
+      for (let last = false; !last;) {
+        const at = gen.position - from;
+        last = at + piece >= data.length;
+        const part = last ? data.subarray(at) : data.subarray(at, at + piece);
+        const batches = cut(gen, bytes, part, last ? end : "open", output, settings.now());
+        // A line or event that is longer than what is worked on needs more.
+        if (gen.position === from + at) piece *= 2;
+        if (last) {
+          // One that is longer than the buffer needs a larger one; the splitter says how large at most.
+          want =
+            full && gen.position === from
+              ? Math.min(want * 2, gen.splitter.maxEventBytes + settings.chunkBytes)
+              : settings.chunkBytes * CHUNKS_A_READ;
+          turnBytes += data.length;
+          goOn = full && turnBytes < settings.turnBytes && !signal.aborted && !stopping;
+          if (goOn) reading = startRead();
+        }
+        for (const batch of batches) {
+          const room = output.emit(batch);
+          if (room !== undefined && !stopping) await untilAborted(room, signal);
+        }
+        if (signal.aborted && !stopping) return "stopped";
       }
-      if (!goOn) return signal.aborted ? "stopped" : full ? "more" : "end";
-      if (signal.aborted) return "stopped";
+      if (!goOn) return full ? "more" : "end";
     }
   } finally {
     // The buffer belongs to the system until then.

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { appendFile, chmod, mkdir, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { Bench } from "../../support/file-source.ts";
+import { MemoryOutput, until } from "../../support/source-output.ts";
+
+const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 50, rotate_grace_ms: 300 };
+const lines = (from: number, to: number): string =>
+  Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join("");
+
+describe("the file source in trouble", () => {
+  let bench: Bench;
+  let log: string;
+  beforeEach(async () => {
+    bench = await Bench.make();
+    await mkdir(bench.path(""), { recursive: true });
+    log = bench.path("app.log");
+  });
+  afterEach(() => bench[Symbol.asyncDispose]());
+
+  /** Runs the body as a user without privileges: root may read everything. */
+  const unprivileged = async (body: () => Promise<void>): Promise<void> => {
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) {
+      await chmod(bench.dir, 0o777);
+      await chmod(bench.path(""), 0o777);
+      process.seteuid!(65534);
+    }
+    try {
+      await body();
+    } finally {
+      if (isRoot) process.seteuid!(0);
+    }
+  };
+
+  it("says the present size of a file while it waits for room, and counts exactly what a truncation took", async () => {
+    await writeFile(log, lines(0, 2000));
+    const output = new MemoryOutput(bench.durable);
+    output.autoAck = false;
+    output.room = 1;
+    const run = bench.start({ include: [log], read_chunk_bytes: 1024, ...FAST }, { output });
+    await until(() => output.unacked === 1);
+    await appendFile(log, lines(2000, 3000));
+    const size = Buffer.byteLength(lines(0, 3000));
+    assert.equal(run.source.inputs()[0]!.sizeBytes, size);
+    // The source notes sizes for itself at its next look, which a truncation afterwards cannot take back.
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await truncate(log, 0);
+    await writeFile(log, "new\n");
+    output.room = Infinity;
+    output.autoAck = true;
+    output.ackAll();
+    await until(() => output.texts().at(-1) === "new");
+    const emitted = output.batches.reduce((n, batch) => n + batch.byteLength, 0) - 4;
+    const dropped = output.drops.reduce((n, drop) => n + drop.count, 0);
+    assert.equal(emitted + dropped, size);
+    assert.deepEqual([...new Set(output.drops.map((drop) => drop.reason))], ["truncated_before_read"]);
+    await run.stop();
+  });
+
+  it("reads what is left of a deleted file once there is room", async () => {
+    await writeFile(log, lines(0, 2000));
+    const output = new MemoryOutput(bench.durable);
+    output.autoAck = false;
+    output.room = 1;
+    const run = bench.start({ include: [log], read_chunk_bytes: 1024, max_open_files: 4, ...FAST }, { output });
+    await until(() => output.unacked === 1);
+    await unlink(log);
+    output.room = Infinity;
+    output.autoAck = true;
+    output.ackAll();
+    await until(() => output.count === 2000);
+    await run.stop();
+    assert.deepEqual(output.drops, []);
+  });
+
+  it("goes on by itself once a file may be read", async () => {
+    await writeFile(log, lines(0, 5), { mode: 0o000 });
+    await unprivileged(async () => {
+      const run = bench.start({ include: [log], ...FAST });
+      await until(() => run.source.inputs()[0]?.state === "failed");
+      assert.match(run.source.inputs()[0]!.error!, /EACCES/);
+      if (process.getuid?.() === 0) process.seteuid!(0);
+      await chmod(log, 0o644);
+      if (process.getuid?.() === 0) process.seteuid!(65534);
+      await until(() => run.output.count === 5);
+      await run.stop();
+    });
+  });
+
+  it("goes on where it was in a file that could not be read at the start, and reads nothing twice", async () => {
+    await writeFile(log, lines(0, 5));
+    await bench.once({ include: [log] });
+    await appendFile(log, lines(5, 7));
+    await chmod(log, 0o000);
+    await unprivileged(async () => {
+      const run = bench.start({ include: [log], ...FAST });
+      await until(() => run.source.inputs()[0]?.state === "failed");
+      assert.deepEqual(run.output.forgotten, []);
+      if (process.getuid?.() === 0) process.seteuid!(0);
+      await chmod(log, 0o644);
+      if (process.getuid?.() === 0) process.seteuid!(65534);
+      await until(() => run.output.count > 0);
+      assert.deepEqual(run.output.texts(), ["line 5", "line 6"]);
+      await run.stop();
+    });
+  });
+
+  it("reads a file once that two paths lead to, and follows a link that is switched", async () => {
+    await writeFile(bench.path("a-1.log"), lines(0, 5));
+    await symlink(bench.path("a-1.log"), bench.path("current.log"));
+    for (const include of [bench.path("*.log"), bench.path("current.log")]) {
+      bench.durable.partitions.clear();
+      const run = bench.start({ include: [include], ...FAST });
+      await until(() => run.output.count === 5);
+      await writeFile(bench.path("a-2.log"), lines(5, 9));
+      await unlink(bench.path("current.log"));
+      await symlink(bench.path("a-2.log"), bench.path("current.log"));
+      await until(() => run.output.count >= 9);
+      await run.stop();
+      assert.equal(run.output.texts().sort().join("\n") + "\n", lines(0, 9));
+      await rm(bench.path("a-2.log"));
+      await unlink(bench.path("current.log"));
+      await symlink(bench.path("a-1.log"), bench.path("current.log"));
+    }
+  });
+
+  it("finds new files in a folder that was removed and made again", async () => {
+    await writeFile(log, lines(0, 2));
+    const run = bench.start({ include: [bench.path("*.log")], ...FAST });
+    await until(() => run.output.count === 2);
+    await rm(bench.path(""), { recursive: true });
+    await mkdir(bench.path(""));
+    await writeFile(bench.path("other.log"), lines(2, 4));
+    await until(() => run.output.count === 4);
+    await appendFile(bench.path("other.log"), lines(4, 5));
+    await until(() => run.output.count === 5);
+    await run.stop();
+  });
+});
