@@ -31,6 +31,8 @@ export class ParsedFields {
   readonly #extension: Extension;
   readonly #ownSlots: Int32Array;
   readonly #source: Path;
+  /** The same name, for look-ups in the layout after `extend`: a Path remembers one layout. */
+  readonly #sourceAfter: Path;
   readonly #removesSource: boolean;
   /** Index of `event.original` among the fields, or -1. */
   readonly #original: number;
@@ -42,6 +44,7 @@ export class ParsedFields {
     this.#extension = new Extension(all.map((name) => new Path(name)));
     this.#ownSlots = Int32Array.from(all.keys());
     this.#source = new Path(source);
+    this.#sourceAfter = new Path(source);
     this.#removesSource = !all.some((name) => name === source || name.startsWith(source + "."));
     this.#original = addsOriginal ? all.length - 1 : -1;
   }
@@ -62,7 +65,7 @@ export class ParsedFields {
       if (isTarget) this.#clearSource(event, match, filler);
       else {
         filler.fill(match, values, extension.slots);
-        event.delete(this.#source);
+        event.delete(this.#sourceAfter);
       }
       if (this.#original >= 0) values[extension.slots[this.#original]!] = event.line;
       return undefined;
@@ -82,7 +85,7 @@ export class ParsedFields {
   }
 
   #clearSource(event: LogEvent, match: RegExpExecArray, filler: Filler): void {
-    event.delete(this.#source);
+    event.delete(this.#sourceAfter);
     filler.fill(match, event.values, this.#extension.slots);
   }
 }

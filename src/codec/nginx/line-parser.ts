@@ -2,16 +2,10 @@ import { isIp } from "../ip.ts";
 import { diagnosis, protectAgainstBacktracking } from "../pattern.ts";
 import { compileTimeFormat, type TimeParser } from "../time/format.ts";
 import { toDecimal, toInteger, toList, unescapeHex, unescapeJson } from "./convert.ts";
+import { compileFill, type Fill, type FillStep } from "./fill-code.ts";
 import { parseNginxDefinition, type NginxEscape } from "./definition.ts";
 import { nginxRegex, type NginxCapture } from "./line-regex.ts";
 import { isStreamFormat, lookUp, nginxField, NGINX_TIMES, type NginxConversion } from "./variables.ts";
-
-/** One variable's way from its capture to its fields. `at[k]` is an index into `fields`, -1 for one that is taken. */
-interface Step {
-  readonly conversion: NginxConversion;
-  readonly group: number;
-  readonly at: readonly number[];
-}
 
 /**
  * A parser for the lines of one nginx log format. Two steps, so that a line that fails leaves an event as it was:
@@ -26,7 +20,8 @@ export class NginxLineParser {
   timeMs = NaN;
 
   readonly #regex: RegExp;
-  readonly #steps: readonly Step[];
+  readonly #steps: readonly FillStep[];
+  readonly #fillPlain: Fill;
   readonly #timeGroup: number;
   readonly #timeName: string | undefined;
   readonly #parseTime: TimeParser | undefined;
@@ -49,7 +44,7 @@ export class NginxLineParser {
       );
       return isTaken ? -1 : fields.push(name) - 1;
     };
-    const steps: (Omit<Step, "group"> | undefined)[] = [];
+    const steps: (Omit<FillStep, "group"> | undefined)[] = [];
     const captures: NginxCapture[] = variables.map(({ variable: name, position }, i) => {
       const time = lookUp(NGINX_TIMES, name);
       if (time !== undefined) {
@@ -81,6 +76,9 @@ export class NginxLineParser {
       timeName === undefined ? undefined : compileTimeFormat(NGINX_TIMES[timeName]!.format, { now: () => 0 });
     this.#escape = definition.escape;
     this.#absent = definition.escape === "default" ? "-" : "";
+    this.#fillPlain = compileFill(this.#steps, this.#absent, (step, match, values, slots) => {
+      this.#fillStep(this.#steps[step]!, match, false, values, slots);
+    });
     this.#diagnose = diagnosis(beginnings);
   }
 
@@ -108,35 +106,39 @@ export class NginxLineParser {
 
   /** Writes the value of field i to `values[slots[i]]`; absent ones (`-`) are not written. */
   fill(match: RegExpExecArray, values: unknown[], slots: Int32Array): void {
+    if (this.#escape === "none" || !match[0].includes("\\")) {
+      this.#fillPlain(match, values, slots);
+      return;
+    }
     const steps = this.#steps;
-    const absent = this.#absent;
-    const isEscaped = this.#escape !== "none" && match[0].includes("\\");
-    for (let i = 0; i < steps.length; i++) {
-      const { conversion, group, at } = steps[i]!;
-      if (conversion === "request") {
-        this.#fillRequest(match, group, at, isEscaped, values, slots);
-        continue;
+    for (let i = 0; i < steps.length; i++) this.#fillStep(steps[i]!, match, true, values, slots);
+  }
+
+  #fillStep(step: FillStep, match: RegExpExecArray, isEscaped: boolean, values: unknown[], slots: Int32Array): void {
+    const { conversion, group, at } = step;
+    if (conversion === "request") {
+      this.#fillRequest(match, group, at, isEscaped, values, slots);
+      return;
+    }
+    let text = match[group]!;
+    if (text === this.#absent || text === "") return;
+    if (isEscaped) text = this.#unescape(text);
+    const first = at[0]!;
+    switch (conversion) {
+      case "text":
+        values[slots[first]!] = text;
+        return;
+      case "integer": {
+        const value = toInteger(text);
+        if (value === value) values[slots[first]!] = value;
+        return;
       }
-      let text = match[group]!;
-      if (text === absent || text === "") continue;
-      if (isEscaped) text = this.#unescape(text);
-      const first = at[0]!;
-      switch (conversion) {
-        case "text":
-          values[slots[first]!] = text;
-          break;
-        case "integer": {
-          const value = toInteger(text);
-          if (value === value) values[slots[first]!] = value;
-          break;
-        }
-        case "address":
-          if (first >= 0) values[slots[first]!] = text;
-          if (at[1]! >= 0 && isIp(text)) values[slots[at[1]!]!] = text;
-          break;
-        default:
-          fillRare(conversion, text, absent, at, values, slots);
-      }
+      case "address":
+        if (first >= 0) values[slots[first]!] = text;
+        if (at[1]! >= 0 && isIp(text)) values[slots[at[1]!]!] = text;
+        return;
+      default:
+        fillRare(conversion, text, this.#absent, at, values, slots);
     }
   }
 
