@@ -169,14 +169,8 @@ export class SourceRunner {
     const { pipelines, outbox, clock } = this.#options;
     this.counts.events += batch.count;
     this.counts.bytes += batch.byteLength;
-    let open = pipelines.length;
-    let worst: BatchOutcome = "delivered";
-    for (const pipeline of pipelines) {
-      pipeline.process(batch, (outcome) => {
-        if (outcome === "retry" || worst === "delivered") worst = outcome;
-        if (--open === 0) batch.ack?.(worst);
-      });
-    }
+    const done = settleWhenAll(pipelines.length, batch.ack);
+    for (const pipeline of pipelines) pipeline.process(batch, done);
     const room = this.#stop.signal.aborted ? undefined : outbox.room();
     if (room === undefined) return undefined;
     this.#waitingSinceMs ??= clock.now();
@@ -193,4 +187,17 @@ export class SourceRunner {
     }
     this.#waitingSinceMs = undefined;
   }
+}
+
+/**
+ * Calls `ack` once, after as many outcomes as there are pipelines, with the worst of them. A function of its own so
+ * that nothing that waits for sinks keeps the batch, and with it the text that was read, in memory.
+ */
+function settleWhenAll(pipelines: number, ack: LineBatch["ack"]): (outcome: BatchOutcome) => void {
+  let open = pipelines;
+  let worst: BatchOutcome = "delivered";
+  return (outcome) => {
+    if (outcome === "retry" || worst === "delivered") worst = outcome;
+    if (--open === 0) ack?.(worst);
+  };
 }
