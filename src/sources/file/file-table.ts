@@ -11,6 +11,8 @@ export interface PathState {
   previous: Generation | undefined;
   error: string | undefined;
   retryAtMs: number;
+  /** What keeps it from being read is only that too many files are open. */
+  waitsForFiles: boolean;
   lookAtMs: number;
   lastLookMs: number;
   /** It looks like a copy of a file that is about to be truncated: until then it is not read as a new file. */
@@ -67,6 +69,7 @@ export class FileTable {
         previous: undefined,
         error: undefined,
         retryAtMs: Infinity,
+        waitsForFiles: false,
         lookAtMs: Infinity,
         lastLookMs: -Infinity,
         copyUntilMs: undefined,

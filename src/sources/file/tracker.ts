@@ -47,9 +47,13 @@ export class Tracker implements Tracking {
     return this.table.generations;
   }
 
-  /** Whether no decision is under way. */
+  /** Whether no decision is under way, and no file waits until others are closed. */
   get settled(): boolean {
-    return this.#pending === 0 && this.#announcing.count === 0;
+    if (this.#pending > 0 || this.#announcing.count > 0) return false;
+    for (const state of this.table.paths.values()) {
+      if (state.waitsForFiles && state.retryAtMs !== Infinity) return false;
+    }
+    return true;
   }
 
   /** A failure is logged: it must not stop the next. */
@@ -290,7 +294,8 @@ export class Tracker implements Tracking {
     if (state.error === undefined) this.context.log.warn(`cannot read ${state.path}: ${message}; trying again`);
     state.error = message;
     state.retryAtMs = this.context.now() + RETRY_MS;
-    if (tooManyFiles(error)) this.table.closeIdle(16);
+    state.waitsForFiles = tooManyFiles(error);
+    if (state.waitsForFiles) this.table.closeIdle(16);
   }
 
   inputs(): InputStatus[] {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { appendFile, chmod, mkdir, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Bench } from "../../support/file-source.ts";
@@ -123,6 +124,19 @@ describe("the file source in trouble", () => {
       await unlink(bench.path("current.log"));
       await symlink(bench.path("a-1.log"), bench.path("current.log"));
     }
+  });
+
+  it("reads all files of a single pass although only a few may be open at a time", async () => {
+    for (let i = 0; i < 150; i++) await writeFile(bench.path(`f${i}.log`), `a ${i}\nb ${i}\n`);
+    const support = new URL("../../support/file-source.js", import.meta.url).href;
+    const script = `
+      const { Bench } = await import(${JSON.stringify(support)});
+      const bench = await Bench.make();
+      console.log((await bench.once({ include: [${JSON.stringify(bench.path("*.log"))}] })).count);
+      await bench[Symbol.asyncDispose]();`;
+    const limited = 'ulimit -n 70; exec "$0" --input-type=module -e "$1"';
+    const count = execFileSync("sh", ["-c", limited, process.execPath, script], { encoding: "utf8", timeout: 60_000 });
+    assert.equal(count.trim(), "300");
   });
 
   it("finds new files in a folder that was removed and made again", async () => {
