@@ -156,13 +156,16 @@ export class StoreReader {
     }
   }
 
-  /** Counts over time in 60 to 120 buckets of a round width (fewer when events span less). `zoneOffsetMs` is added to times for where days begin. */
-  async histogram(selection: Selection, zoneOffsetMs = 0): Promise<Histogram> {
+  /**
+   * Counts over time in at most `maxBuckets` buckets of a round width, and seldom less than half as many (fewer when
+   * events span less). `zoneOffsetMs` is added to times for where days begin.
+   */
+  async histogram(selection: Selection, zoneOffsetMs = 0, maxBuckets = 120): Promise<Histogram> {
     const tables = await this.#open(selection);
     if (tables.isEmpty) return { widthMs: 1000, buckets: [] };
     const range = await this.#timeRange(selection);
     if (range === undefined) return { widthMs: 1000, buckets: [] };
-    const widthMs = bucketWidth(range.toMs - range.fromMs);
+    const widthMs = bucketWidth(range.toMs - range.fromMs, maxBuckets);
     const parameters = new SqlParameters();
     const inner = tables.select(selection, parameters, (table) => `epoch_us(${table.sql.timestamp}) AS t`);
     const sql = `SELECT (t + ${Math.round(zoneOffsetMs * 1000)}) // ${widthMs * 1000} AS b, count(*) FROM (${inner}) GROUP BY b`;

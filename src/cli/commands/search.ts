@@ -130,7 +130,7 @@ async function show(
   if (options.histogram === true) {
     const offsetMs =
       options.utc === true ? 0 : -new Date(selection.fromMs ?? selection.nowMs).getTimezoneOffset() * 60_000;
-    const histogram = await store.histogram(selection, offsetMs);
+    const histogram = await store.histogram(selection, offsetMs, HISTOGRAM_LINES);
     const matched = histogram.buckets.reduce((sum, bucket) => sum + bucket.count, 0);
     const lines =
       options.json === true
@@ -240,3 +240,6 @@ function toLimit(options: SearchCommandOptions): number | undefined {
 function fieldOf(object: Record<string, unknown>, field: string): unknown {
   return getIn(object, field.split("."), 0);
 }
+
+/** A histogram is a line a bar: it has to fit a terminal. */
+const HISTOGRAM_LINES = 40;
