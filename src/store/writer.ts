@@ -1,4 +1,4 @@
-import { mkdir, open, rm, stat, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import type { Slice } from "../core/batch.ts";
 import type { Log, ResumePoint } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";

@@ -75,7 +75,10 @@ test("a reply with too few or too many items claims nothing delivered", () => {
 test("a reply is not parsed only when it says that nothing failed", () => {
   assert.deepEqual(quickReply('{"errors":false,"items":[{"create":{"status":201}}]}'), { errors: false });
   assert.equal(quickReply('{"errors":true,"items":[]}'), undefined);
-  assert.equal(quickReply('{"took":1,"errors":false}'), undefined, "an order we do not know is parsed");
+  assert.deepEqual(quickReply('{"took":1,"errors":false,"items":[]}'), { errors: false });
+  assert.equal(quickReply('{"took":1,"errors":true,"items":[]}'), undefined);
+  const late = `{"items":[${'{"create":{"status":201}},'.repeat(3)}{}],"errors":false}`;
+  assert.equal(quickReply(late), undefined, "an order we do not know is parsed");
   assert.equal(quickReply('{"errors":false,"items":[{"create":{"status":201,"failure_store":"used"}}]}'), undefined);
   assert.equal(quickReply("[]"), undefined);
 });
