@@ -24,6 +24,9 @@ export class Layout {
   /** Whatever encoders prepare for this layout, by encoder. */
   readonly prepared = new Map<object, unknown>();
   readonly #next = new Map<string, Layout | null>();
+  /** The last answer of `with`: one place of use asks with the same array again and again. */
+  #lastKeys: readonly string[] | undefined = undefined;
+  #lastNext: Layout | null = null;
   readonly #found = new Map<string, Slot>();
 
   readonly #unfixed = new Map<number, Layout>();
@@ -85,6 +88,7 @@ export class Layout {
    * event of the new layout holds the value that this is the JSON of, in its slot too.
    */
   with(keys: readonly string[], json?: string): Layout | null {
+    if (keys === this.#lastKeys && json === undefined) return this.#lastNext;
     const path = keys.length === 1 ? keys[0]! : keys.join("\u0000");
     const name = json === undefined ? path : `${path}\u0001${json}`;
     let next = this.#next.get(name);
@@ -92,6 +96,10 @@ export class Layout {
       if (layoutCount >= MAX_LAYOUTS || this.slots.length >= MAX_SLOTS) return Layout.generic;
       next = this.#fits(keys) ? this.#extended(keys, json) : null;
       this.#next.set(name, next);
+    }
+    if (json === undefined) {
+      this.#lastKeys = keys;
+      this.#lastNext = next;
     }
     return next;
   }
