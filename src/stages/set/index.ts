@@ -18,39 +18,47 @@ type Value =
   | { readonly constant: unknown; readonly json: string }
   | { readonly of: (event: LogEvent) => unknown; readonly needs: string };
 
+interface Template {
+  /** Which of the fields it is for. */
+  readonly at: number;
+  readonly of: (event: LogEvent) => unknown;
+  readonly needs: string;
+}
+
 class SetFields implements Stage {
   readonly #paths: readonly Path[];
-  readonly #values: readonly Value[];
+  readonly #templates: readonly Template[];
   readonly #overwrite: boolean;
   readonly #extension: Extension | undefined;
-  /** Values of one event, reused. */
+  /** Values of one event, reused: constants stay, the others are worked out for each. */
   readonly #worked: unknown[];
 
   constructor(options: Infer<typeof schema>) {
     const entries = Object.entries(options.fields);
     this.#paths = entries.map(([name]) => new Path(name));
-    this.#values = entries.map(([, value]) => compileValue(value));
+    const values = entries.map(([, value]) => compileValue(value));
+    this.#templates = values.flatMap((value, at) => ("of" in value ? [{ at, of: value.of, needs: value.needs }] : []));
     this.#overwrite = options.overwrite;
-    this.#worked = entries.map(() => undefined);
+    this.#worked = values.map((value) => ("of" in value ? undefined : value.constant));
     // Without overlap the order does not matter, and all can be set at once.
-    this.#extension = options.overwrite ? extensionOf(this.#paths, this.#values) : undefined;
+    this.#extension = options.overwrite ? extensionOf(this.#paths, values) : undefined;
   }
 
   apply(event: LogEvent): undefined | StageFailure {
     const paths = this.#paths;
     const worked = this.#worked;
-    for (let i = 0; i < paths.length; i++) {
-      const value = this.#values[i]!;
-      if ("constant" in value) worked[i] = value.constant;
-      else {
-        worked[i] = value.of(event);
-        if (worked[i] === undefined)
-          return new StageFailure(`${paths[i]!.name}: the event lacks one of the fields ${value.needs}`);
-      }
+    const templates = this.#templates;
+    for (let k = 0; k < templates.length; k++) {
+      const { at, of, needs } = templates[k]!;
+      worked[at] = of(event);
+      if (worked[at] === undefined)
+        return new StageFailure(`${paths[at]!.name}: the event lacks one of the fields ${needs}`);
     }
     const extension = this.#extension;
     if (extension !== undefined && event.extend(extension)) {
-      for (let i = 0; i < worked.length; i++) event.values[extension.slots[i]!] = worked[i];
+      const values = event.values;
+      const slots = extension.slots;
+      for (let i = 0; i < worked.length; i++) values[slots[i]!] = worked[i];
       return undefined;
     }
     for (let i = 0; i < paths.length; i++) {
