@@ -16,10 +16,12 @@ import { serveControl, serveHttp, type Handler } from "./control.ts";
 import { ComponentMetrics, prometheusText } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
 import { PipelineRunner, routeKey, type Route } from "./pipeline-runner.ts";
-import { SinkRunner, type RejectedDocument } from "./sink-runner.ts";
+import { refusedBySink } from "./refused.ts";
+import { SinkRunner } from "./sink-runner.ts";
 import { SourceRunner } from "./source-runner.ts";
 import { lockStateDir, makeStateDir } from "./state-lock.ts";
-import { statusSamples, type AgentStatus } from "./status.ts";
+import type { AgentStatus } from "./status.ts";
+import { statusHandler } from "./status-handler.ts";
 import { collectStatus } from "./status-collect.ts";
 
 export const ECS_VERSION = "8.17.0";
@@ -186,13 +188,17 @@ export class Agent {
     return { undelivered };
   }
 
-  /** Whether anything was dropped or dead-lettered so far: the exit code of `--once`. */
+  /**
+   * Whether anything that was not left out on purpose was dropped or dead-lettered so far: the exit code of `--once`.
+   * What a filter leaves out is on purpose; what `on_error: "drop"` drops is not.
+   */
   get lostAnything(): boolean {
-    const status = this.status();
+    const sources = [...this.#sources.values()].map(({ runner }) => runner);
+    const stages = [...this.#pipelines.values()].flatMap((pipeline) => pipeline.chain.steps);
     return (
-      status.sources.some((source) => source.state === "failed" || Object.keys(source.dropped).length > 0) ||
-      status.pipelines.some((pipeline) => pipeline.stages.some((stage) => stage.dead_lettered_events > 0)) ||
-      status.sinks.some((sink) => sink.dead_lettered_events > 0)
+      sources.some((source) => source.state === "failed" || source.counts.dropped.size > 0) ||
+      stages.some(({ counts }) => counts.deadLettered > 0 || counts.droppedOnError > 0) ||
+      [...this.#sinks.values()].some(({ runner }) => runner.counts.deadLettered > 0)
     );
   }
 
@@ -299,7 +305,7 @@ export class Agent {
       // A sink that keeps its place with its data sees documents in order, whatever a user sets.
       limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
       storeRejected: (documents) =>
-        this.#deadLetters.append(documents.map((each) => this.#sinkDeadLetter(config.name, sink.encoding, each))),
+        this.#deadLetters.append(documents.map((each) => refusedBySink(config.name, sink.encoding, each, clock.now()))),
       onSettled: () => {
         this.#checkpoints.touch();
       },
@@ -357,20 +363,6 @@ export class Agent {
     };
   }
 
-  #sinkDeadLetter(sink: string, encoding: Encoding, { batch, index, reason }: RejectedDocument): DeadLetter {
-    return {
-      ...{
-        at: formatIsoTime(this.#options.clock.now()),
-        pipeline: batch.pipeline,
-        sink,
-        reason,
-        source: batch.partition.source,
-      },
-      ...{ id: eventId(batch, index), time: formatIsoTime(batch.timesMs[index]!) },
-      ...documentOf(batch, index, encoding),
-    };
-  }
-
   /** Once a second: notes which inputs have nothing left to deliver, for lag in seconds. */
   async #observe(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
@@ -380,23 +372,10 @@ export class Agent {
   }
 
   #handler(): Handler {
-    return (path) => {
-      if (path === "/status")
-        return { status: 200, type: "application/json", body: JSON.stringify(this.status()) + "\n" };
-      if (path === "/metrics") {
-        const body = prometheusText([...statusSamples(this.status()), ...this.#metrics.samples()]);
-        return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body };
-      }
-      if (path === "/healthz") {
-        const { healthy } = this.status();
-        return {
-          status: healthy ? 200 : 503,
-          type: "text/plain; charset=utf-8",
-          body: healthy ? "ok\n" : "not healthy: see wiretail status\n",
-        };
-      }
-      return undefined;
-    };
+    return statusHandler(
+      () => this.status(),
+      () => this.#metrics.samples(),
+    );
   }
 
   async #release(): Promise<void> {
@@ -422,14 +401,4 @@ const RESTART_SETTINGS: readonly (readonly [name: string, read: (config: HostCon
 /** Names of the pipelines that a source feeds, in the order of the configuration. */
 function pipelinesFrom(config: HostConfig, source: string): string[] {
   return config.pipelines.filter((pipeline) => pipeline.from.includes(source)).map((pipeline) => pipeline.name);
-}
-
-/** What the sink was given, without the text that the sink's encoding puts around a document. */
-function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pick<DeadLetter, "event" | "text"> {
-  const body = batch.bodies.get(encodingKey(encoding))!;
-  const text = body.bytes.toString("utf8", body.offsets[index], body.offsets[index + 1]! - 1);
-  if (encoding.kind !== "json") return { text };
-  const skip =
-    encoding.before.length + (encoding.after === undefined ? 0 : eventId(batch, index).length + encoding.after.length);
-  return { event: JSON.parse("{" + text.slice(skip)) as unknown };
 }

@@ -5,6 +5,7 @@ import { backoffMs } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
+import { SinkHealth } from "./sink-health.ts";
 import { halve, Lane, makeShipment, pick, type QueuedSlice, type QueueLimits, type Shipment } from "./sink-queue.ts";
 
 /** Keeps documents that a sink refused for good. Rejects when they could not be written: they are then held. */
@@ -30,9 +31,6 @@ export interface SinkRunnerOptions {
   readonly writeTimeoutMs: number;
 }
 
-/** `working`: sends or has nothing to send. `retrying`: the last call failed, another follows. `holding`: somebody must act. */
-export type SinkState = "working" | "retrying" | "holding";
-
 /** Totals since the start. `routed = delivered + deadLettered + queued` at any moment until the runner stops. */
 export interface SinkCounts {
   routed: number;
@@ -56,6 +54,7 @@ export interface SinkCounts {
 export class SinkRunner {
   readonly counts: SinkCounts = { routed: 0, delivered: 0, deadLettered: 0, retried: 0, requests: 0, bytes: 0 };
   readonly encoding: string;
+  readonly health: SinkHealth;
   readonly #options: SinkRunnerOptions;
   readonly #lanes = new Map<string, Lane>();
   readonly #queueLimits: QueueLimits;
@@ -69,15 +68,12 @@ export class SinkRunner {
   #flushNow = false;
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Infinity;
-  #state: SinkState = "working";
-  #lastError: { message: string; atMs: number } | undefined;
-  #failingSinceMs: number | undefined;
-  #loggedAtMs = -Infinity;
   readonly #stop = new AbortController();
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: SinkRunnerOptions) {
     this.#options = options;
+    this.health = new SinkHealth(options);
     this.encoding = encodingKey(options.sink.encoding);
     this.#queueLimits = {
       maxBytes: options.limits.maxBytes,
@@ -92,15 +88,6 @@ export class SinkRunner {
   }
   get queued(): number {
     return this.counts.routed - this.counts.delivered - this.counts.deadLettered;
-  }
-  get state(): SinkState {
-    return this.#state;
-  }
-  get lastError(): { message: string; atMs: number } | undefined {
-    return this.#lastError;
-  }
-  get failingSinceMs(): number | undefined {
-    return this.#failingSinceMs;
   }
   get nextAttemptMs(): number | undefined {
     return this.#failures > 0 && this.#inFlight.size === 0 ? this.#blockedUntilMs : undefined;
@@ -464,18 +451,8 @@ export class SinkRunner {
 
   #noteFailure(verdict: Verdict, prefix: string): void {
     if (verdict.outcome === "delivered" || this.#stop.signal.aborted) return;
-    const { clock, log, name } = this.#options;
-    const now = clock.now();
-    const message = prefix + verdict.reason;
-    this.#state = verdict.outcome === "hold" ? "holding" : "retrying";
-    this.#failingSinceMs ??= now;
-    this.#lastError = { message, atMs: now };
-    if (now - this.#loggedAtMs < LOG_EVERY_MS) return;
-    this.#loggedAtMs = now;
-    const fields = { queued: this.queued, next_attempt_in_ms: Math.max(0, this.#blockedUntilMs - now) };
-    if (verdict.outcome === "hold")
-      log.error(`sink "${name}" holds its events until this is mended: ${message}`, fields);
-    else log.warn(`sink "${name}" tries again: ${message}`, fields);
+    const pauseMs = Math.max(0, this.#blockedUntilMs - this.#options.clock.now());
+    this.health.failed(verdict.outcome === "hold", prefix + verdict.reason, this.queued, pauseMs);
   }
 
   #succeeded(shipment: Shipment): void {
@@ -489,13 +466,9 @@ export class SinkRunner {
 
   /** Nothing that failed is left: all of it went well in the end. */
   #noteRecovery(): void {
-    if (this.#state === "working" || this.#parked.length > 0) return;
+    if (this.health.state === "working" || this.#parked.length > 0) return;
     for (const shipment of this.#inFlight) if (shipment.attempts > 1) return;
-    const { clock, log, name } = this.#options;
-    log.info(`sink "${name}" works again`, { after_ms: clock.now() - (this.#failingSinceMs ?? clock.now()) });
-    this.#state = "working";
-    this.#failingSinceMs = undefined;
-    this.#loggedAtMs = -Infinity;
+    this.health.recovered();
   }
 
   #dropEmptyLanes(): void {
@@ -521,5 +494,3 @@ export class SinkRunner {
     for (const wake of waiters) wake();
   }
 }
-
-const LOG_EVERY_MS = 30_000;

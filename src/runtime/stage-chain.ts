@@ -12,6 +12,8 @@ export interface StageCounts {
   out: number;
   /** Left out by the stage on purpose, or failed with `on_error: "drop"`. */
   dropped: number;
+  /** Those of `dropped` that failed. */
+  droppedOnError: number;
   deadLettered: number;
   /** Failures, whatever became of the events. */
   failed: number;
@@ -48,7 +50,7 @@ export class StageChain {
     this.#steps = configs.map((config, index) => ({
       label: `${index + 1} ${config.definition.type}`,
       type: config.definition.type,
-      counts: { in: 0, out: 0, dropped: 0, deadLettered: 0, failed: 0, milliseconds: 0 },
+      counts: { in: 0, out: 0, dropped: 0, droppedOnError: 0, deadLettered: 0, failed: 0, milliseconds: 0 },
       stage: config.definition.create(config.options as never, { now, baseDir: config.baseDir }),
       when: config.when === undefined ? undefined : compilePredicate(parseKql(config.when)),
       onError: config.onError,
@@ -104,6 +106,7 @@ export class StageChain {
     const reason = `${step.type}: ${outcome.message}`;
     if (step.onError === "drop") {
       step.counts.dropped++;
+      step.counts.droppedOnError++;
       return false;
     }
     if (step.onError === "dead_letter") {

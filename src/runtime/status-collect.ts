@@ -114,11 +114,12 @@ function slowestStage(pipelines: readonly PipelineStatus[]): AgentStatus["slowes
 }
 
 function sinkStatus(config: SinkConfig, runner: SinkRunner, nowMs: number): SinkStatus {
-  const { counts, lastError, oldestQueuedMs } = runner;
+  const { counts, oldestQueuedMs } = runner;
+  const { lastError, failingSinceMs, state } = runner.health;
   return {
     name: config.name,
     type: config.definition.type,
-    state: runner.state,
+    state,
     routed_events: counts.routed,
     delivered_events: counts.delivered,
     queued_events: runner.queued,
@@ -128,7 +129,7 @@ function sinkStatus(config: SinkConfig, runner: SinkRunner, nowMs: number): Sink
     in_flight_requests: runner.inFlight,
     sent_bytes: counts.bytes,
     oldest_queued_seconds: oldestQueuedMs === undefined ? null : Math.max(0, nowMs - oldestQueuedMs) / 1000,
-    failing_since: isoOrNull(runner.failingSinceMs),
+    failing_since: isoOrNull(failingSinceMs),
     next_attempt: isoOrNull(runner.nextAttemptMs),
     last_error: lastError === undefined ? null : { message: lastError.message, at: formatIsoTime(lastError.atMs) },
   };

@@ -86,7 +86,7 @@ test("every document is settled exactly once, as the server said, whatever it sa
       assert.equal(rig.progress.position, number * 100);
       assert.equal(rig.outbox.heldBytes, 0);
       assert.equal(rig.done.length, batches.length);
-      assert.equal(rig.runner.state, "working");
+      assert.equal(rig.runner.health.state, "working");
       await rig.runner.stop();
     }),
     { numRuns: 150, includeErrorInReport: true },

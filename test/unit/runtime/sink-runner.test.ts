@@ -112,15 +112,15 @@ test("a failed call is made again after growing pauses, and the sink works again
     [1000, 3],
     [2000, 4],
   ] as const) {
-    assert.equal(rig.runner.state, "retrying");
-    assert.equal(rig.runner.lastError?.message, "busy");
+    assert.equal(rig.runner.health.state, "retrying");
+    assert.equal(rig.runner.health.lastError?.message, "busy");
     assert.equal(rig.runner.nextAttemptMs, rig.clock.now() + pauseMs);
     await rig.clock.advance(pauseMs - 1);
     assert.equal(sink.calls.length, calls - 1);
     await rig.clock.advance(1);
     assert.equal(sink.calls.length, calls);
   }
-  assert.equal(rig.runner.state, "working");
+  assert.equal(rig.runner.health.state, "working");
   assert.deepEqual(
     sink.calls.map((call) => call.attempt),
     [1, 2, 3, 4],
@@ -172,7 +172,7 @@ test("of a mixed answer only the refused documents are sent again, and the other
   await rig.clock.advance(500);
   assert.deepEqual(sent(sink)[2], ["b"]);
   assert.equal(rig.progress.position, 1000);
-  assert.equal(rig.runner.state, "working");
+  assert.equal(rig.runner.health.state, "working");
   assert.deepEqual(
     rig.done.map((entry) => entry.rejected),
     [false, true],
@@ -200,11 +200,11 @@ test("a document that the server will not have until somebody mends something ne
       `all good ones are there after ${i}`,
     );
   }
-  assert.equal(rig.runner.state, "holding");
+  assert.equal(rig.runner.health.state, "holding");
   sink.answer = () => DELIVERED;
   await rig.clock.advance(30_000);
   assert.equal(rig.runner.queued, 0);
-  assert.equal(rig.runner.state, "working");
+  assert.equal(rig.runner.health.state, "working");
 });
 
 test("a destination that is broken does not hold up the others for ever", async () => {
@@ -278,8 +278,8 @@ test("a document stays queued while its dead letter cannot be written, and is se
   rig.deadLetterFault = new Error("no space left on device");
   rig.enqueue(["good", "bad"]);
   await rig.settled();
-  assert.equal(rig.runner.state, "holding");
-  assert.match(rig.runner.lastError!.message, /dead letters cannot be written: no space left/);
+  assert.equal(rig.runner.health.state, "holding");
+  assert.match(rig.runner.health.lastError!.message, /dead letters cannot be written: no space left/);
   assert.equal(rig.runner.queued, 1);
   assert.equal(rig.progress.position, 0);
   rig.deadLetterFault = undefined;
@@ -287,7 +287,7 @@ test("a document stays queued while its dead letter cannot be written, and is se
   assert.deepEqual(rig.deadLetters, [{ message: "bad", reason: "not a date" }]);
   assert.deepEqual(sink.delivered, ["good"]);
   assert.equal(rig.progress.position, 200);
-  assert.equal(rig.runner.state, "working");
+  assert.equal(rig.runner.health.state, "working");
 });
 
 test("a call without an answer is given up after the time-out and made again", async () => {
@@ -304,7 +304,7 @@ test("a call without an answer is given up after the time-out and made again", a
   assert.equal(sink.calls[0]!.signal.aborted, false);
   assert.notEqual(rig.runner.oldestQueuedMs, undefined, "a document under way still counts as waiting");
   await rig.clock.advance(1);
-  assert.equal(rig.runner.lastError?.message, "no answer within 5 s");
+  assert.equal(rig.runner.health.lastError?.message, "no answer within 5 s");
   await rig.clock.advance(500);
   assert.deepEqual(sink.delivered, ["a"]);
 });
@@ -318,7 +318,7 @@ test("what a sink throws counts as a failure that may pass", async () => {
   const rig = new SinkRig(sink);
   rig.enqueue(["a"]);
   await rig.settled();
-  assert.equal(rig.runner.lastError?.message, "socket hang up");
+  assert.equal(rig.runner.health.lastError?.message, "socket hang up");
   await rig.clock.advance(500);
   assert.deepEqual(sink.delivered, ["a"]);
 });

@@ -1,0 +1,29 @@
+import { encodingKey, eventId, type EncodedBatch, type Encoding } from "../core/batch.ts";
+import { formatIsoTime } from "../core/time.ts";
+import type { DeadLetter } from "../disk/dead-letters.ts";
+import type { RejectedDocument } from "./sink-runner.ts";
+
+/** The dead letter of a document that a sink refused for good. */
+export function refusedBySink(sink: string, encoding: Encoding, refused: RejectedDocument, nowMs: number): DeadLetter {
+  const { batch, index, reason } = refused;
+  return {
+    at: formatIsoTime(nowMs),
+    pipeline: batch.pipeline,
+    sink,
+    reason,
+    source: batch.partition.source,
+    id: eventId(batch, index),
+    time: formatIsoTime(batch.timesMs[index]!),
+    ...documentOf(batch, index, encoding),
+  };
+}
+
+/** What the sink was given, without the text that the sink's encoding puts around a document. */
+function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pick<DeadLetter, "event" | "text"> {
+  const body = batch.bodies.get(encodingKey(encoding))!;
+  const text = body.bytes.toString("utf8", body.offsets[index], body.offsets[index + 1]! - 1);
+  if (encoding.kind !== "json") return { text };
+  const skip =
+    encoding.before.length + (encoding.after === undefined ? 0 : eventId(batch, index).length + encoding.after.length);
+  return { event: JSON.parse("{" + text.slice(skip)) as unknown };
+}
