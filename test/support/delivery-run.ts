@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
@@ -162,17 +162,7 @@ class DeliveryRun {
   /** Compression must not take a file away that was not read to its end: as delaycompress has it in real life. */
   async #rotate(writer: LogWriter, how: readonly string[]): Promise<void> {
     const before = this.#rotations.get(writer) ?? 0;
-    if (before > 0 && how.includes("compress")) {
-      await waitFor(
-        `${writer.path}.1 is delivered`,
-        async () => {
-          const inputs = (await this.#agent.status()).sources.flatMap((source) => source.inputs);
-          const input = inputs.find((each) => each.name === `${writer.path}.1`);
-          return input?.lag_bytes === 0;
-        },
-        { everyMs: 100, explain: () => this.#agent.stderr },
-      );
-    }
+    if (before > 0 && how.includes("compress")) await this.#untilDelivered(`${writer.path}.1`);
     await rotate(writer, this.#options.folder, how);
     this.#rotations.set(writer, before + 1);
   }
@@ -180,17 +170,23 @@ class DeliveryRun {
   /** copytruncate loses what is written between copy and truncation: only while nobody writes and all is read. */
   async #quietRotation(): Promise<void> {
     await this.#copied.stop();
-    await waitFor(
-      `${this.#copied.path} is delivered`,
-      async () => {
-        const inputs = (await this.#agent.status()).sources.flatMap((source) => source.inputs);
-        return inputs.find((each) => each.name === this.#copied.path)?.lag_bytes === 0;
-      },
-      { everyMs: 100, explain: () => this.#agent.stderr },
-    );
+    await this.#untilDelivered(this.#copied.path);
     await rotate(this.#copied, this.#options.folder, ["copytruncate"]);
     this.#copied.start(4, 20);
     await sleep(500);
+  }
+
+  /** Measured against the file itself: what the agent says of its size may be a moment old. */
+  async #untilDelivered(path: string): Promise<void> {
+    await waitFor(
+      `${path} is delivered`,
+      async () => {
+        const size = (await stat(path).catch(() => undefined))?.size;
+        const inputs = (await this.#agent.status()).sources.flatMap((source) => source.inputs);
+        return inputs.find((input) => input.name === path)?.delivered_bytes === size;
+      },
+      { everyMs: 100, explain: () => this.#agent.stderr },
+    );
   }
 
   #noteLastCall(): void {
@@ -230,6 +226,7 @@ class DeliveryRun {
 
   /** Waits until the agent says that everything written is delivered. */
   async #settle(): Promise<void> {
+    for (const writer of this.#writers) await this.#untilDelivered(writer.path);
     let status: AgentStatus | undefined;
     await waitFor(
       "the agent has delivered everything",
