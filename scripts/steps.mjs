@@ -85,9 +85,11 @@ export const BUILDS = {
 /** Compiles unless nothing changed since the last good build. */
 export async function ensureBuilt(name) {
   const { project, folders } = BUILDS[name];
-  const stamp = path.join(ROOT, `dist/.built-${name}`);
+  // Who built everything has built the product, too.
+  const stamps = [...new Set([name, "all"])].map((each) => path.join(ROOT, `dist/.built-${each}`)).filter(existsSync);
   const inputs = [project, "tsconfig.json", "package-lock.json", ...folders].map((file) => path.join(ROOT, file));
-  if (existsSync(stamp) && Math.max(...inputs.map(newest)) <= statSync(stamp).mtimeMs) return;
+  const changedMs = Math.max(...inputs.map(newest));
+  if (stamps.some((stamp) => changedMs <= statSync(stamp).mtimeMs)) return;
   await build(name);
 }
 
