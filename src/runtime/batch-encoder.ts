@@ -3,7 +3,7 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
 import { BodyWriter, CHUNK_CHARACTERS } from "./body-writer.ts";
-import { documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../codec/document.ts";
+import { compact, documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../codec/document.ts";
 
 const MESSAGE = new Path("message");
 const FLAGS = new Path("log.flags");
@@ -114,7 +114,7 @@ export class BatchEncoder {
   }
 
   #idPrefix(batch: LineBatch): string {
-    return `${batch.partition.id}.${this.#idPart}.`;
+    return compact(`${batch.partition.id}.${this.#idPart}.`);
   }
 
   #encoded(
