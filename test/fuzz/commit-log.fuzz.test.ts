@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { WiretailError } from "../../src/core/error.ts";
+import { followed } from "../support/followed.ts";
 import { openCommitLog, readCommitLog } from "../../src/disk/commit-log.ts";
 
 const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
@@ -34,26 +35,29 @@ const piece = fc.oneof(
 test("arbitrary bytes in the place of a commit log give a state or a WiretailError, and the log goes on", async () => {
   const folder = await mkdtemp(join(tmpdir(), "wiretail-fuzz-"));
   const path = join(folder, "log");
+  const property = followed(async (pieces: Buffer[]) => {
+    await writeFile(path, Buffer.concat(pieces));
+    try {
+      const read = await readCommitLog(path);
+      const log = await openCommitLog(path);
+      assert.equal(log.last.length, read.length);
+      await log.append({ length: read.length + 1, positions: new Map([["key", { position: 7, resume: null }]]) });
+      await log.close();
+      const again = await readCommitLog(path);
+      assert.equal(again.length, read.length + 1);
+      assert.equal(again.positions.get("key")?.position, 7);
+    } catch (error) {
+      if (!(error instanceof WiretailError)) throw error;
+    }
+  });
   try {
-    await fc.assert(
-      fc.asyncProperty(fc.array(piece, { maxLength: 8 }), async (pieces) => {
-        await writeFile(path, Buffer.concat(pieces));
-        try {
-          const read = await readCommitLog(path);
-          const log = await openCommitLog(path);
-          assert.equal(log.last.length, read.length);
-          await log.append({ length: read.length + 1, positions: new Map([["key", { position: 7, resume: null }]]) });
-          await log.close();
-          const again = await readCommitLog(path);
-          assert.equal(again.length, read.length + 1);
-          assert.equal(again.positions.get("key")?.position, 7);
-        } catch (error) {
-          if (!(error instanceof WiretailError)) throw error;
-        }
-      }),
-      { interruptAfterTimeLimit: SECONDS * 1000, numRuns: 1_000_000, markInterruptAsFailure: false },
-    );
+    await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 8 }), property.run), {
+      interruptAfterTimeLimit: SECONDS * 1000,
+      numRuns: 1_000_000,
+      markInterruptAsFailure: false,
+    });
   } finally {
+    await property.settled();
     await rm(folder, { recursive: true, force: true });
   }
 });

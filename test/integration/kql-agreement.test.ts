@@ -8,6 +8,7 @@ import { parseKql } from "../../src/codec/kql/parse.ts";
 import { compileGetterPredicate } from "../../src/codec/kql/predicate.ts";
 import { SQL_SETUP, SqlParameters, toSql, type SqlTable } from "../../src/codec/kql/sql.ts";
 import { getIn } from "../../src/core/path.ts";
+import { followed } from "../support/followed.ts";
 import { document, query } from "../support/kql-arbitraries.ts";
 
 const NOW = Date.parse("2026-11-21T10:05:00Z");
@@ -40,32 +41,34 @@ test("predicate and SQL select the same documents for random queries", { timeout
     for (const [i, each] of documents.entries())
       await connection.run("INSERT INTO documents VALUES ($1, $2)", [i, JSON.stringify(each)]);
     const parsed = documents.map((each) => JSON.parse(JSON.stringify(each)) as Record<string, unknown>);
-    await fc.assert(
-      fc.asyncProperty(query, async (text) => {
-        const node = parseOrSkip(text);
-        if (node === undefined) return;
-        queries++;
-        const predicate = compileGetterPredicate(node, { now: () => NOW });
-        const expected = parsed.flatMap((each, i) => (predicate((path) => getIn(each, path.parts, 0)) ? [i] : []));
-        const parameters = new SqlParameters();
-        const sql = `SELECT i FROM documents WHERE ${toSql(node, JSON_TABLE, parameters, NOW)} ORDER BY i`;
-        const rows = (await connection.runAndReadAll(sql, parameters.values)).getRows();
-        const found = rows.map((row) => Number(row[0]));
-        const differ = [...found.filter((i) => !expected.includes(i)), ...expected.filter((i) => !found.includes(i))];
-        assert.deepEqual(
-          differ.map((i) => JSON.stringify(parsed[i])),
-          [],
-          `${text}\n${sql}\n${JSON.stringify(parameters.values)}`,
-        );
-        matches += found.length;
-      }),
-      {
+    const property = followed(async (text: string) => {
+      const node = parseOrSkip(text);
+      if (node === undefined) return;
+      queries++;
+      const predicate = compileGetterPredicate(node, { now: () => NOW });
+      const expected = parsed.flatMap((each, i) => (predicate((path) => getIn(each, path.parts, 0)) ? [i] : []));
+      const parameters = new SqlParameters();
+      const sql = `SELECT i FROM documents WHERE ${toSql(node, JSON_TABLE, parameters, NOW)} ORDER BY i`;
+      const rows = (await connection.runAndReadAll(sql, parameters.values)).getRows();
+      const found = rows.map((row) => Number(row[0]));
+      const differ = [...found.filter((i) => !expected.includes(i)), ...expected.filter((i) => !found.includes(i))];
+      assert.deepEqual(
+        differ.map((i) => JSON.stringify(parsed[i])),
+        [],
+        `${text}\n${sql}\n${JSON.stringify(parameters.values)}`,
+      );
+      matches += found.length;
+    });
+    try {
+      await fc.assert(fc.asyncProperty(query, property.run), {
         numRuns: 1_000_000,
         interruptAfterTimeLimit: SECONDS * 1000,
         markInterruptAsFailure: false,
         includeErrorInReport: true,
-      },
-    );
+      });
+    } finally {
+      await property.settled();
+    }
   } finally {
     connection.closeSync();
     instance.closeSync();

@@ -11,6 +11,7 @@ import { getIn } from "../../../src/core/path.ts";
 import { convertSegment } from "../../../src/store/convert.ts";
 import { openStore, type StoreReader } from "../../../src/store/search.ts";
 import { ndjsonFile } from "../../../src/store/segments.ts";
+import { followed } from "../../support/followed.ts";
 import { document, query } from "../../support/kql-arbitraries.ts";
 
 const NOW = Date.parse("2026-11-21T10:05:00Z");
@@ -60,39 +61,36 @@ test(
       const store = await openStore({ folder, threads: 1 });
       let queries = 0;
       let matches = 0;
+      const property = followed(async (text: string) => {
+        let node;
+        try {
+          node = parseKql(text);
+        } catch (error) {
+          assert.ok(error instanceof KqlSyntaxError);
+          return;
+        }
+        const predicate = compileGetterPredicate(node, { now: () => NOW });
+        const expected = documents.filter((each) => predicate((at) => getIn(each, at.parts, 0)));
+        const selection = { query: node, fromMs: undefined, toMs: undefined, nowMs: NOW };
+        const { matched, documents: found } = await store.search(selection, "oldest", 10_000);
+        const ids = new Set(found.map(({ json }) => (JSON.parse(json) as { _id: string })._id));
+        const wanted = new Set(expected.map((each) => each["_id"] as string));
+        const differ = documents.filter((each) => ids.has(each["_id"] as string) !== wanted.has(each["_id"] as string));
+        assert.deepEqual(differ, [], text);
+        assert.equal(matched, expected.length, text);
+        assert.equal(found.length, expected.length, text);
+        queries++;
+        matches += found.length;
+      });
       try {
-        await fc.assert(
-          fc.asyncProperty(query, async (text) => {
-            let node;
-            try {
-              node = parseKql(text);
-            } catch (error) {
-              assert.ok(error instanceof KqlSyntaxError);
-              return;
-            }
-            const predicate = compileGetterPredicate(node, { now: () => NOW });
-            const expected = documents.filter((each) => predicate((at) => getIn(each, at.parts, 0)));
-            const selection = { query: node, fromMs: undefined, toMs: undefined, nowMs: NOW };
-            const { matched, documents: found } = await store.search(selection, "oldest", 10_000);
-            const ids = new Set(found.map(({ json }) => (JSON.parse(json) as { _id: string })._id));
-            const wanted = new Set(expected.map((each) => each["_id"] as string));
-            const differ = documents.filter(
-              (each) => ids.has(each["_id"] as string) !== wanted.has(each["_id"] as string),
-            );
-            assert.deepEqual(differ, [], text);
-            assert.equal(matched, expected.length, text);
-            assert.equal(found.length, expected.length, text);
-            queries++;
-            matches += found.length;
-          }),
-          {
-            numRuns: 1_000_000,
-            interruptAfterTimeLimit: SECONDS * 1000,
-            markInterruptAsFailure: false,
-            includeErrorInReport: true,
-          },
-        );
+        await fc.assert(fc.asyncProperty(query, property.run), {
+          numRuns: 1_000_000,
+          interruptAfterTimeLimit: SECONDS * 1000,
+          markInterruptAsFailure: false,
+          includeErrorInReport: true,
+        });
       } finally {
+        await property.settled();
         await store.close();
       }
       assert.ok(queries > 10 && matches > queries, `${queries} queries, ${matches} matches`);
