@@ -113,7 +113,7 @@ function mutants(): readonly Mutant[] {
       changes: [
         {
           file: "src/runtime/batch-encoder.js",
-          from: "return `${batch.partition.id}.${this.#idPart}.`;",
+          from: "return compact(`${batch.partition.id}.${this.#idPart}.`);",
           to: "return `one.${this.#idPart}.`;",
         },
       ],
@@ -125,7 +125,7 @@ function mutants(): readonly Mutant[] {
       changes: [
         {
           file: "src/runtime/batch-encoder.js",
-          from: "return `${batch.partition.id}.${this.#idPart}.`;",
+          from: "return compact(`${batch.partition.id}.${this.#idPart}.`);",
           to: "return `${batch.partition.id}.${process.pid}.`;",
         },
       ],
@@ -140,8 +140,13 @@ function mutants(): readonly Mutant[] {
           from: "if (count === 0)",
           to: "this.position = endPosition;\n        this.resume = resume;\n        if (count === 0)",
         },
-        // At once, so that a kill is sure to find one before the delivery.
+        // At once, and long before the delivery, so that every kill finds one.
         { file: "src/runtime/checkpoints.js", from: "const WRITE_EVERY_MS = 1000;", to: "const WRITE_EVERY_MS = 5;" },
+        {
+          file: "src/runtime/sink-runner.js",
+          from: "result = await sink.write(",
+          to: "await new Promise((go) => setTimeout(go, 500));\n                result = await sink.write(",
+        },
       ],
       found: ({ elasticsearch, double }) => assert.ok(elasticsearch.missing.length + double.missing.length > 0),
     },
