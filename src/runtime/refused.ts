@@ -1,7 +1,7 @@
 import { encodingKey, eventId, type EncodedBatch, type Encoding } from "../core/batch.ts";
 import { formatIsoTime } from "../core/time.ts";
 import type { DeadLetter } from "../disk/dead-letters.ts";
-import type { RejectedDocument } from "./sink-runner.ts";
+import type { RejectedDocument } from "./sink-settlement.ts";
 
 /** The dead letter of a document that a sink refused for good. */
 export function refusedBySink(sink: string, encoding: Encoding, refused: RejectedDocument, nowMs: number): DeadLetter {

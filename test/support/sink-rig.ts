@@ -3,7 +3,8 @@ import { FakeClock, settled } from "./clock.ts";
 import { makeContext } from "./context.ts";
 import { Outbox, type OutboxEntry } from "../../src/runtime/outbox.ts";
 import { RouteProgress } from "../../src/runtime/progress.ts";
-import { SinkRunner, type RejectedDocument } from "../../src/runtime/sink-runner.ts";
+import { SinkRunner } from "../../src/runtime/sink-runner.ts";
+import type { RejectedDocument } from "../../src/runtime/sink-settlement.ts";
 import type { Sink } from "../../src/core/component.ts";
 
 /** A SinkRunner with everything around it in memory, and time that stands still. */

@@ -1,0 +1,239 @@
+import type { BatchLimits, Sink } from "../core/component.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import { halve, Lane, makeShipment, type QueuedSlice, type QueueLimits, type Shipment } from "./sink-queue.ts";
+
+export interface SinkScheduleOptions {
+  readonly sink: Sink;
+  readonly limits: BatchLimits;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Something may be due now that was not when `next` was asked last. */
+  readonly wake: () => void;
+}
+
+/**
+ * What one sink is sent next, and when: documents that were not sent yet, in a lane for each destination, and calls
+ * that failed (parked) with the pauses before they are made again.
+ *
+ * Documents that the server refuses one by one wait by themselves while others go on. When a whole call fails, all wait
+ * (every further one would fail too), and the next call is made alone; where there are several destinations, calls to
+ * the failing one and to others take turns, so that one that is broken does not hold up the rest for ever.
+ */
+export class SinkSchedule {
+  readonly #options: SinkScheduleOptions;
+  readonly #encoding: string;
+  readonly #queueLimits: QueueLimits;
+  readonly #lanes = new Map<string, Lane>();
+  /** Refused, waiting to be sent again; in order. */
+  #parked: Shipment[] = [];
+  #failures = 0;
+  #blockedUntilMs = 0;
+  #isUrgent = false;
+  #flushNow = false;
+  #cancelTimer: (() => void) | undefined;
+  #timerAtMs = Infinity;
+
+  /** `encoding` is the key of the sink's encoding. */
+  constructor(options: SinkScheduleOptions, encoding: string) {
+    this.#options = options;
+    this.#encoding = encoding;
+    this.#queueLimits = {
+      maxBytes: options.limits.maxBytes,
+      maxEvents: options.limits.maxEvents,
+      maxTimeSpanMs: options.sink.maxTimeSpanMs,
+      overheadBytesPerEvent: options.sink.overheadBytesPerEvent ?? 0,
+    };
+  }
+
+  /** Whole calls that failed one after the other; 0 after one that went well. */
+  get failures(): number {
+    return this.#failures;
+  }
+  /** Nothing is sent before this time, in milliseconds. */
+  get blockedUntilMs(): number {
+    return this.#blockedUntilMs;
+  }
+  get hasParked(): boolean {
+    return this.#parked.length > 0;
+  }
+  /** Calls that may be made at the same time. After a failed one, one at a time finds out whether the server is back. */
+  get concurrency(): number {
+    return this.#failures > 0 ? 1 : this.#options.limits.concurrency;
+  }
+  /** When the oldest document that waits was queued; Infinity when none does. */
+  get oldestQueuedMs(): number {
+    let oldest = Infinity;
+    for (const lane of this.#lanes.values()) if (!lane.isEmpty) oldest = Math.min(oldest, lane.first.enqueuedAtMs);
+    for (const shipment of this.#parked) oldest = Math.min(oldest, shipment.slices[0]!.enqueuedAtMs);
+    return oldest;
+  }
+  /** While set, nothing waits for a full call. */
+  set isUrgent(value: boolean) {
+    this.#isUrgent = value;
+  }
+
+  push(destination: string, slice: QueuedSlice): void {
+    let lane = this.#lanes.get(destination);
+    if (lane === undefined) {
+      this.#dropEmptyLanes();
+      this.#lanes.set(destination, (lane = new Lane(destination, this.#encoding, this.#queueLimits)));
+    }
+    lane.push(slice);
+  }
+
+  /** What waits now goes out without waiting for full calls. */
+  flush(): void {
+    this.#flushNow = true;
+  }
+
+  /** Call when `next` has nothing more to give: a flush ends when all lanes are empty. */
+  endFlush(): void {
+    if (this.#flushNow && [...this.#lanes.values()].every((lane) => lane.isEmpty)) this.#flushNow = false;
+  }
+
+  /** What is to be sent now, if anything; `wake` is called when there may be something later. */
+  next(): Shipment | undefined {
+    const now = this.#options.clock.now();
+    if (now < this.#blockedUntilMs) {
+      this.#wakeAt(this.#blockedUntilMs);
+      return undefined;
+    }
+    // Nothing overtakes what is parked.
+    if (this.#isOrdered) return this.#parked.length > 0 ? this.#takeParked(now) : this.#takeFromLanes(now);
+    const othersFirst = this.#failures > 0 && this.#failures % 2 === 0;
+    return othersFirst
+      ? (this.#takeFromLanes(now) ?? this.#takeParked(now))
+      : (this.#takeParked(now) ?? this.#takeFromLanes(now));
+  }
+
+  /** A sink that keeps its place with its data must see everything in order. */
+  get #isOrdered(): boolean {
+    return this.#options.sink.position !== undefined;
+  }
+
+  #takeParked(now: number): Shipment | undefined {
+    const first = this.#parked.findIndex((shipment) => shipment.dueAtMs <= now);
+    if (first < 0) {
+      for (const shipment of this.#parked) this.#wakeAt(shipment.dueAtMs);
+      return undefined;
+    }
+    const [shipment] = this.#parked.splice(first, 1) as [Shipment];
+    const { maxBytes, maxEvents, maxTimeSpanMs } = this.#queueLimits;
+    if (!shipment.isLeftover || maxTimeSpanMs !== undefined || this.#parked.length === 0) return shipment;
+    // Many small leftovers of several calls go together.
+    const slices = [...shipment.slices];
+    let { byteLength, count, attempts } = shipment;
+    this.#parked = this.#parked.filter((other) => {
+      const fits =
+        other.isLeftover &&
+        other.dueAtMs <= now &&
+        other.destination === shipment.destination &&
+        byteLength + other.byteLength <= maxBytes &&
+        count + other.count <= maxEvents;
+      if (!fits) return true;
+      slices.push(...other.slices);
+      byteLength += other.byteLength;
+      count += other.count;
+      attempts = Math.max(attempts, other.attempts);
+      return false;
+    });
+    return { ...makeShipment(slices, this.#encoding, shipment.destination), attempts, isLeftover: true };
+  }
+
+  #takeFromLanes(now: number): Shipment | undefined {
+    const isOrdered = this.#isOrdered;
+    let best: Lane | undefined;
+    let others = Infinity;
+    for (const lane of this.#lanes.values()) {
+      if (lane.isEmpty) continue;
+      if (!isOrdered && (this.#isBlocked(lane) || !this.#isReady(lane, now))) continue;
+      if (best === undefined || lane.first.sequence < best.first.sequence) {
+        if (best !== undefined) others = Math.min(others, best.first.sequence);
+        best = lane;
+      } else others = Math.min(others, lane.first.sequence);
+    }
+    if (best === undefined) return undefined;
+    if (!isOrdered) return best.take();
+    // In order: as far as the next document of another destination; that one waiting is reason enough to send.
+    return this.#isReady(best, now) || others !== Infinity ? best.take(others) : undefined;
+  }
+
+  /** A whole call to the lane's destination failed and has to be made first. */
+  #isBlocked(lane: Lane): boolean {
+    return this.#parked.some((shipment) => !shipment.isLeftover && shipment.destination === lane.destination);
+  }
+
+  #isReady(lane: Lane, now: number): boolean {
+    if (lane.isFull || this.#isUrgent || this.#flushNow) return true;
+    const dueAtMs = lane.first.enqueuedAtMs + this.#options.limits.maxAgeMs;
+    if (dueAtMs <= now) return true;
+    this.#wakeAt(dueAtMs);
+    return false;
+  }
+
+  /** Gives a call that was too large for the server back in two halves, to be sent at once. */
+  parkHalves(shipment: Shipment): void {
+    this.#parked.unshift(...halve(shipment, this.#encoding));
+  }
+
+  /** Single documents of a call that was answered, to be sent again after a pause: at least `askedMs`. */
+  parkLeftover(slices: readonly QueuedSlice[], of: Shipment, askedMs: number): void {
+    const { clock, random } = this.#options;
+    this.#failures = 0;
+    const parked = makeShipment(slices, this.#encoding, of.destination);
+    parked.attempts = of.attempts;
+    parked.isLeftover = true;
+    parked.dueAtMs = clock.now() + Math.max(askedMs, backoffMs(of.attempts, random));
+    this.#parked.push(parked);
+  }
+
+  /**
+   * A whole call failed: nothing is sent for a while, and this not before a pause that grows with its own attempts.
+   * Calls that were under way at the same time (`failuresBefore` is equal) count as one failure.
+   */
+  failed(shipment: Shipment, askedMs: number, failuresBefore: number): void {
+    const { clock, random } = this.#options;
+    this.#failures = Math.max(this.#failures, failuresBefore + 1);
+    const pauseMs = Math.max(askedMs, backoffMs(this.#failures, random));
+    const now = clock.now();
+    this.#blockedUntilMs = Math.max(this.#blockedUntilMs, now + pauseMs);
+    const ownPauseMs = shipment.attempts > this.#failures ? backoffMs(shipment.attempts, random) : pauseMs;
+    shipment.dueAtMs = this.#isOrdered ? this.#blockedUntilMs : now + Math.max(askedMs, ownPauseMs);
+    this.#parked.unshift(shipment);
+  }
+
+  /** A whole call went well: others to the same destination need not wait any longer. */
+  succeeded(shipment: Shipment): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    for (const other of this.#parked) {
+      if (!other.isLeftover && other.destination === shipment.destination) other.dueAtMs = 0;
+    }
+  }
+
+  /** Stops waiting and gives back all that was not sent. */
+  close(): QueuedSlice[] {
+    this.#cancelTimer?.();
+    const slices = this.#parked.flatMap((shipment) => shipment.slices);
+    for (const lane of this.#lanes.values()) while (!lane.isEmpty) slices.push(...lane.take().slices);
+    this.#parked = [];
+    return slices;
+  }
+
+  #dropEmptyLanes(): void {
+    if (this.#lanes.size < 64) return;
+    for (const [destination, lane] of this.#lanes) if (lane.isEmpty) this.#lanes.delete(destination);
+  }
+
+  #wakeAt(atMs: number): void {
+    if (atMs >= this.#timerAtMs) return;
+    this.#cancelTimer?.();
+    this.#timerAtMs = atMs;
+    this.#cancelTimer = this.#options.clock.after(atMs - this.#options.clock.now(), () => {
+      this.#timerAtMs = Infinity;
+      this.#cancelTimer = undefined;
+      this.#options.wake();
+    });
+  }
+}
