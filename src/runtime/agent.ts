@@ -1,28 +1,20 @@
 import { join } from "node:path";
-import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { BufferPool } from "../core/buffer-pool.ts";
-import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
+import type { Log, Placeholders } from "../core/component.ts";
 import { errorMessage, WiretailError } from "../core/error.ts";
-import { Path } from "../core/path.ts";
 import { DeadLetterFile } from "../disk/dead-letters.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
-import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import type { HostConfig } from "./config/types.ts";
 import { serveControl, serveHttp, type Handler } from "./control.ts";
+import { Graph } from "./graph.ts";
 import { ComponentMetrics } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
-import { PipelineRunner, routeKey, type Route } from "./pipeline-runner.ts";
-import { refusedBySink } from "./refused.ts";
-import { SinkRunner } from "./sink-runner.ts";
-import { SourceRunner } from "./source-runner.ts";
 import { lockStateDir, makeStateDir } from "./state-lock.ts";
 import type { AgentStatus } from "./status.ts";
 import { statusHandler } from "./status-handler.ts";
 import { collectStatus } from "./status-collect.ts";
-
-export const ECS_VERSION = "8.17.0";
 
 export interface AgentOptions {
   readonly config: HostConfig;
@@ -34,15 +26,6 @@ export interface AgentOptions {
   /** End when every source is at its end and every sink has everything. */
   readonly once: boolean;
   readonly random?: () => number;
-}
-
-interface RunningSink {
-  readonly config: SinkConfig;
-  readonly runner: SinkRunner;
-}
-interface RunningSource {
-  readonly config: SourceConfig;
-  readonly runner: SourceRunner;
 }
 
 /** A host's running agent: made from a configuration by `start`, changed by `reload`, ended by `stop`. */
@@ -59,11 +42,7 @@ export class Agent {
   #checkpoints!: Checkpoints;
   #deadLetters!: DeadLetterFile;
   #deadLettersDropped = 0;
-  readonly #sinks = new Map<string, RunningSink>();
-  #pipelines = new Map<string, PipelineRunner>();
-  /** Replaced on reload; they may still be writing dead letters. */
-  readonly #retired = new Set<PipelineRunner>();
-  readonly #sources = new Map<string, RunningSource>();
+  #graph!: Graph;
   #closers: (() => Promise<void>)[] = [];
   readonly #stopped = new AbortController();
   #changing: Promise<unknown> = Promise.resolve();
@@ -76,7 +55,7 @@ export class Agent {
     this.#startedAtMs = options.clock.now();
     this.#pool = new BufferPool(options.config.memoryBudgetBytes / 2);
     this.#outbox = new Outbox(options.config.memoryBudgetBytes, () => {
-      for (const { runner } of this.#sinks.values()) runner.flush();
+      for (const { runner } of this.#graph.sinks.values()) runner.flush();
     });
   }
 
@@ -98,9 +77,10 @@ export class Agent {
 
   async #start(): Promise<void> {
     const { stateDir, deadLetters, http } = this.#config;
+    const { clock, log, once, random = Math.random } = this.#options;
     await makeStateDir(stateDir);
     this.#lock = await lockStateDir(stateDir);
-    this.#checkpoints = await Checkpoints.open(join(stateDir, "checkpoints.json"), this.#options.clock, this.#log);
+    this.#checkpoints = await Checkpoints.open(join(stateDir, "checkpoints.json"), clock, this.#log);
     this.#deadLetters = new DeadLetterFile(
       join(stateDir, "dead-letters", "dead-letters.ndjson"),
       deadLetters.maxBytes,
@@ -109,6 +89,10 @@ export class Agent {
         this.#log.error("dead letters were removed because their budget is full", { letters });
       },
     );
+    this.#graph = new Graph({
+      ...{ stateDir, clock, log, once, random, metrics: this.#metrics, pool: this.#pool, outbox: this.#outbox },
+      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters },
+    });
     const control = await serveControl(stateDir, this.#handler());
     this.#closers.push(() => control.close());
     if (http !== undefined) {
@@ -122,13 +106,13 @@ export class Agent {
       this.#closers.push(() => server.close());
       this.#log.info("metrics are served", { url: `http://${http.host}:${server.port}/metrics` });
     }
-    await this.#apply(this.#config);
+    await this.#graph.apply(this.#config, this.#placeholders);
     void this.#observe();
   }
 
   /** Resolves when every source has ended for good: the end of `--once`. */
-  async sourcesEnded(): Promise<void> {
-    await Promise.all([...this.#sources.values()].map(({ runner }) => runner.finished));
+  sourcesEnded(): Promise<void> {
+    return this.#graph.sourcesEnded();
   }
 
   /** Takes a new configuration: what did not change runs on, the rest is stopped, changed, started. */
@@ -142,8 +126,8 @@ export class Agent {
           { hint: "restart the agent" },
         );
       }
+      await this.#graph.apply(config, placeholders);
       this.#placeholders = placeholders;
-      await this.#apply(config);
       const fixed = RESTART_SETTINGS.filter(
         ([, read]) => JSON.stringify(read(config)) !== JSON.stringify(read(this.#config)),
       );
@@ -163,9 +147,8 @@ export class Agent {
   }
 
   /** Delivers what is queued, as far as the signal allows. Sources must have ended, or go on filling the queues. */
-  async drain(signal: AbortSignal): Promise<void> {
-    await Promise.all([...this.#pipelines.values(), ...this.#retired].map((pipeline) => pipeline.drain(signal)));
-    await Promise.all([...this.#sinks.values()].map(({ runner }) => runner.drain(signal)));
+  drain(signal: AbortSignal): Promise<void> {
+    return this.#graph.drain(signal);
   }
 
   /**
@@ -176,12 +159,9 @@ export class Agent {
     await this.#changing;
     this.#stopped.abort();
     const limit = AbortSignal.timeout(Math.max(1, timeoutMs));
-    await Promise.all([...this.#sources.values()].map(({ runner }) => runner.stop()));
-    await this.drain(limit);
-    let undelivered = 0;
-    for (const { runner } of this.#sinks.values()) undelivered += runner.queued;
-    await Promise.all([...this.#pipelines.values(), ...this.#retired].map((pipeline) => pipeline.stop()));
-    await Promise.all([...this.#sinks.values()].map(({ runner }) => runner.stop()));
+    await this.#graph.stopSources();
+    await this.#graph.drain(limit);
+    const undelivered = await this.#graph.stop();
     await this.#release();
     return { undelivered };
   }
@@ -191,13 +171,7 @@ export class Agent {
    * What a filter leaves out is on purpose; what `on_error: "drop"` drops is not.
    */
   get lostAnything(): boolean {
-    const sources = [...this.#sources.values()].map(({ runner }) => runner);
-    const stages = [...this.#pipelines.values()].flatMap((pipeline) => pipeline.chain.steps);
-    return (
-      sources.some((source) => source.state === "failed" || source.counts.dropped.size > 0) ||
-      stages.some(({ counts }) => counts.deadLettered > 0 || counts.droppedOnError > 0) ||
-      [...this.#sinks.values()].some(({ runner }) => runner.counts.deadLettered > 0)
-    );
+    return this.#graph.lostAnything;
   }
 
   status(): AgentStatus {
@@ -210,161 +184,16 @@ export class Agent {
       outbox: this.#outbox,
       checkpointError: this.#checkpoints.failure,
       deadLettersDropped: this.#deadLettersDropped,
-      sources: [...this.#sources.values()],
-      pipelines: [...this.#pipelines.values()],
-      sinks: [...this.#sinks.values()],
+      sources: [...this.#graph.sources.values()],
+      pipelines: this.#graph.pipelines,
+      sinks: [...this.#graph.sinks.values()],
     });
   }
 
-  /**
-   * Brings what runs into line with a configuration: sinks first, then pipelines, then the sources that feed them.
-   * Where a sink cannot be made, everything is as before, and it throws.
-   */
-  async #apply(config: HostConfig): Promise<void> {
-    const isCurrent = (sink: SinkConfig): boolean =>
-      this.#sinks.get(sink.name)?.config.fingerprint === sink.fingerprint;
-    const staying = new Set(config.sinks.filter(isCurrent).map((sink) => sink.name));
-    const going = [...this.#sinks.values()].filter((sink) => !staying.has(sink.config.name));
-    const coming = config.sinks.filter((sink) => !staying.has(sink.name));
-    // Two sinks must not write to one place at a time: a successor is made when its predecessor is closed.
-    const isSuccessor = (sink: SinkConfig): boolean => going.some((old) => old.config.identity === sink.identity);
-    const made = await this.#makeSinks(coming.filter((sink) => !isSuccessor(sink)));
-
-    const kept = new Map<string, PipelineRunner>();
-    for (const pipeline of config.pipelines) {
-      const old = this.#pipelines.get(pipeline.name);
-      const before = this.#config.pipelines.find((each) => each.name === pipeline.name);
-      const isSame =
-        old !== undefined &&
-        before?.fingerprint === pipeline.fingerprint &&
-        old.routes.length === pipeline.to.length &&
-        old.routes.every(
-          ({ sinkName, runner }, i) =>
-            sinkName === pipeline.to[i] && staying.has(sinkName) && this.#sinks.get(sinkName)?.runner === runner,
-        );
-      if (isSame) kept.set(pipeline.name, old);
-    }
-    for (const [name, source] of [...this.#sources]) {
-      const next = config.sources.find((each) => each.name === name);
-      const after = pipelinesFrom(config, name);
-      const isSame =
-        next?.fingerprint === source.config.fingerprint &&
-        pipelinesFrom(this.#config, name).join("\n") === after.join("\n") &&
-        after.every((pipeline) => kept.has(pipeline));
-      if (isSame) continue;
-      await source.runner.stop();
-      this.#sources.delete(name);
-    }
-    // What sinks were given goes out first; what does not within the limit is read again for their successors.
-    const limit = AbortSignal.timeout(Math.max(1, config.shutdownTimeoutMs));
-    for (const sink of going) {
-      await sink.runner.drain(limit);
-      await sink.runner.stop();
-      this.#sinks.delete(sink.config.name);
-    }
-    try {
-      for (const [name, sink] of await this.#makeSinks(coming.filter(isSuccessor))) made.set(name, sink);
-    } catch (error) {
-      for (const { runner } of made.values()) await runner.stop();
-      await this.#apply(this.#config);
-      throw error;
-    }
-    for (const [name, sink] of made) this.#sinks.set(name, sink);
-    for (const [name, pipeline] of this.#pipelines) if (kept.get(name) !== pipeline) this.#retired.add(pipeline);
-    this.#pipelines = new Map(
-      config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
-    );
-    for (const source of config.sources) {
-      if (this.#sources.has(source.name)) continue;
-      const feeds = pipelinesFrom(config, source.name).map((name) => this.#pipelines.get(name)!);
-      const runner = this.#makeSource(source, feeds);
-      this.#sources.set(source.name, { config: source, runner });
-      runner.start();
-    }
-  }
-
-  /** All of them, or none and it throws. */
-  async #makeSinks(configs: readonly SinkConfig[]): Promise<Map<string, RunningSink>> {
-    const made = new Map<string, RunningSink>();
-    try {
-      for (const config of configs) made.set(config.name, { config, runner: await this.#makeSink(config) });
-    } catch (error) {
-      for (const { runner } of made.values()) await runner.stop();
-      throw error;
-    }
-    return made;
-  }
-
-  async #makeSink(config: SinkConfig): Promise<SinkRunner> {
-    const { clock, log, random = Math.random } = this.#options;
-    const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
-    return new SinkRunner({
-      ...{ name: config.name, sink, clock, random, log: log(config.name) },
-      // A sink that keeps its place with its data sees documents in order, whatever a user sets.
-      limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
-      storeRejected: (documents) =>
-        this.#deadLetters.append(documents.map((each) => refusedBySink(config.name, sink.encoding, each, clock.now()))),
-      onSettled: () => {
-        this.#checkpoints.touch();
-      },
-      writeTimeoutMs: WRITE_TIMEOUT_MS,
-    });
-  }
-
-  #makePipeline(config: PipelineConfig): PipelineRunner {
-    const { clock, log } = this.#options;
-    const routes = config.to.map((sinkName): Route => {
-      const { config: sink, runner } = this.#sinks.get(sinkName)!;
-      return { key: routeKey(config.name, sink.identity), sinkName, runner };
-    });
-    return new PipelineRunner({
-      ...{ config, routes, clock, outbox: this.#outbox, pool: this.#pool },
-      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters, log: log(config.name) },
-    });
-  }
-
-  #makeSource(config: SourceConfig, pipelines: readonly PipelineRunner[]): SourceRunner {
-    const { clock, log, once } = this.#options;
-    const definition: AnySource = config.definition;
-    const envelope = {
-      paths: [new Path("host.name"), new Path("ecs.version")],
-      values: [this.#placeholders.hostname, ECS_VERSION],
-    };
-    return new SourceRunner({
-      ...{ name: config.name, pipelines, clock, once, checkpoints: this.#checkpoints, outbox: this.#outbox },
-      log: log(config.name),
-      create: () =>
-        definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),
-    });
-  }
-
-  #context(
-    config: ComponentConfig<SinkConfig["definition"] | SourceConfig["definition"]>,
-    kind: "sources" | "sinks",
-  ): Context {
-    const { clock, log } = this.#options;
-    const labels = kind === "sinks" ? { sink: config.name } : { source: config.name };
-    // Names may hold anything; a folder's name may not.
-    const folder = /^[\w-]{1,64}$/.test(config.name)
-      ? config.name
-      : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
-    const stateDir = join(this.#config.stateDir, kind, folder);
-    return {
-      ...{ id: config.name, log: log(config.name), placeholders: this.#placeholders },
-      metrics: this.#metrics.scope(labels, config.definition.metrics ?? []),
-      get stateDir() {
-        mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-        return stateDir;
-      },
-      now: () => clock.now(),
-      sleep: (ms, signal) => sleep(clock, ms, signal),
-    };
-  }
-
-  /** Once a second: notes which inputs have nothing left to deliver, for lag in seconds. */
+  /** Once a second: what `status` can only say when it was watched. */
   async #observe(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
-      for (const { runner } of this.#sources.values()) runner.observeLag();
+      this.#graph.observe();
       await sleep(this.#options.clock, 1000, this.#stopped.signal);
     }
   }
@@ -386,8 +215,6 @@ export class Agent {
   }
 }
 
-const WRITE_TIMEOUT_MS = 120_000;
-
 /** Settings that a reload does not apply. */
 const RESTART_SETTINGS: readonly (readonly [name: string, read: (config: HostConfig) => unknown])[] = [
   ["memory_budget_bytes", (config) => config.memoryBudgetBytes],
@@ -395,8 +222,3 @@ const RESTART_SETTINGS: readonly (readonly [name: string, read: (config: HostCon
   ["http", (config) => config.http],
   ["dead_letters", (config) => config.deadLetters],
 ];
-
-/** Names of the pipelines that a source feeds, in the order of the configuration. */
-function pipelinesFrom(config: HostConfig, source: string): string[] {
-  return config.pipelines.filter((pipeline) => pipeline.from.includes(source)).map((pipeline) => pipeline.name);
-}

@@ -120,6 +120,11 @@ export class PipelineRunner {
     }
   }
 
+  /** Nothing is left to do for what it was given. */
+  get isIdle(): boolean {
+    return this.#storing.size === 0;
+  }
+
   /** Resolves when all dead letters of stages so far are on disk, or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
     const aborted = new Promise<void>((resolve) => {

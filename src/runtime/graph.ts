@@ -1,0 +1,269 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { BufferPool } from "../core/buffer-pool.ts";
+import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
+import { Path } from "../core/path.ts";
+import type { DeadLetterFile } from "../disk/dead-letters.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { sleep, type Clock } from "./clock.ts";
+import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import type { ComponentMetrics } from "./metrics.ts";
+import type { Outbox } from "./outbox.ts";
+import { PipelineRunner, routeKey, type Route } from "./pipeline-runner.ts";
+import { refusedBySink } from "./refused.ts";
+import { SinkRunner } from "./sink-runner.ts";
+import { SourceRunner } from "./source-runner.ts";
+
+export const ECS_VERSION = "8.17.0";
+
+export interface RunningSink {
+  readonly config: SinkConfig;
+  readonly runner: SinkRunner;
+}
+export interface RunningSource {
+  readonly config: SourceConfig;
+  readonly runner: SourceRunner;
+}
+
+/** What all components of an agent share. */
+export interface GraphOptions {
+  readonly stateDir: string;
+  readonly clock: Clock;
+  readonly log: (component?: string) => Log;
+  readonly once: boolean;
+  readonly random: () => number;
+  readonly metrics: ComponentMetrics;
+  readonly pool: BufferPool;
+  readonly outbox: Outbox;
+  readonly checkpoints: Checkpoints;
+  readonly deadLetters: DeadLetterFile;
+}
+
+/** The sources, pipelines and sinks that run, as a configuration says; `apply` brings them into line with another one. */
+export class Graph {
+  readonly sinks = new Map<string, RunningSink>();
+  readonly sources = new Map<string, RunningSource>();
+  readonly #options: GraphOptions;
+  #config: HostConfig | undefined;
+  #placeholders: Placeholders | undefined;
+  #pipelines = new Map<string, PipelineRunner>();
+  /** Replaced by `apply`; they may still be writing dead letters. */
+  readonly #retired = new Set<PipelineRunner>();
+
+  constructor(options: GraphOptions) {
+    this.#options = options;
+  }
+
+  get pipelines(): readonly PipelineRunner[] {
+    return [...this.#pipelines.values()];
+  }
+
+  /** Pipelines that may still have something to do: those in use, and replaced ones that write dead letters. */
+  get #busyPipelines(): PipelineRunner[] {
+    return [...this.#pipelines.values(), ...this.#retired];
+  }
+
+  #forgetIdleRetired(): void {
+    for (const pipeline of this.#retired) if (pipeline.isIdle) this.#retired.delete(pipeline);
+  }
+
+  /**
+   * Brings what runs into line with a configuration: sinks first, then pipelines, then the sources that feed them.
+   * Where a sink cannot be made, everything is as before, and it throws.
+   */
+  async apply(config: HostConfig, placeholders: Placeholders): Promise<void> {
+    const before = this.#config;
+    const oldPlaceholders = this.#placeholders;
+    this.#placeholders = placeholders;
+    const isCurrent = (sink: SinkConfig): boolean => this.sinks.get(sink.name)?.config.fingerprint === sink.fingerprint;
+    const staying = new Set(config.sinks.filter(isCurrent).map((sink) => sink.name));
+    const going = [...this.sinks.values()].filter((sink) => !staying.has(sink.config.name));
+    const coming = config.sinks.filter((sink) => !staying.has(sink.name));
+    // Two sinks must not write to one place at a time: a successor is made when its predecessor is closed.
+    const isSuccessor = (sink: SinkConfig): boolean => going.some((old) => old.config.identity === sink.identity);
+    const made = await this.#makeSinks(coming.filter((sink) => !isSuccessor(sink))).catch((error: unknown) => {
+      this.#placeholders = oldPlaceholders;
+      throw error;
+    });
+
+    const kept = new Map<string, PipelineRunner>();
+    for (const pipeline of config.pipelines) {
+      const old = this.#pipelines.get(pipeline.name);
+      const written = before?.pipelines.find((each) => each.name === pipeline.name);
+      const isSame =
+        old !== undefined &&
+        written?.fingerprint === pipeline.fingerprint &&
+        old.routes.length === pipeline.to.length &&
+        old.routes.every(
+          ({ sinkName, runner }, i) =>
+            sinkName === pipeline.to[i] && staying.has(sinkName) && this.sinks.get(sinkName)?.runner === runner,
+        );
+      if (isSame) kept.set(pipeline.name, old);
+    }
+    for (const [name, source] of [...this.sources]) {
+      const next = config.sources.find((each) => each.name === name);
+      const after = pipelinesFrom(config, name);
+      const isSame =
+        next?.fingerprint === source.config.fingerprint &&
+        before !== undefined &&
+        pipelinesFrom(before, name).join("\n") === after.join("\n") &&
+        after.every((pipeline) => kept.has(pipeline));
+      if (isSame) continue;
+      await source.runner.stop();
+      this.sources.delete(name);
+    }
+    // What sinks were given goes out first; what does not within the limit is read again for their successors.
+    const limit = AbortSignal.timeout(Math.max(1, config.shutdownTimeoutMs));
+    for (const sink of going) {
+      await sink.runner.drain(limit);
+      await sink.runner.stop();
+      this.sinks.delete(sink.config.name);
+    }
+    try {
+      for (const [name, sink] of await this.#makeSinks(coming.filter(isSuccessor))) made.set(name, sink);
+    } catch (error) {
+      for (const { runner } of made.values()) await runner.stop();
+      if (before !== undefined) await this.apply(before, oldPlaceholders!);
+      throw error;
+    }
+    for (const [name, sink] of made) this.sinks.set(name, sink);
+    for (const [name, pipeline] of this.#pipelines) if (kept.get(name) !== pipeline) this.#retired.add(pipeline);
+    this.#pipelines = new Map(
+      config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
+    );
+    for (const source of config.sources) {
+      if (this.sources.has(source.name)) continue;
+      const feeds = pipelinesFrom(config, source.name).map((name) => this.#pipelines.get(name)!);
+      const runner = this.#makeSource(source, feeds);
+      this.sources.set(source.name, { config: source, runner });
+      runner.start();
+    }
+    this.#config = config;
+  }
+
+  /** Resolves when every source has ended for good: the end of `--once`. */
+  async sourcesEnded(): Promise<void> {
+    await Promise.all([...this.sources.values()].map(({ runner }) => runner.finished));
+  }
+
+  /** Called once a second: notes which inputs have nothing left to deliver, for lag in seconds. */
+  observe(): void {
+    for (const { runner } of this.sources.values()) runner.observeLag();
+    this.#forgetIdleRetired();
+  }
+
+  async stopSources(): Promise<void> {
+    await Promise.all([...this.sources.values()].map(({ runner }) => runner.stop()));
+  }
+
+  /** Delivers what is queued, as far as the signal allows. */
+  async drain(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#busyPipelines.map((pipeline) => pipeline.drain(signal)));
+    await Promise.all([...this.sinks.values()].map(({ runner }) => runner.drain(signal)));
+  }
+
+  /** Ends pipelines and sinks; sources must have ended. Returns how many events were not delivered. */
+  async stop(): Promise<number> {
+    let undelivered = 0;
+    for (const { runner } of this.sinks.values()) undelivered += runner.queued;
+    await Promise.all(this.#busyPipelines.map((pipeline) => pipeline.stop()));
+    await Promise.all([...this.sinks.values()].map(({ runner }) => runner.stop()));
+    return undelivered;
+  }
+
+  /** Whether anything was lost that was not left out on purpose. */
+  get lostAnything(): boolean {
+    const sources = [...this.sources.values()].map(({ runner }) => runner);
+    const stages = this.pipelines.flatMap((pipeline) => pipeline.chain.steps);
+    return (
+      sources.some((source) => source.state === "failed" || source.counts.dropped.size > 0) ||
+      stages.some(({ counts }) => counts.deadLettered > 0 || counts.droppedOnError > 0) ||
+      [...this.sinks.values()].some(({ runner }) => runner.counts.deadLettered > 0)
+    );
+  }
+
+  /** All of them, or none and it throws. */
+  async #makeSinks(configs: readonly SinkConfig[]): Promise<Map<string, RunningSink>> {
+    const made = new Map<string, RunningSink>();
+    try {
+      for (const config of configs) made.set(config.name, { config, runner: await this.#makeSink(config) });
+    } catch (error) {
+      for (const { runner } of made.values()) await runner.stop();
+      throw error;
+    }
+    return made;
+  }
+
+  async #makeSink(config: SinkConfig): Promise<SinkRunner> {
+    const { clock, log, random, deadLetters, checkpoints } = this.#options;
+    const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
+    return new SinkRunner({
+      ...{ name: config.name, sink, clock, random, log: log(config.name) },
+      // A sink that keeps its place with its data sees documents in order, whatever a user sets.
+      limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
+      storeRejected: (documents) =>
+        deadLetters.append(documents.map((each) => refusedBySink(config.name, sink.encoding, each, clock.now()))),
+      onSettled: () => {
+        checkpoints.touch();
+      },
+      writeTimeoutMs: WRITE_TIMEOUT_MS,
+    });
+  }
+
+  #makePipeline(config: PipelineConfig): PipelineRunner {
+    const { clock, log, outbox, pool, checkpoints, deadLetters } = this.#options;
+    const routes = config.to.map((sinkName): Route => {
+      const { config: sink, runner } = this.sinks.get(sinkName)!;
+      return { key: routeKey(config.name, sink.identity), sinkName, runner };
+    });
+    return new PipelineRunner({
+      ...{ config, routes, clock, outbox, pool, checkpoints, deadLetters, log: log(config.name) },
+    });
+  }
+
+  #makeSource(config: SourceConfig, pipelines: readonly PipelineRunner[]): SourceRunner {
+    const { clock, log, once, checkpoints, outbox } = this.#options;
+    const definition: AnySource = config.definition;
+    const envelope = {
+      paths: [new Path("host.name"), new Path("ecs.version")],
+      values: [this.#placeholders!.hostname, ECS_VERSION],
+    };
+    return new SourceRunner({
+      ...{ name: config.name, pipelines, clock, once, checkpoints, outbox },
+      log: log(config.name),
+      create: () =>
+        definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),
+    });
+  }
+
+  #context(
+    config: ComponentConfig<SinkConfig["definition"] | SourceConfig["definition"]>,
+    kind: "sources" | "sinks",
+  ): Context {
+    const { clock, log } = this.#options;
+    const labels = kind === "sinks" ? { sink: config.name } : { source: config.name };
+    // Names may hold anything; a folder's name may not.
+    const folder = /^[\w-]{1,64}$/.test(config.name)
+      ? config.name
+      : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
+    const stateDir = join(this.#options.stateDir, kind, folder);
+    return {
+      ...{ id: config.name, log: log(config.name), placeholders: this.#placeholders! },
+      metrics: this.#options.metrics.scope(labels, config.definition.metrics ?? []),
+      get stateDir() {
+        mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+        return stateDir;
+      },
+      now: () => clock.now(),
+      sleep: (ms, signal) => sleep(clock, ms, signal),
+    };
+  }
+}
+
+const WRITE_TIMEOUT_MS = 120_000;
+
+/** Names of the pipelines that a source feeds, in the order of the configuration. */
+function pipelinesFrom(config: HostConfig, source: string): string[] {
+  return config.pipelines.filter((pipeline) => pipeline.from.includes(source)).map((pipeline) => pipeline.name);
+}
