@@ -69,6 +69,7 @@ async function measureSource(name: string, input: { path: string; lines: number;
       metrics: { counter: () => ({ add: quiet }), gauge: () => ({ set: quiet }) },
       stateDir: dir,
       now: () => Date.now(),
+      monotonicMs: () => performance.now(),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       placeholders: { hostname: "", instanceId: "", ipAddress: "", awsRegion: "", accountId: "" },
       once: true,

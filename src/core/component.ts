@@ -58,8 +58,10 @@ export interface Context {
   readonly metrics: { counter(name: string): Counter; gauge(name: string): Gauge };
   /** A folder of the component's own, made on first use of this property. */
   readonly stateDir: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch. Clocks are set back and forth: durations are measured with `monotonicMs`. */
   now(): number;
+  /** Milliseconds that only grow, from any beginning. */
+  monotonicMs(): number;
   /** Resolves after `ms`, at once when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Values of placeholders such as {hostname}; `resolve` leaves {date} to each event's time. */

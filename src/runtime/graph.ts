@@ -256,6 +256,7 @@ export class Graph {
         return stateDir;
       },
       now: () => clock.now(),
+      monotonicMs: () => performance.now(),
       sleep: (ms, signal) => sleep(clock, ms, signal),
     };
   }

@@ -50,6 +50,7 @@ export function makeContext(
       return (stateDir ??= mkdtempSync(join(tmpdir(), "wiretail-test-")));
     },
     now: options.now ?? Date.now,
+    monotonicMs: options.now ?? (() => performance.now()),
     sleep:
       options.sleep ??
       (async (ms, signal) => {

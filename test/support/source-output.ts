@@ -227,6 +227,7 @@ export function sourceContext(
     metrics: { counter: () => ({ add: () => undefined }), gauge: () => ({ set: () => undefined }) },
     stateDir,
     now: () => Date.now(),
+    monotonicMs: () => performance.now(),
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted === true) return resolve();

@@ -130,6 +130,7 @@ function probeContext(id: string, stateDir: string, placeholders: Context["place
     metrics: { counter: () => ({ add: nothing }), gauge: () => ({ set: nothing }) },
     stateDir,
     now: () => Date.now(),
+    monotonicMs: () => performance.now(),
     sleep: async (ms, signal) => {
       await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(nothing);
     },
