@@ -106,6 +106,11 @@ export interface Slice {
   readonly batch: EncodedBatch;
   readonly from: number;
   readonly to: number;
+  /**
+   * These may have been sent already, by an earlier process that crashed or a sink object that is gone, and nobody
+   * knows what became of them. Set only for sinks with `asksWhatArrived`.
+   */
+  readonly maybeSent?: boolean;
 }
 
 /** What a sink is asked to write in one call. */

@@ -212,7 +212,15 @@ export type Verdict =
   /** It may go better soon: overload, network, a server that is restarting. Sent again with growing pauses. */
   | { readonly outcome: "retry"; readonly reason: string; readonly retryAfterMs?: number }
   /** Somebody has to mend something first (credentials, privileges, a missing or blocked index). Tried again, loudly. */
-  | { readonly outcome: "hold"; readonly reason: string };
+  | {
+      readonly outcome: "hold";
+      readonly reason: string;
+      /**
+       * Nobody knows whether the document or the server is to blame. When only some documents are refused so, and for
+       * longer than `unknownErrorTimeoutMs`, they go to the dead letters.
+       */
+      readonly unknown?: boolean;
+    };
 
 export const DELIVERED: Verdict = { outcome: "delivered" };
 
@@ -250,7 +258,15 @@ export interface Sink {
   /** Bytes that the service counts for each document beside the document itself. */
   readonly overheadBytesPerEvent?: number;
   /**
-   * Writes a batch. Never throws for what the server says; what it throws is taken as `retry`. When the signal aborts
+   * The sink can find out what arrived already, and wants to know which documents may have been sent before: slices
+   * then say `maybeSent`. The runtime keeps a mark on disk for that, ahead of what is sent.
+   */
+  readonly asksWhatArrived?: boolean;
+  /** After so long, in milliseconds, a document that alone is refused for an unknown reason is given up. Never if not set. */
+  readonly unknownErrorTimeoutMs?: number;
+  /**
+   * Writes a batch. Never throws for what the server says. What it throws is taken as `retry` when it comes from the
+   * system or from a server; a defect of the code (TypeError and its like) ends the agent. When the signal aborts
    * it gives up the call soon. Retries, time-outs and concurrency are the runtime's: one call is one attempt.
    * `attempt` counts from 1; above 1 some of these documents may have arrived already.
    * The documents' bytes may be used until the promise settles and not after: the memory is used again.

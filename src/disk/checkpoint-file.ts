@@ -6,7 +6,10 @@ import { writeFileAtomic } from "./atomic-file.ts";
  * Where every route of every partition got to. One JSON file, replaced as a whole:
  *
  *     { "format": 1, "partitions": { "<partition id>": {
- *         "source": "chat", "identity": …, "routes": { "<pipeline>|<sink identity>": [position, resume] } } } }
+ *         "source": "chat", "identity": …, "routes": { "<pipeline>|<sink identity>": [position, resume, sent] } } } }
+ *
+ * `sent` is only there for sinks that look up what they may have sent before: nothing at or behind that position was
+ * ever sent. What lies between `position` and `sent` may have been.
  */
 export interface CheckpointData {
   partitions: Record<string, PartitionCheckpoint>;
@@ -14,7 +17,7 @@ export interface CheckpointData {
 export interface PartitionCheckpoint {
   source: string;
   identity: unknown;
-  routes: Record<string, readonly [position: number, resume: unknown]>;
+  routes: Record<string, readonly [position: number, resume: unknown, sent?: number]>;
 }
 
 /** Reads it. `damage` says what was wrong with a file that had to be set aside (it is then beside it, renamed). */
@@ -66,6 +69,13 @@ function isPartition(value: unknown): boolean {
   const { source, routes } = value as { source?: unknown; routes?: unknown };
   if (typeof source !== "string" || typeof routes !== "object" || routes === null) return false;
   return Object.values(routes).every(
-    (entry) => Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "number" && entry[0] >= 0,
+    (entry: unknown) =>
+      Array.isArray(entry) &&
+      (entry.length === 2 || (entry.length === 3 && isPosition(entry[2]))) &&
+      isPosition(entry[0]),
   );
+}
+
+function isPosition(value: unknown): boolean {
+  return typeof value === "number" && value >= 0;
 }

@@ -1,8 +1,14 @@
-import { readCheckpoint, writeCheckpoint, type CheckpointData } from "../disk/checkpoint-file.ts";
+import {
+  readCheckpoint,
+  writeCheckpoint,
+  type CheckpointData,
+  type PartitionCheckpoint,
+} from "../disk/checkpoint-file.ts";
 import type { KnownPartition, Log, ResumePoint } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Clock } from "./clock.ts";
 import { RouteProgress } from "./progress.ts";
+import { SentMark } from "./sent-mark.ts";
 
 interface PartitionState {
   readonly source: string;
@@ -43,8 +49,11 @@ export class Checkpoints {
     if (damage !== undefined) log.error(damage);
     for (const [id, entry] of Object.entries(data.partitions)) {
       const routes = new Map<string, RouteProgress>();
-      for (const [route, [position, resume]] of Object.entries(entry.routes))
-        routes.set(route, new RouteProgress({ position, resume }));
+      for (const [route, [position, resume, sent]] of Object.entries(entry.routes)) {
+        const progress = new RouteProgress({ position, resume });
+        if (sent !== undefined) progress.sentMark = new SentMark(sent, position);
+        routes.set(route, progress);
+      }
       checkpoints.#partitions.set(id, { source: entry.source, identity: entry.identity, routes, isForgotten: false });
     }
     return checkpoints;
@@ -74,7 +83,7 @@ export class Checkpoints {
   /**
    * Makes a partition known, with a progress for each route. `ownPosition` is asked for sinks that keep their own.
    * Returns where to begin reading: the lowest place that was not handed to a route's sink yet. Call `sync` before
-   * the first event.
+   * the first event. `marksSent` says which routes keep a mark of what may have been sent.
    */
   open(
     source: string,
@@ -83,6 +92,7 @@ export class Checkpoints {
     startPosition: number,
     routes: readonly string[],
     ownPosition: (route: string) => ResumePoint | undefined,
+    marksSent: (route: string) => boolean = () => false,
   ): number {
     let state = this.#partitions.get(id);
     if (state === undefined) {
@@ -102,6 +112,7 @@ export class Checkpoints {
         progress = new RouteProgress(own);
         state.routes.set(route, progress);
       }
+      if (marksSent(route)) progress.sentMark ??= new SentMark(undefined, progress.enqueued);
       lowest = Math.min(lowest, progress.enqueued);
     }
     this.touch();
@@ -181,7 +192,9 @@ export class Checkpoints {
     this.#isGathering = false;
     this.#isDirty = false;
     try {
-      await writeCheckpoint(this.#path, this.#data());
+      const marks: [SentMark, number][] = [];
+      await writeCheckpoint(this.#path, this.#data(marks));
+      for (const [mark, written] of marks) mark.wrote(written);
       if (this.#failure !== undefined) this.#log.info("checkpoints are written again", { path: this.#path });
       this.#failure = undefined;
     } catch (error) {
@@ -196,7 +209,8 @@ export class Checkpoints {
     }
   }
 
-  #data(): CheckpointData {
+  /** `marks` gets the marks of what may have been sent, to be told once they are on disk. */
+  #data(marks: [SentMark, number][]): CheckpointData {
     const data: CheckpointData = { partitions: {} };
     for (const [id, state] of this.#partitions) {
       const all = [...state.routes.values()];
@@ -204,8 +218,16 @@ export class Checkpoints {
         this.#partitions.delete(id);
         continue;
       }
-      const routes: Record<string, readonly [number, unknown]> = {};
-      for (const [route, progress] of state.routes) routes[route] = [progress.position, progress.resume];
+      const routes: PartitionCheckpoint["routes"] = {};
+      for (const [route, { position, resume, sentMark }] of state.routes) {
+        if (sentMark === undefined) routes[route] = [position, resume];
+        else {
+          // After `close` nothing is sent any more.
+          const mark = this.#isClosed ? sentMark.last() : sentMark.next();
+          marks.push([sentMark, mark]);
+          routes[route] = [position, resume, mark];
+        }
+      }
       data.partitions[id] = { source: state.source, identity: state.identity, routes };
     }
     return data;

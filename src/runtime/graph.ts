@@ -207,6 +207,7 @@ export class Graph {
       onSettled: () => {
         checkpoints.touch();
       },
+      syncMarks: () => checkpoints.sync(),
       writeTimeoutMs: WRITE_TIMEOUT_MS,
     });
   }

@@ -1,4 +1,5 @@
 import type { ResumePoint } from "../core/component.ts";
+import type { SentMark } from "./sent-mark.ts";
 
 /** A batch on its way to one sink: how many of its documents are not settled yet. */
 export interface PendingBatch {
@@ -17,6 +18,8 @@ export class RouteProgress {
   resume: unknown;
   /** Everything before this was handed to the sink's queue in this run of the agent. */
   enqueued: number;
+  /** Up to where documents may have been sent: for sinks that look up what they may have sent before. */
+  sentMark: SentMark | undefined;
   #pending: PendingBatch[] = [];
 
   constructor(start: ResumePoint) {
@@ -50,6 +53,7 @@ export class RouteProgress {
   restart(): void {
     this.#pending = [];
     this.enqueued = this.position;
+    this.sentMark?.inherit();
   }
 
   #advance(): void {

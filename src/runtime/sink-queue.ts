@@ -72,7 +72,8 @@ export class Lane {
 
   /**
    * Takes as many documents from the front as one call may hold (at least one), none that arrived after
-   * `beforeSequence`. A document larger than a whole call goes alone.
+   * `beforeSequence`. A document larger than a whole call goes alone. Documents that may have been sent before share no
+   * call with others: they have to be looked up.
    */
   take(beforeSequence = Infinity): Shipment {
     const slices: QueuedSlice[] = [];
@@ -82,7 +83,7 @@ export class Lane {
     let high = -Infinity;
     while (this.#head < this.#slices.length) {
       const slice = this.#slices[this.#head]!;
-      if (slice.sequence >= beforeSequence && count > 0) break;
+      if (count > 0 && (slice.sequence >= beforeSequence || slice.maybeSent !== slices[0]!.maybeSent)) break;
       let to = this.#fit(slice, this.#limits.maxBytes - bytes, this.#limits.maxEvents - count, count === 0);
       if (this.#limits.maxTimeSpanMs !== undefined) {
         const { timesMs } = slice.batch;

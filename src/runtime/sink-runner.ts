@@ -19,6 +19,8 @@ export interface SinkRunnerOptions {
   readonly storeRejected: StoreRejected;
   /** Some documents were settled: checkpoints have something to write. */
   readonly onSettled: () => void;
+  /** Writes the marks of what may have been sent (`SentMark`) to disk. */
+  readonly syncMarks: () => Promise<void>;
   /** One call may take this long before it is given up and made again. */
   readonly writeTimeoutMs: number;
 }
@@ -79,18 +81,17 @@ export class SinkRunner {
     const { batch } = entry;
     const enqueuedAtMs = clock.now();
     this.counts.routed += to - from;
-    const push = (destination: string, start: number, end: number): void => {
+    const append = (destination: string, start: number, end: number, maybeSent: boolean): void => {
       const sequence = this.#sequence++;
       this.#schedule.push(destination, {
-        batch,
-        from: start,
-        to: end,
-        entry,
-        progress,
-        pending,
-        sequence,
-        enqueuedAtMs,
+        ...{ batch, from: start, to: end, entry, progress, pending, sequence, enqueuedAtMs, maybeSent },
       });
+    };
+    const mark = progress.sentMark?.inherited ?? 0;
+    const push = (destination: string, start: number, end: number): void => {
+      const fresh = mark > batch.offsets[start]! ? firstAtOrAfter(batch.offsets, mark, start, end) : start;
+      if (fresh > start) append(destination, start, fresh, true);
+      if (fresh < end) append(destination, fresh, end, false);
     };
     if (sink.destinationOf === undefined) push("", from, to);
     else {
@@ -160,9 +161,37 @@ export class SinkRunner {
     this.#schedule.endFlush();
   }
 
+  /**
+   * Notes what is about to be sent. Returns undefined when the marks on disk allow it already (nearly always), otherwise
+   * resolves when they do.
+   */
+  #markSent(shipment: Shipment): Promise<void> | undefined {
+    let isCovered = true;
+    let isShort = false;
+    for (const { progress, batch, to } of shipment.slices) {
+      const { sentMark } = progress;
+      if (sentMark === undefined) continue;
+      if (!sentMark.sending(batch.offsets[to - 1]! + 1)) isCovered = false;
+      if (sentMark.isShort) isShort = true;
+    }
+    if (!isCovered) return this.#options.syncMarks();
+    // A failure shows when the lease is used up.
+    if (isShort) this.#options.syncMarks().catch(() => undefined);
+    return undefined;
+  }
+
   async #send(shipment: Shipment): Promise<void> {
     const { sink, clock, writeTimeoutMs } = this.#options;
     const failuresBefore = this.#schedule.failures;
+    try {
+      const marking = this.#markSent(shipment);
+      if (marking !== undefined) await marking;
+    } catch (error) {
+      const reason = `the mark of what may have been sent cannot be written: ${errorMessage(error)}`;
+      this.#settlement.fail(shipment, { outcome: "hold", reason }, failuresBefore);
+      this.#end(shipment);
+      return;
+    }
     shipment.attempts++;
     this.counts.requests++;
     if (shipment.attempts > 1) this.counts.retried += shipment.count;
@@ -170,6 +199,7 @@ export class SinkRunner {
     const stop = (): void => {
       call.abort();
     };
+    if (this.#stop.signal.aborted) stop();
     this.#stop.signal.addEventListener("abort", stop);
     let timedOut = false;
     const cancel = clock.after(writeTimeoutMs, () => {
@@ -192,11 +222,16 @@ export class SinkRunner {
     } finally {
       cancel();
       this.#stop.signal.removeEventListener("abort", stop);
-      this.#inFlight.delete(shipment);
-      this.#noteRecovery();
-      this.#wakeIdle();
-      this.#dispatch();
+      this.#end(shipment);
     }
+  }
+
+  /** A call is over, whatever came of it. */
+  #end(shipment: Shipment): void {
+    this.#inFlight.delete(shipment);
+    this.#noteRecovery();
+    this.#wakeIdle();
+    this.#dispatch();
   }
 
   /** Nothing that failed is left: all of it went well in the end. */
@@ -212,4 +247,16 @@ export class SinkRunner {
     this.#idleWaiters = [];
     for (const wake of waiters) wake();
   }
+}
+
+/** The first index from `from` on, below `to`, whose offset is not before `position`; `to` when there is none. */
+function firstAtOrAfter(offsets: Float64Array, position: number, from: number, to: number): number {
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (offsets[middle]! < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -131,6 +131,9 @@ export class SourceRunner {
   #output(): SourceOutput {
     const { checkpoints, pipelines } = this.#options;
     const known: readonly KnownPartition[] = checkpoints.known(this.name, this.routes);
+    const routes = pipelines.flatMap((pipeline) => pipeline.routes);
+    const asking = routes.filter((route) => route.runner.sink.asksWhatArrived === true);
+    const asksWhatArrived = new Set(asking.map((route) => route.key));
     return {
       known,
       open: async (partition: OpenPartition) => {
@@ -147,6 +150,7 @@ export class SourceRunner {
             }
             return undefined;
           },
+          (route) => asksWhatArrived.has(route),
         );
         await checkpoints.sync();
         return position;

@@ -20,6 +20,11 @@ export class SinkRig {
   readonly done: OutboxEntry[] = [];
   /** Makes storing of dead letters fail, while set. */
   deadLetterFault: Error | undefined;
+  /** Writes marks of what may have been sent: at once, unless a test puts something else here. */
+  syncMarks: () => Promise<void> = async () => {
+    const { sentMark } = this.progress;
+    sentMark?.wrote(sentMark.next());
+  };
   #position = 0;
 
   constructor(sink: Sink, options: { random?: () => number; writeTimeoutMs?: number } = {}) {
@@ -36,6 +41,7 @@ export class SinkRig {
           this.deadLetters.push({ message: messageAt(document), reason: document.reason });
       },
       onSettled: () => undefined,
+      syncMarks: () => this.syncMarks(),
       writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
     });
   }
