@@ -53,6 +53,26 @@ export function errorMessage(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/**
+ * Whether something that was thrown tells of a defect in our code, and not of the world: such must not be tried again
+ * for ever in silence. Errors with a code of the system (`fetch failed` among them, by its cause) are the world's.
+ */
+export function isDefect(thrown: unknown): boolean {
+  const isCodeFault =
+    thrown instanceof TypeError ||
+    thrown instanceof RangeError ||
+    thrown instanceof ReferenceError ||
+    (thrown instanceof WiretailError && thrown.code === "WT_INTERNAL") ||
+    (thrown as { name?: unknown } | null)?.name === "AssertionError";
+  return isCodeFault && !isOfSystem(thrown) && !isOfSystem((thrown as { cause?: unknown }).cause);
+}
+
+/** Codes such as ENOSPC or UND_ERR_SOCKET; those of Node about arguments (ERR_INVALID_ARG_TYPE) are not meant. */
+function isOfSystem(thrown: unknown): boolean {
+  const code = systemErrorCode(thrown);
+  return code !== undefined && !code.startsWith("ERR_") && !code.startsWith("WT_");
+}
+
 /** The system's error code (`ENOENT`, `EACCES`, …) of anything that was thrown, if it has one. */
 export function systemErrorCode(thrown: unknown): string | undefined {
   const code = (thrown as { code?: unknown } | null)?.code;

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { BufferPool } from "../core/buffer-pool.ts";
 import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
+import { errorMessage } from "../core/error.ts";
 import { Path } from "../core/path.ts";
 import type { DeadLetterFile } from "../disk/dead-letters.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -208,6 +209,15 @@ export class Graph {
         checkpoints.touch();
       },
       syncMarks: () => checkpoints.sync(),
+      onDefect: (error) => {
+        log(config.name).error(
+          `sink "${config.name}" met a defect in Wiretail and the agent ends at once, to be started again; nothing is lost. Please report: ${errorMessage(error)}`,
+        );
+        // The process ends with the stack trace and exit code 1. Going on would repeat the fault for ever.
+        setImmediate(() => {
+          throw error;
+        });
+      },
       writeTimeoutMs: WRITE_TIMEOUT_MS,
     });
   }

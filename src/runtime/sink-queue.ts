@@ -9,7 +9,10 @@ export interface QueuedSlice extends Slice {
   readonly pending: PendingBatch;
   /** Order of arrival over all lanes of the sink. */
   readonly sequence: number;
+  /** By the clock that is never set. */
   readonly enqueuedAtMs: number;
+  /** When it was refused for an unknown reason first, since it was sent first; by the same clock. */
+  readonly unknownSinceMs?: number;
 }
 
 /** What is sent in one call, with what is needed to settle it. `slices` is what the sink sees, too. */
@@ -17,7 +20,7 @@ export interface Shipment extends SinkBatch {
   readonly slices: readonly QueuedSlice[];
   /** Calls made for it so far. */
   attempts: number;
-  /** Not before this time (milliseconds). */
+  /** Not before this time of the clock that is never set (milliseconds). */
   dueAtMs: number;
   /** Single documents that were refused while others were taken: such may be put together again. */
   isLeftover: boolean;

@@ -1,6 +1,6 @@
 import { encodingKey } from "../core/batch.ts";
 import type { BatchLimits, Log, Sink, WriteResult } from "../core/component.ts";
-import { errorMessage } from "../core/error.ts";
+import { errorMessage, isDefect } from "../core/error.ts";
 import type { Clock } from "./clock.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
@@ -21,6 +21,8 @@ export interface SinkRunnerOptions {
   readonly onSettled: () => void;
   /** Writes the marks of what may have been sent (`SentMark`) to disk. */
   readonly syncMarks: () => Promise<void>;
+  /** The sink's code, or what follows from its answers, has a defect: the process must not go on. */
+  readonly onDefect: (error: unknown) => void;
   /** One call may take this long before it is given up and made again. */
   readonly writeTimeoutMs: number;
 }
@@ -52,7 +54,8 @@ export class SinkRunner {
     this.#schedule = new SinkSchedule({ sink, limits, clock, random, wake }, this.encoding);
     this.#settlement = new SinkSettlement({
       ...{ counts: this.counts, health: this.health, schedule: this.#schedule, encoding: this.encoding },
-      ...{ storeRejected, onSettled, now: () => clock.now(), stopped: this.#stop.signal },
+      ...{ storeRejected, onSettled, nowMs: () => clock.monotonicMs(), stopped: this.#stop.signal },
+      unknownErrorTimeoutMs: sink.unknownErrorTimeoutMs ?? Infinity,
     });
   }
 
@@ -62,24 +65,32 @@ export class SinkRunner {
   get queued(): number {
     return this.counts.routed - this.counts.delivered - this.counts.deadLettered;
   }
+  /** When the next call will be made after failed ones, in milliseconds since the epoch. */
   get nextAttemptMs(): number | undefined {
-    return this.#schedule.failures > 0 && this.#inFlight.size === 0 ? this.#schedule.blockedUntilMs : undefined;
+    if (this.#schedule.failures === 0 || this.#inFlight.size > 0) return undefined;
+    return this.#wallMs(this.#schedule.blockedUntilMs);
   }
   get inFlight(): number {
     return this.#inFlight.size;
   }
-  /** When the oldest document that is not settled was queued. */
+  /** When the oldest document that is not settled was queued, in milliseconds since the epoch. */
   get oldestQueuedMs(): number | undefined {
     let oldest = this.#schedule.oldestQueuedMs;
     for (const shipment of this.#inFlight) oldest = Math.min(oldest, shipment.slices[0]!.enqueuedAtMs);
-    return oldest === Infinity ? undefined : oldest;
+    return oldest === Infinity ? undefined : this.#wallMs(oldest);
+  }
+
+  /** A time of the clock that is never set, by the clock on the wall as it is now. */
+  #wallMs(ms: number): number {
+    const { clock } = this.#options;
+    return clock.now() + (ms - clock.monotonicMs());
   }
 
   /** Queues documents from … to - 1 of an entry. Each will be settled exactly once, unless the runner stops before. */
   enqueue(entry: OutboxEntry, progress: RouteProgress, pending: PendingBatch, from: number, to: number): void {
     const { sink, clock } = this.#options;
     const { batch } = entry;
-    const enqueuedAtMs = clock.now();
+    const enqueuedAtMs = clock.monotonicMs();
     this.counts.routed += to - from;
     const append = (destination: string, start: number, end: number, maybeSent: boolean): void => {
       const sequence = this.#sequence++;
@@ -211,14 +222,16 @@ export class SinkRunner {
       try {
         result = await sink.write(shipment, call.signal, shipment.attempts);
       } catch (error) {
+        if (isDefect(error)) throw error;
         result = { outcome: "retry", reason: errorMessage(error) };
       }
       if (timedOut && result.outcome === "retry")
         result = { outcome: "retry", reason: `no answer within ${writeTimeoutMs / 1000} s` };
       await this.#settlement.settle(shipment, result, failuresBefore);
     } catch (error) {
-      const reason = `defect in the delivery: ${errorMessage(error)}`;
+      const reason = `a defect in Wiretail: ${errorMessage(error)}`;
       this.#settlement.fail(shipment, { outcome: "hold", reason }, failuresBefore);
+      this.#options.onDefect(error);
     } finally {
       cancel();
       this.#stop.signal.removeEventListener("abort", stop);

@@ -50,7 +50,7 @@ export class SinkSchedule {
   get failures(): number {
     return this.#failures;
   }
-  /** Nothing is sent before this time, in milliseconds. */
+  /** Nothing is sent before this time (of the clock that is never set), in milliseconds. */
   get blockedUntilMs(): number {
     return this.#blockedUntilMs;
   }
@@ -94,7 +94,7 @@ export class SinkSchedule {
 
   /** What is to be sent now, if anything; `wake` is called when there may be something later. */
   next(): Shipment | undefined {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.monotonicMs();
     if (now < this.#blockedUntilMs) {
       this.#wakeAt(this.#blockedUntilMs);
       return undefined;
@@ -184,7 +184,7 @@ export class SinkSchedule {
     const parked = makeShipment(slices, this.#encoding, of.destination);
     parked.attempts = of.attempts;
     parked.isLeftover = true;
-    parked.dueAtMs = clock.now() + Math.max(askedMs, backoffMs(of.attempts, random));
+    parked.dueAtMs = clock.monotonicMs() + Math.max(askedMs, backoffMs(of.attempts, random));
     this.#parked.push(parked);
   }
 
@@ -196,7 +196,7 @@ export class SinkSchedule {
     const { clock, random } = this.#options;
     this.#failures = Math.max(this.#failures, failuresBefore + 1);
     const pauseMs = Math.max(askedMs, backoffMs(this.#failures, random));
-    const now = clock.now();
+    const now = clock.monotonicMs();
     this.#blockedUntilMs = Math.max(this.#blockedUntilMs, now + pauseMs);
     const ownPauseMs = shipment.attempts > this.#failures ? backoffMs(shipment.attempts, random) : pauseMs;
     shipment.dueAtMs = this.#isOrdered ? this.#blockedUntilMs : now + Math.max(askedMs, ownPauseMs);
@@ -230,7 +230,7 @@ export class SinkSchedule {
     if (atMs >= this.#timerAtMs) return;
     this.#cancelTimer?.();
     this.#timerAtMs = atMs;
-    this.#cancelTimer = this.#options.clock.after(atMs - this.#options.clock.now(), () => {
+    this.#cancelTimer = this.#options.clock.after(atMs - this.#options.clock.monotonicMs(), () => {
       this.#timerAtMs = Infinity;
       this.#cancelTimer = undefined;
       this.#options.wake();

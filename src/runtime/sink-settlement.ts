@@ -34,7 +34,10 @@ export interface SinkSettlementOptions {
   readonly storeRejected: StoreRejected;
   /** Some documents were settled: checkpoints have something to write. */
   readonly onSettled: () => void;
-  readonly now: () => number;
+  /** By the clock that is never set. */
+  readonly nowMs: () => number;
+  /** How long single documents may be refused for an unknown reason, while others of their destination are taken. */
+  readonly unknownErrorTimeoutMs: number;
   /** When aborted, failures are those of the stop itself and are not reported. */
   readonly stopped: AbortSignal;
 }
@@ -42,6 +45,8 @@ export interface SinkSettlementOptions {
 /** What follows from a sink's answer: settles documents, stores those refused for good, parks what is to be sent again. */
 export class SinkSettlement {
   readonly #options: SinkSettlementOptions;
+  /** When documents were last taken, by destination. */
+  readonly #takenAtMs = new Map<string, number>();
 
   constructor(options: SinkSettlementOptions) {
     this.#options = options;
@@ -53,6 +58,7 @@ export class SinkSettlement {
       case "delivered":
         this.#options.schedule.succeeded(shipment);
         this.#finish(shipment.slices, "delivered");
+        this.#noteTaken(shipment.destination);
         return;
       case "too_large":
         if (shipment.count === 1) {
@@ -83,15 +89,17 @@ export class SinkSettlement {
 
   async #settleMixed(
     shipment: Shipment,
-    verdicts: ReadonlyMap<number, Verdict>,
+    answered: ReadonlyMap<number, Verdict>,
     failuresBefore: number,
   ): Promise<void> {
+    const verdicts = this.#giveUpUnknown(shipment, answered);
     const waiting: Verdict[] = [];
     let rejected = 0;
     for (const verdict of verdicts.values()) {
       if (verdict.outcome === "rejected") rejected++;
       else if (verdict.outcome !== "delivered") waiting.push(verdict);
     }
+    if (waiting.length + rejected < shipment.count) this.#noteTaken(shipment.destination);
     const outcomeOf = (index: number): Verdict["outcome"] => verdicts.get(index)?.outcome ?? "delivered";
     const isWaiting = (index: number): boolean => outcomeOf(index) === "retry" || outcomeOf(index) === "hold";
     // Every single one put off means overload. Held documents, and those that were refused alone before, only wait.
@@ -111,7 +119,15 @@ export class SinkSettlement {
         0,
         ...waiting.map((verdict) => (verdict.outcome === "retry" ? (verdict.retryAfterMs ?? 0) : 0)),
       );
-      this.#options.schedule.parkLeftover(pick(shipment, isWaiting), shipment, asked);
+      const isUnknown = (index: number): boolean => isUnknownHold(verdicts.get(index));
+      const sinceMs = this.#options.nowMs();
+      const unknown = pick(shipment, isUnknown).map((slice) => ({
+        ...slice,
+        unknownSinceMs: sinceMs,
+        ...since(slice),
+      }));
+      const known = pick(shipment, (index) => isWaiting(index) && !isUnknown(index));
+      this.#options.schedule.parkLeftover([...known, ...unknown], shipment, asked);
       this.#noteFailure(worst, `${waiting.length} of ${shipment.count} documents refused: `);
     }
     if (rejected > 0) {
@@ -121,6 +137,38 @@ export class SinkSettlement {
       };
       await this.#reject(shipment, reasonOf, (index) => outcomeOf(index) === "rejected");
     }
+  }
+
+  /**
+   * Documents that are refused for an unknown reason, for longer than the sink's limit, while others of the same
+   * destination were taken: it must be the documents, and they are rejected instead of holding up the position.
+   */
+  #giveUpUnknown(shipment: Shipment, answered: ReadonlyMap<number, Verdict>): ReadonlyMap<number, Verdict> {
+    const { nowMs, unknownErrorTimeoutMs } = this.#options;
+    const takenAtMs = this.#takenAtMs.get(shipment.destination) ?? -Infinity;
+    let verdicts: Map<number, Verdict> | undefined;
+    let index = 0;
+    for (const { from, to, unknownSinceMs } of shipment.slices) {
+      const begin = index;
+      index += to - from;
+      if (unknownSinceMs === undefined || takenAtMs < unknownSinceMs) continue;
+      if (nowMs() - unknownSinceMs < unknownErrorTimeoutMs) continue;
+      for (let i = begin; i < index; i++) {
+        const verdict = answered.get(i);
+        if (verdict?.outcome !== "hold" || !isUnknownHold(verdict)) continue;
+        verdicts ??= new Map(answered);
+        const minutes = Math.round((nowMs() - unknownSinceMs) / 60_000);
+        const reason = `refused for ${minutes} minutes while others were taken: ${verdict.reason}`;
+        verdicts.set(i, { outcome: "rejected", reason });
+      }
+    }
+    return verdicts ?? answered;
+  }
+
+  #noteTaken(destination: string): void {
+    // Destinations may be named by day; only those that something is refused for matter, and not for long.
+    if (this.#takenAtMs.size >= 64 && !this.#takenAtMs.has(destination)) this.#takenAtMs.clear();
+    this.#takenAtMs.set(destination, this.#options.nowMs());
   }
 
   /** Sends some documents of a shipment to the dead letters. */
@@ -170,10 +218,19 @@ export class SinkSettlement {
   }
 
   #noteFailure(verdict: Verdict, prefix: string): void {
-    const { health, schedule, counts, stopped, now } = this.#options;
+    const { health, schedule, counts, stopped, nowMs } = this.#options;
     if (verdict.outcome === "delivered" || stopped.aborted) return;
-    const pauseMs = Math.max(0, schedule.blockedUntilMs - now());
+    const pauseMs = Math.max(0, schedule.blockedUntilMs - nowMs());
     const queued = counts.routed - counts.delivered - counts.deadLettered;
     health.failed(verdict.outcome === "hold", prefix + verdict.reason, queued, pauseMs);
   }
+}
+
+function isUnknownHold(verdict: Verdict | undefined): boolean {
+  return verdict?.outcome === "hold" && verdict.unknown === true;
+}
+
+/** Keeps the time since when a slice is refused for an unknown reason. */
+function since({ unknownSinceMs }: QueuedSlice): { readonly unknownSinceMs?: number } {
+  return unknownSinceMs === undefined ? {} : { unknownSinceMs };
 }

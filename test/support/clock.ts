@@ -3,6 +3,7 @@ import type { Clock } from "../../src/runtime/clock.ts";
 /** Time that stands still until `advance`. */
 export class FakeClock implements Clock {
   #nowMs: number;
+  #offsetMs = 0;
   #timers: { atMs: number; run: () => void }[] = [];
 
   constructor(startMs = Date.UTC(2026, 10, 21, 10)) {
@@ -10,7 +11,17 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
+    return this.#nowMs + this.#offsetMs;
+  }
+
+  /** What the clock on the wall shows less this one never changes, but by `set`. */
+  monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** Somebody sets the clock on the wall; no time passes. */
+  set(nowMs: number): void {
+    this.#offsetMs = nowMs - this.#nowMs;
   }
 
   after(ms: number, run: () => void): () => void {

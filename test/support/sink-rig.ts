@@ -25,6 +25,8 @@ export class SinkRig {
     const { sentMark } = this.progress;
     sentMark?.wrote(sentMark.next());
   };
+  /** What the runner took for a defect of the code. */
+  readonly defects: unknown[] = [];
   #position = 0;
 
   constructor(sink: Sink, options: { random?: () => number; writeTimeoutMs?: number } = {}) {
@@ -42,6 +44,7 @@ export class SinkRig {
       },
       onSettled: () => undefined,
       syncMarks: () => this.syncMarks(),
+      onDefect: (error) => this.defects.push(error),
       writeTimeoutMs: options.writeTimeoutMs ?? 60_000,
     });
   }

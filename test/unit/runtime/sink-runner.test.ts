@@ -387,3 +387,113 @@ test("what a call delivered while the runner stops is settled", async () => {
     [false, true],
   );
 });
+
+test("a clock that is set back or forth neither stops what waits nor hurries it", async () => {
+  for (const stepMs of [-3_600_000, 3_600_000]) {
+    const sink: ScriptedSink = new ScriptedSink([RETRY, DELIVERED], { maxEvents: 1 });
+    const rig: SinkRig = new SinkRig(sink);
+    rig.enqueue(["a"]);
+    await rig.settled();
+    rig.clock.set(rig.clock.now() + stepMs);
+    assert.equal(rig.runner.nextAttemptMs, rig.clock.now() + 500);
+    await rig.clock.advance(499);
+    assert.equal(sink.calls.length, 1);
+    await rig.clock.advance(1);
+    assert.deepEqual(sink.delivered, ["a"]);
+  }
+});
+
+test("what a sink's code throws by a defect ends the agent; what the world throws is tried again", async () => {
+  const world = [
+    new Error("socket hang up"),
+    Object.assign(new Error("no space left"), { code: "ENOSPC" }),
+    new TypeError("fetch failed", { cause: Object.assign(new Error("reset"), { code: "ECONNRESET" }) }),
+  ];
+  for (const error of world) {
+    const sink = new ScriptedSink(() => Promise.reject(error), { maxEvents: 1 });
+    const rig = new SinkRig(sink);
+    rig.enqueue(["a"]);
+    await rig.clock.advance(600);
+    assert.deepEqual(rig.defects, []);
+    assert.equal(sink.calls.length, 2);
+  }
+  const defects = [
+    new TypeError("Cannot read properties of undefined"),
+    new RangeError("Invalid array length"),
+    Object.assign(new TypeError("must be a string"), { code: "ERR_INVALID_ARG_TYPE" }),
+  ];
+  for (const error of defects) {
+    const sink = new ScriptedSink(() => Promise.reject(error), { maxEvents: 1 });
+    const rig = new SinkRig(sink);
+    rig.enqueue(["a"]);
+    await rig.settled();
+    assert.deepEqual(rig.defects, [error]);
+    assert.equal(rig.runner.counts.delivered, 0);
+    assert.equal(rig.runner.queued, 1, "the position stays before it");
+  }
+});
+
+const UNKNOWN = { outcome: "hold", reason: "new_exception: who knows", unknown: true } as const;
+const MINUTE_MS = 60_000;
+
+/** A sink that refuses "bad" as told, and takes all others. */
+function unsureSink(verdict: () => Verdict): ScriptedSink {
+  const sink = new ScriptedSink(
+    (messages) =>
+      mixed(Object.fromEntries(messages.flatMap((message, i) => (message === "bad" ? [[i, verdict()]] : [])))),
+    { maxAgeMs: 0 },
+  );
+  return Object.assign(sink, { unknownErrorTimeoutMs: 15 * MINUTE_MS });
+}
+
+test("a document refused for an unknown reason for too long, while others are taken, goes to the dead letters", async () => {
+  const sink = unsureSink(() => UNKNOWN);
+  const rig = new SinkRig(sink);
+  rig.enqueue(["a", "bad", "b"]);
+  await rig.clock.advance(MINUTE_MS);
+  assert.equal(rig.runner.health.state, "holding");
+  rig.enqueue(["c"]);
+  await rig.clock.advance(13 * MINUTE_MS);
+  assert.equal(rig.deadLetters.length, 0);
+  await rig.clock.advance(2 * MINUTE_MS);
+  assert.deepEqual(
+    rig.deadLetters.map(({ message }) => message),
+    ["bad"],
+  );
+  assert.match(rig.deadLetters[0]!.reason, /refused for 15 minutes while others were taken: new_exception: who knows/);
+  assert.deepEqual(sink.delivered, ["a", "b", "c"]);
+  assert.equal(rig.runner.queued, 0);
+  assert.equal(rig.progress.position, 400);
+});
+
+test("while nothing else is taken an unknown error holds for ever: it may be the server", async () => {
+  const sink = unsureSink(() => UNKNOWN);
+  const rig = new SinkRig(sink);
+  rig.enqueue(["bad", "bad"]);
+  await rig.clock.advance(120 * MINUTE_MS);
+  assert.equal(rig.deadLetters.length, 0);
+  rig.enqueue(["good"]);
+  await rig.clock.advance(MINUTE_MS);
+  assert.equal(rig.deadLetters.length, 2);
+});
+
+test("a known reason to hold never ends in the dead letters, and neither does a document that is taken at last", async () => {
+  const known = unsureSink(() => ({ outcome: "hold", reason: "read-only" }));
+  const rig = new SinkRig(known);
+  rig.enqueue(["bad", "a"]);
+  for (let i = 0; i < 60; i++) {
+    rig.enqueue(["other"]);
+    await rig.clock.advance(MINUTE_MS);
+  }
+  assert.equal(rig.deadLetters.length, 0);
+
+  let isOver = false;
+  const passing = unsureSink(() => (isOver ? { outcome: "delivered" } : UNKNOWN));
+  const second = new SinkRig(passing);
+  second.enqueue(["bad", "a"]);
+  await second.clock.advance(14 * MINUTE_MS);
+  isOver = true;
+  await second.clock.advance(MINUTE_MS);
+  assert.equal(second.deadLetters.length, 0);
+  assert.deepEqual(passing.delivered, ["a", "bad"]);
+});
