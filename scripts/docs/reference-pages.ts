@@ -118,6 +118,7 @@ const ONE_OF_EACH: AgentStatus = {
   healthy: true,
   checkpoint_error: null,
   memory: { queued_bytes: 0, budget_bytes: 0, resident_bytes: 0 },
+  dead_letters: { letters: 0, bytes: 0, max_bytes: 0, oldest_at: null, dropped: { budget: 0, age: 0 } },
   dead_letters_dropped: 0,
   sources: [
     {

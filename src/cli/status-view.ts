@@ -53,11 +53,22 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
   }
   lines.push("", paint("bold", "SINKS"));
   for (const sink of status.sinks) lines.push(...sinkLines(sink, status, options));
-  if (status.dead_letters_dropped > 0)
-    lines.push(
-      "",
-      paint("red", `✗ ${count(status.dead_letters_dropped)} dead letters were removed because their budget is full`),
-    );
+  lines.push(...deadLetterLines(status, options));
+  return lines;
+}
+
+function deadLetterLines({ dead_letters: letters }: AgentStatus, { paint }: StatusViewOptions): string[] {
+  const { budget, age } = letters.dropped;
+  if (letters.letters === 0 && budget === 0 && age === 0) return [];
+  const isNearlyFull = letters.bytes > letters.max_bytes * 0.8;
+  const room = `${bytes(letters.bytes)} of ${bytes(letters.max_bytes)}`;
+  const since = letters.oldest_at === null ? "" : `, the oldest of ${letters.oldest_at}`;
+  const lines = ["", paint("yellow", `! ${count(letters.letters)} dead letters, ${room}${since}`)];
+  if (isNearlyFull) lines.push(paint("red", "  ✗ their budget is nearly used up: replay or purge some"));
+  if (budget > 0)
+    lines.push(paint("red", `  ✗ ${count(budget)} dead letters were removed because their budget is full`));
+  if (age > 0) lines.push(paint("yellow", `  ! ${count(age)} dead letters were removed because of their age`));
+  if (letters.letters > 0) lines.push(paint("dim", "  hint: wiretail dead-letters list"));
   return lines;
 }
 

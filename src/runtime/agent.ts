@@ -3,7 +3,7 @@ import type { FileHandle } from "node:fs/promises";
 import { BufferPool } from "../core/buffer-pool.ts";
 import type { Log, Placeholders } from "../core/component.ts";
 import { errorMessage, WiretailError } from "../core/error.ts";
-import { DeadLetterFile } from "../disk/dead-letters.ts";
+import { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { HostConfig } from "./config/types.ts";
@@ -40,8 +40,8 @@ export class Agent {
   readonly #startedAtMs: number;
   #lock: FileHandle | undefined;
   #checkpoints!: Checkpoints;
-  #deadLetters!: DeadLetterFile;
-  #deadLettersDropped = 0;
+  #deadLetters!: DeadLetterStore;
+  readonly #deadLettersDropped = { budget: 0, age: 0 };
   #graph!: Graph;
   #closers: (() => Promise<void>)[] = [];
   readonly #stopped = new AbortController();
@@ -81,14 +81,18 @@ export class Agent {
     await makeStateDir(stateDir);
     this.#lock = await lockStateDir(stateDir);
     this.#checkpoints = await Checkpoints.open(join(stateDir, "checkpoints.json"), clock, this.#log);
-    this.#deadLetters = new DeadLetterFile(
-      join(stateDir, "dead-letters", "dead-letters.ndjson"),
-      deadLetters.maxBytes,
-      (letters) => {
-        this.#deadLettersDropped += letters;
-        this.#log.error("dead letters were removed because their budget is full", { letters });
+    this.#deadLetters = new DeadLetterStore({
+      ...{ folder: join(stateDir, "dead-letters"), ...deadLetters, now: () => clock.now() },
+      onDropped: (letters, why) => {
+        this.#deadLettersDropped[why] += letters;
+        if (why === "budget") this.#log.error("dead letters were removed because their budget is full", { letters });
+        else this.#log.warn("dead letters were removed because they were too old", { letters });
       },
-    );
+    });
+    // Nobody waits for it here: what needs it does.
+    void this.#deadLetters.open().catch((error: unknown) => {
+      this.#log.error(`cannot read the dead letters: ${errorMessage(error)}`);
+    });
     this.#graph = new Graph({
       ...{ stateDir, clock, log, once, random, metrics: this.#metrics, pool: this.#pool, outbox: this.#outbox },
       ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters },
@@ -183,7 +187,10 @@ export class Agent {
       startedAtMs: this.#startedAtMs,
       outbox: this.#outbox,
       checkpointError: this.#checkpoints.failure,
-      deadLettersDropped: this.#deadLettersDropped,
+      deadLetters: {
+        ...this.#deadLetters.stats,
+        ...{ maxBytes: this.#config.deadLetters.maxBytes, dropped: this.#deadLettersDropped },
+      },
       sources: [...this.#graph.sources.values()],
       pipelines: this.#graph.pipelines,
       sinks: [...this.#graph.sinks.values()],
@@ -192,8 +199,13 @@ export class Agent {
 
   /** Once a second: what `status` can only say when it was watched. */
   async #observe(): Promise<void> {
-    while (!this.#stopped.signal.aborted) {
+    for (let seconds = 0; !this.#stopped.signal.aborted; seconds++) {
       this.#graph.observe();
+      if (seconds % 60 === 0) {
+        await this.#deadLetters.removeOld().catch((error: unknown) => {
+          this.#log.warn(`old dead letters cannot be removed: ${errorMessage(error)}`);
+        });
+      }
       await sleep(this.#options.clock, 1000, this.#stopped.signal);
     }
   }
@@ -207,7 +219,7 @@ export class Agent {
 
   async #release(): Promise<void> {
     for (const close of this.#closers.splice(0)) await close();
-    await (this.#deadLetters as DeadLetterFile | undefined)?.close();
+    await (this.#deadLetters as DeadLetterStore | undefined)?.close();
     // A failure was logged when it happened.
     await (this.#checkpoints as Checkpoints | undefined)?.close().catch(() => undefined);
     await this.#lock?.close();

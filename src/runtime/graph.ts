@@ -5,7 +5,7 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import { Path } from "../core/path.ts";
-import type { DeadLetterFile } from "../disk/dead-letters.ts";
+import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
@@ -38,7 +38,7 @@ export interface GraphOptions {
   readonly pool: BufferPool;
   readonly outbox: Outbox;
   readonly checkpoints: Checkpoints;
-  readonly deadLetters: DeadLetterFile;
+  readonly deadLetters: DeadLetterStore;
 }
 
 /** The sources, pipelines and sinks that run, as a configuration says; `apply` brings them into line with another one. */
@@ -203,8 +203,9 @@ export class Graph {
       ...{ name: config.name, sink, clock, random, log: log(config.name) },
       // A sink that keeps its place with its data sees documents in order, whatever a user sets.
       limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
-      storeRejected: (documents) =>
-        deadLetters.append(documents.map((each) => refusedBySink(config.name, sink.encoding, each, clock.now()))),
+      storeRejected: async (documents) => {
+        await deadLetters.append(documents.map((each) => refusedBySink(config, sink.encoding, each, clock.now())));
+      },
       onSettled: () => {
         checkpoints.touch();
       },
@@ -226,7 +227,7 @@ export class Graph {
     const { clock, log, outbox, pool, checkpoints, deadLetters } = this.#options;
     const routes = config.to.map((sinkName): Route => {
       const { config: sink, runner } = this.sinks.get(sinkName)!;
-      return { key: routeKey(config.name, sink.identity), sinkName, runner };
+      return { key: routeKey(config.name, sink.identity), sinkName, sinkIdentity: sink.identity, runner };
     });
     return new PipelineRunner({
       ...{ config, routes, clock, outbox, pool, checkpoints, deadLetters, log: log(config.name) },

@@ -7,7 +7,8 @@ import type { LogEvent } from "../core/event.ts";
 import { formatIsoTime } from "../core/time.ts";
 import { parseKql } from "../codec/kql/parse.ts";
 import { compilePredicate } from "../codec/kql/predicate.ts";
-import type { DeadLetter, DeadLetterFile } from "../disk/dead-letters.ts";
+import type { DeadLetter } from "../disk/dead-letters/letter.ts";
+import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { backoffMs } from "./backoff.ts";
 import { BatchEncoder, toEvents } from "./batch-encoder.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -22,6 +23,7 @@ import { StageChain, type ChainStage, type DeadLetterEvent } from "./stage-chain
 export interface Route {
   readonly key: string;
   readonly sinkName: string;
+  readonly sinkIdentity: string;
   readonly runner: SinkRunner;
 }
 
@@ -31,7 +33,7 @@ export interface PipelineRunnerOptions {
   readonly outbox: Outbox;
   readonly pool: BufferPool;
   readonly checkpoints: Checkpoints;
-  readonly deadLetters: DeadLetterFile;
+  readonly deadLetters: DeadLetterStore;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -89,14 +91,8 @@ export class PipelineRunner {
   process(batch: LineBatch, done: (outcome: BatchOutcome) => void): void {
     this.counts.in += batch.count;
     const { checkpoints } = this.#options;
-    let lowest = Infinity;
-    for (const { key } of this.routes) {
-      lowest = Math.min(lowest, checkpoints.progress(batch.partition.id, key)!.enqueued);
-    }
     const deadLetters: DeadLetter[] = [];
-    const encoded = this.#usesEvents
-      ? this.#encodeEvents(batch, deadLetters, lowest)
-      : this.#encoder.encodeLines(batch);
+    const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
     this.counts.out += encoded.count;
     const settled = (entry: OutboxEntry): void => {
       done(entry.abandoned ? "retry" : entry.rejected || deadLetters.length > 0 ? "rejected" : "delivered");
@@ -139,11 +135,12 @@ export class PipelineRunner {
     await Promise.all(this.#storing);
   }
 
-  /** Dead letters of events before `storedBefore` are there already: only a new route of another pipeline reads these again. */
-  #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[], storedBefore: number): EncodedBatch {
+  #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[]): EncodedBatch {
     const encoder = this.#encoder.begin(batch);
     const deadLetter: DeadLetterEvent = (event, stage, reason) => {
-      if (event.offset >= storedBefore) deadLetters.push(this.#deadLetter(batch, event, stage, reason));
+      const to = this.#missing(batch.partition.id, event.offset);
+      // None misses it: what is read here again is for another pipeline.
+      if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
     };
     for (let from = 0; from < batch.count; from += EVENTS_AT_A_TIME) {
       const events = toEvents(batch, from, Math.min(from + EVENTS_AT_A_TIME, batch.count));
@@ -161,16 +158,38 @@ export class PipelineRunner {
     events.length = kept;
   }
 
-  #deadLetter(batch: LineBatch, event: LogEvent, stage: ChainStage, reason: string): DeadLetter {
+  /** The sinks, with their identities, that were not given what is at a position yet. */
+  #missing(partitionId: string, position: number): Record<string, string> | undefined {
+    const missing: Record<string, string> = {};
+    let isAny = false;
+    for (const { key, sinkName, sinkIdentity } of this.routes) {
+      if (position < this.#options.checkpoints.progress(partitionId, key)!.enqueued) continue;
+      missing[sinkName] = sinkIdentity;
+      isAny = true;
+    }
+    return isAny ? missing : undefined;
+  }
+
+  #deadLetter(
+    batch: LineBatch,
+    event: LogEvent,
+    stage: ChainStage,
+    reason: string,
+    to: Readonly<Record<string, string>>,
+  ): DeadLetter {
+    const { paths, values, offsetPath } = event.envelope;
     return {
       at: formatIsoTime(this.#options.clock.now()),
       pipeline: this.name,
       stage: stage.label,
+      to,
       reason,
       source: batch.partition.source,
       id: `${batch.partition.id}.${this.#idPart}.${event.offset}${event.subIndex === 0 ? "" : `.${event.subIndex}`}`,
       time: formatIsoTime(event.timeMs),
       original: event.line,
+      envelope: Object.fromEntries(paths.map((path, i) => [path.name, values[i]])),
+      ...(offsetPath === undefined ? {} : { offset_field: offsetPath.name }),
       event: event.toObject(),
     };
   }

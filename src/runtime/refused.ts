@@ -1,15 +1,21 @@
 import { encodingKey, eventId, type EncodedBatch, type Encoding } from "../core/batch.ts";
 import { formatIsoTime } from "../core/time.ts";
-import type { DeadLetter } from "../disk/dead-letters.ts";
+import type { DeadLetter } from "../disk/dead-letters/letter.ts";
 import type { RejectedDocument } from "./sink-settlement.ts";
 
 /** The dead letter of a document that a sink refused for good. */
-export function refusedBySink(sink: string, encoding: Encoding, refused: RejectedDocument, nowMs: number): DeadLetter {
+export function refusedBySink(
+  sink: { readonly name: string; readonly identity: string },
+  encoding: Encoding,
+  refused: RejectedDocument,
+  nowMs: number,
+): DeadLetter {
   const { batch, index, reason } = refused;
   return {
     at: formatIsoTime(nowMs),
     pipeline: batch.pipeline,
-    sink,
+    sink: sink.name,
+    sink_identity: sink.identity,
     reason,
     source: batch.partition.source,
     id: eventId(batch, index),

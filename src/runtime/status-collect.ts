@@ -14,7 +14,13 @@ export interface StatusParts {
   readonly startedAtMs: number;
   readonly outbox: Outbox;
   readonly checkpointError: string | undefined;
-  readonly deadLettersDropped: number;
+  readonly deadLetters: {
+    readonly letters: number;
+    readonly bytes: number;
+    readonly oldestAt: string | undefined;
+    readonly maxBytes: number;
+    readonly dropped: { readonly budget: number; readonly age: number };
+  };
   readonly sources: readonly { readonly config: SourceConfig; readonly runner: SourceRunner }[];
   readonly pipelines: readonly PipelineRunner[];
   readonly sinks: readonly { readonly config: SinkConfig; readonly runner: SinkRunner }[];
@@ -45,7 +51,14 @@ export function collectStatus(parts: StatusParts): AgentStatus {
       budget_bytes: parts.config.memoryBudgetBytes,
       resident_bytes: process.memoryUsage.rss(),
     },
-    dead_letters_dropped: parts.deadLettersDropped,
+    dead_letters: {
+      letters: parts.deadLetters.letters,
+      bytes: parts.deadLetters.bytes,
+      max_bytes: parts.deadLetters.maxBytes,
+      oldest_at: parts.deadLetters.oldestAt ?? null,
+      dropped: { ...parts.deadLetters.dropped },
+    },
+    dead_letters_dropped: parts.deadLetters.dropped.budget + parts.deadLetters.dropped.age,
     sources,
     pipelines,
     slowest_stage: slowestStage(pipelines),

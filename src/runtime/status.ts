@@ -14,6 +14,16 @@ export interface AgentStatus {
   readonly healthy: boolean;
   readonly checkpoint_error: string | null;
   readonly memory: { readonly queued_bytes: number; readonly budget_bytes: number; readonly resident_bytes: number };
+  readonly dead_letters: {
+    /** What lies there now. */
+    readonly letters: number;
+    readonly bytes: number;
+    readonly max_bytes: number;
+    readonly oldest_at: string | null;
+    /** Removed since the start without anybody asking, by reason. */
+    readonly dropped: { readonly budget: number; readonly age: number };
+  };
+  /** The sum of `dead_letters.dropped`. */
   readonly dead_letters_dropped: number;
   readonly sources: readonly SourceStatus[];
   readonly pipelines: readonly PipelineStatus[];
@@ -108,12 +118,12 @@ export function statusSamples(status: AgentStatus): Sample[] {
     status.memory.budget_bytes,
   );
   add("gauge", "resident_bytes", "Resident memory of the process, bytes", status.memory.resident_bytes);
-  add(
-    "counter",
-    "dead_letters_dropped",
-    "Dead letters removed because their budget was full",
-    status.dead_letters_dropped,
-  );
+  add("gauge", "dead_letters", "Dead letters kept on disk", status.dead_letters.letters);
+  add("gauge", "dead_letters_bytes", "Dead letters kept on disk, bytes", status.dead_letters.bytes);
+  for (const [reason, letters] of Object.entries(status.dead_letters.dropped)) {
+    const description = "Dead letters removed without being asked, by reason: budget or age";
+    add("counter", "dead_letters_dropped", description, letters, { reason });
+  }
   for (const source of status.sources) {
     const labels = { source: source.name };
     add("counter", "source_events", "Events read", source.read_events, labels);

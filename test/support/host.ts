@@ -38,7 +38,11 @@ export function makeHost(parts: HostParts): HostConfig {
   }));
   return {
     ...{ file: "host.json", stateDir: parts.stateDir, memoryBudgetBytes: 1 << 20, shutdownTimeoutMs: 200 },
-    ...{ log: { format: "text", level: "info" }, http: undefined, deadLetters: { maxBytes: 1 << 20 } },
+    ...{
+      log: { format: "text", level: "info" },
+      http: undefined,
+      deadLetters: { maxBytes: 1 << 20, maxAgeMs: undefined, whenFull: "drop_oldest" },
+    },
     ...{ sources, sinks, pipelines },
     ...parts.settings,
   };

@@ -55,9 +55,21 @@ export const SETTINGS = {
   dead_letters: t.object(
     {
       max_bytes: t.integer({
-        description: "Bytes of dead letters kept on disk. When they are used up, the oldest go, and are counted.",
+        description: "Bytes of dead letters kept on disk. `when_full` says what happens when they are used up.",
         default: 256 * 1024 * 1024,
         minimum: 1024 * 1024,
+      }),
+      max_age_ms: t.optional(
+        t.integer({
+          description:
+            "Dead letters older than this many milliseconds are removed, counted and logged. Not set: they stay.",
+          minimum: 60_000,
+        }),
+      ),
+      when_full: t.enum(["drop_oldest", "block"], {
+        description:
+          "What happens when `max_bytes` is used up: drop_oldest (the oldest eighth is removed, counted and logged) or block (what was refused stays queued, and its sink holds, until there is room: replay or purge some).",
+        default: "drop_oldest",
       }),
     },
     { description: "Events that a sink or a stage refused, kept in state_dir with the reason." },

@@ -20,7 +20,11 @@ export function redactConfig(config: HostConfig): Record<string, unknown> {
     shutdown_timeout_ms: config.shutdownTimeoutMs,
     log: config.log,
     ...(config.http === undefined ? {} : { http: config.http }),
-    dead_letters: { max_bytes: config.deadLetters.maxBytes },
+    dead_letters: {
+      max_bytes: config.deadLetters.maxBytes,
+      ...(config.deadLetters.maxAgeMs === undefined ? {} : { max_age_ms: config.deadLetters.maxAgeMs }),
+      when_full: config.deadLetters.whenFull,
+    },
     sources: byName(config.sources),
     pipelines: Object.fromEntries(
       config.pipelines.map(({ name, from, to, when, stages }) => [

@@ -35,7 +35,11 @@ export function readSettings(host: MergedHost, world: ConfigWorld, problems: Pro
     shutdownTimeoutMs: settings.shutdown_timeout_ms,
     log: settings.log,
     http,
-    deadLetters: { maxBytes: settings.dead_letters.max_bytes },
+    deadLetters: {
+      maxBytes: settings.dead_letters.max_bytes,
+      maxAgeMs: settings.dead_letters.max_age_ms,
+      whenFull: settings.dead_letters.when_full,
+    },
   };
 }
 

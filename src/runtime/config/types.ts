@@ -74,7 +74,11 @@ export interface HostConfig {
   readonly log: { readonly format: "text" | "json"; readonly level: "debug" | "info" | "warn" | "error" };
   /** `/metrics` and `/healthz`, when an address is configured. */
   readonly http: { readonly host: string; readonly port: number } | undefined;
-  readonly deadLetters: { readonly maxBytes: number };
+  readonly deadLetters: {
+    readonly maxBytes: number;
+    readonly maxAgeMs: number | undefined;
+    readonly whenFull: "drop_oldest" | "block";
+  };
   readonly sources: readonly SourceConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly sinks: readonly SinkConfig[];

@@ -20,6 +20,7 @@ const HEALTHY: AgentStatus = {
   },
   ...{ started_at: "2026-11-21T10:00:00.000Z", now: "2026-11-21T12:30:05.000Z", uptime_seconds: 9005 },
   ...{ healthy: true, checkpoint_error: null, dead_letters_dropped: 0 },
+  dead_letters: { letters: 0, bytes: 0, max_bytes: 0, oldest_at: null, dropped: { budget: 0, age: 0 } },
   memory: { queued_bytes: 12_345, budget_bytes: 33_554_432, resident_bytes: 98_000_000 },
   sources: [
     {
@@ -54,7 +55,11 @@ const HEALTHY: AgentStatus = {
 
 const TROUBLED: AgentStatus = {
   ...HEALTHY,
-  ...{ healthy: false, checkpoint_error: "ENOSPC: no space left on device", dead_letters_dropped: 1200 },
+  ...{ healthy: false, checkpoint_error: "ENOSPC: no space left on device", dead_letters_dropped: 1240 },
+  dead_letters: {
+    ...{ letters: 900, bytes: 250_000_000, max_bytes: 268_435_456, oldest_at: "2026-11-20T10:00:00.000Z" },
+    dropped: { budget: 1200, age: 40 },
+  },
   sources: [
     {
       ...HEALTHY.sources[0]!,
