@@ -99,9 +99,23 @@ export async function build(name) {
   const started = new Date();
   rmSync(stamp, { force: true });
   for (const folder of folders) prune(folder);
-  await step(`building (tsc -p ${project})`, process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]);
+  await Promise.all([
+    step(`building (tsc -p ${project})`, process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]),
+    buildKernel(),
+  ]);
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, started.toISOString() + "\n");
+}
+
+/** Compiles the byte kernel to WebAssembly, unless it is newer than its source and its compiler. */
+async function buildKernel() {
+  const source = "src/codec/kernel/assembly/lines.ts";
+  const target = "dist/src/codec/kernel/lines.wasm";
+  const changedMs = Math.max(...[source, "package-lock.json"].map((file) => newest(path.join(ROOT, file))));
+  if (newest(path.join(ROOT, target)) > changedMs) return;
+  const flags = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd"];
+  const compile = [...["node_modules/assemblyscript/bin/asc.js", source], ...flags, "--outFile", target];
+  await step("building the byte kernel (asc)", process.execPath, compile);
 }
 
 /** Removes compiled files whose source is gone, so that a deleted test does not go on running. */

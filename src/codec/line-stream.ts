@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { LineBatch, Partition } from "../core/batch.ts";
 import type { SourceOutput } from "../core/component.ts";
 import { LineSplitter, type LineRules, type Split } from "./lines.ts";
+import { SplitBatch } from "./split-batch.ts";
 
 /**
  * Lines of a byte stream that cannot be read again (standard input, a command's output). Offsets count events from 0
@@ -68,19 +69,13 @@ export class LineStream {
 
 /** The batch of a split that LineStream gave; `endPosition` is the stream's sequence after it. */
 export function streamBatch(partition: Partition, split: Split, readAtMs: number): LineBatch {
-  return {
+  return new SplitBatch(split, {
     partition,
-    count: split.count,
-    text: split.text,
-    starts: split.starts,
-    ends: split.ends,
-    offsets: split.offsets,
     endPosition: split.offsets[split.count - 1]! + 1,
     resume: null,
     readAtMs,
     byteLength: split.consumed - split.dropped,
-    flags: split.flags,
-  };
+  });
 }
 
 /**

@@ -1,4 +1,6 @@
 import { isAscii } from "node:buffer";
+import type { LineBytes } from "../core/batch.ts";
+import { lineKernel, type FoundLines, type LineKernel } from "./kernel/line-kernel.ts";
 import { groupLines, type MultilineRules } from "./multiline.ts";
 
 /** How input is cut into events. */
@@ -14,9 +16,14 @@ export interface LineRules {
  */
 export type SplitEnd = "open" | "lines" | "idle" | "all";
 
-/** Events found in a stretch of bytes; the arrays are the receiver's. */
+/**
+ * Events found in a stretch of bytes; the arrays are the receiver's. `text`, `starts` and `ends` may be worked out on
+ * first use, from the bytes that were given: before these are overwritten.
+ */
 export interface Split {
   readonly count: number;
+  /** The same events as bytes, unless they need the plain way; the bytes are those that were given. */
+  readonly lines?: LineBytes | undefined;
   readonly text: string;
   /** Event i is text.slice(starts[i], ends[i]). */
   readonly starts: Int32Array;
@@ -67,8 +74,12 @@ export class LineSplitter {
    */
   midLine = false;
 
-  constructor(rules: LineRules) {
+  readonly #kernel: LineKernel | null;
+
+  /** Without a kernel, or where it refuses, lines are found in strings. */
+  constructor(rules: LineRules, kernel: LineKernel | null = lineKernel()) {
     this.#rules = rules;
+    this.#kernel = rules.multiline === undefined ? kernel : null;
   }
 
   /** The longest stretch that can be needed to find the end of one event. */
@@ -98,12 +109,12 @@ export class LineSplitter {
     if (tooLong && !force && whole === from) return this.#begin(bytes, from, position);
     const until = end === "all" ? bytes.length : force ? wholeCharacters(bytes, whole) : whole;
     if (until === from) return nothing(from, 0);
-    const split = this.#lines(bytes.subarray(from, until), position + from, tooLong && end === "open" ? "lines" : end);
+    const split = this.#lines(bytes, from, until, position + from, tooLong && end === "open" ? "lines" : end);
     if (until > whole) {
       this.skipping = until - whole > this.#rules.maxLineBytes;
       this.midLine = !this.skipping;
     }
-    return from === 0 ? split : { ...split, consumed: from + split.consumed };
+    return split;
   }
 
   /** The beginning of a line that is longer than allowed and whose end is not in sight. */
@@ -142,7 +153,17 @@ export class LineSplitter {
     };
   }
 
-  #lines(region: Buffer, position: number, end: SplitEnd): Split {
+  /** The events in bytes[from … until), which begin at `position`; the bytes before `from` are consumed with them. */
+  #lines(bytes: Buffer, from: number, until: number, position: number, end: SplitEnd): Split {
+    const region = bytes.subarray(from, until);
+    const max = this.#rules.maxLineBytes;
+    const found = this.#kernel?.findLines(region, position, max);
+    if (found !== undefined) return new FoundSplit(found, max, until);
+    const split = this.#plainLines(region, position, end);
+    return from === 0 ? split : { ...split, consumed: from + split.consumed };
+  }
+
+  #plainLines(region: Buffer, position: number, end: SplitEnd): Split {
     const ascii = isAscii(region);
     // As latin1 one character is one byte, so newlines are found by a native scan and their indexes are byte offsets.
     const bytes = region.toString("latin1");
@@ -197,6 +218,45 @@ export class LineSplitter {
       consumed,
       dropped,
     };
+  }
+}
+
+/** Lines that the kernel found; made into text only for whom needs text. */
+class FoundSplit implements Split {
+  readonly count: number;
+  readonly lines: FoundLines;
+  readonly offsets: Float64Array;
+  readonly flags = undefined;
+  readonly consumed: number;
+  readonly dropped = 0;
+  readonly #maxLineBytes: number;
+  #decoded: Pick<Split, "text" | "starts" | "ends"> | undefined;
+
+  constructor(lines: FoundLines, maxLineBytes: number, consumed: number) {
+    this.count = lines.count;
+    this.lines = lines;
+    this.offsets = lines.offsets;
+    this.consumed = consumed;
+    this.#maxLineBytes = maxLineBytes;
+  }
+
+  get text(): string {
+    return this.#text.text;
+  }
+  get starts(): Int32Array {
+    return this.#text.starts;
+  }
+  get ends(): Int32Array {
+    return this.#text.ends;
+  }
+
+  get #text(): Pick<Split, "text" | "starts" | "ends"> {
+    const { bytes, isAscii, starts, ends, offsets } = this.lines;
+    // A character is a byte, or the lines have to be found again between characters.
+    this.#decoded ??= isAscii
+      ? { text: bytes.toString("latin1"), starts, ends }
+      : new LineSplitter({ maxLineBytes: this.#maxLineBytes }, null).split(bytes, offsets[0] ?? 0, "all");
+    return this.#decoded;
   }
 }
 

@@ -12,13 +12,24 @@ export interface Partition {
   readonly envelope: Envelope;
 }
 
+/** Lines as bytes: line i is bytes[starts[i] … ends[i]), valid UTF-8, without its line end. */
+export interface LineBytes {
+  readonly bytes: Buffer;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+}
+
 /**
  * Lines read from one partition, as the source hands them to the runtime: one decoded string and where each event
- * lies in it. An event may span several lines (multiline). The receiver owns everything in it after the call.
+ * lies in it. An event may span several lines (multiline). Who wants `text`, `starts`, `ends` or `lines` asks for them
+ * before `emit` returns: a source may decode them on first use, from a buffer that it uses again. What was asked for
+ * belongs to the receiver, except for the bytes of `lines`.
  */
 export interface LineBatch {
   readonly partition: Partition;
   readonly count: number;
+  /** The same events as bytes, where the source has them so. */
+  readonly lines?: LineBytes | undefined;
   readonly text: string;
   /** Event i is text.slice(starts[i], ends[i]): without its line end. */
   readonly starts: Int32Array;

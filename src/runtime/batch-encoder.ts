@@ -2,6 +2,7 @@ import { encodingKey, type EncodedBatch, type EncodedBody, type Encoding, type L
 import type { BufferPool } from "../core/buffer-pool.ts";
 import { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
+import { lineKernel, type LineFramePieces } from "../codec/kernel/line-kernel.ts";
 import { BodyWriter, CHUNK_CHARACTERS } from "./body-writer.ts";
 import { compact, documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../codec/document.ts";
 
@@ -45,8 +46,11 @@ export class BatchEncoder {
     const idPrefix = this.#idPrefix(batch);
     const writers = this.#encodings.map((encoding) => {
       const writer = new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch));
-      if (encoding.kind === "json") writeLines(batch, encoding, idPrefix, writer);
-      else writeRaw(batch, writer);
+      const pieces = linePieces(batch, encoding, idPrefix);
+      const { lines } = batch;
+      // By bytes where that can be done, otherwise the same by strings.
+      if (lines === undefined || lineKernel()?.writeDocuments(lines, batch.offsets, pieces, writer) !== true)
+        writeLines(batch, pieces, writer);
       return writer;
     });
     const timesMs = new Float64Array(batch.count).fill(batch.readAtMs);
@@ -162,19 +166,27 @@ function plainText(event: LogEvent, encoding: Encoding): string {
   return typeof message === "string" ? message + "\n" : documentMembers(event, "{");
 }
 
-function writeLines(
-  batch: LineBatch,
-  encoding: Encoding & { kind: "json" },
-  idPrefix: string,
-  writer: BodyWriter,
-): void {
-  const { text, starts, ends, offsets, count } = batch;
+/** What stands around the lines of a batch that no stage touches. */
+function linePieces(batch: LineBatch, encoding: Encoding, idPrefix: string): LineFramePieces {
+  if (encoding.kind !== "json")
+    return { first: "", offsetFirst: false, second: "", third: "\n", fourth: undefined, escape: false };
   const { head, middle, tail, hasOffset } = lineFrame(batch.partition.envelope, batch.readAtMs);
-  const withId = encoding.after !== undefined;
-  const before = withId ? encoding.before + idPrefix : encoding.before + head + '"';
-  const after = withId ? encoding.after + head + '"' : "";
-  const behind = '"' + middle;
-  const escaped = escapeLines(batch);
+  const offsetFirst = encoding.after !== undefined;
+  return {
+    first: offsetFirst ? encoding.before + idPrefix : encoding.before + head + '"',
+    offsetFirst,
+    second: offsetFirst ? encoding.after + head + '"' : "",
+    third: '"' + middle,
+    fourth: hasOffset ? tail : undefined,
+    escape: true,
+  };
+}
+
+/** Writes lines as documents by strings: what the kernel does, for lines that it refuses. */
+function writeLines(batch: LineBatch, pieces: LineFramePieces, writer: BodyWriter): void {
+  const { text, starts, ends, offsets, count } = batch;
+  const { first, offsetFirst, second, third, fourth, escape } = pieces;
+  const escaped = escape ? escapeLines(batch) : text;
   let out = "";
   let at = 0;
   for (let i = 0; i < count; i++) {
@@ -188,8 +200,8 @@ function writeLines(
       line = escaped.slice(at, end);
       at = end + 1;
     }
-    out += withId ? before + offset + after + line + behind : before + line + behind;
-    if (hasOffset) out += offset + tail;
+    out += offsetFirst ? first + offset + second + line + third : first + line + third;
+    if (fourth !== undefined) out += offset + fourth;
     writer.end(out.length);
     if (out.length > CHUNK_CHARACTERS) {
       writer.write(out);
@@ -215,18 +227,4 @@ function escapeLines(batch: LineBatch): string | undefined {
 
 function escapedText(line: string): string {
   return quote(line).slice(1, -1);
-}
-
-function writeRaw(batch: LineBatch, writer: BodyWriter): void {
-  const { text, starts, ends, count } = batch;
-  let out = "";
-  for (let i = 0; i < count; i++) {
-    out += text.slice(starts[i], ends[i]) + "\n";
-    writer.end(out.length);
-    if (out.length > CHUNK_CHARACTERS) {
-      writer.write(out);
-      out = "";
-    }
-  }
-  writer.write(out);
 }

@@ -44,6 +44,21 @@ export class BodyWriter {
     this.#first = this.#ended;
   }
 
+  /** Bytes written so far. */
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
+  /** Documents that are bytes already, behind what was written. `ends` counts from the beginning of the body. */
+  append(bytes: Uint8Array, ends: Int32Array): void {
+    if (this.#bytes + bytes.length > this.#buffer.length) this.#grow(bytes.length);
+    this.#buffer.set(bytes, this.#bytes);
+    this.#offsets.set(ends, this.#ended + 1);
+    this.#bytes += bytes.length;
+    this.#ended += ends.length;
+    this.#first = this.#ended;
+  }
+
   finish(): EncodedBody {
     return { bytes: this.#buffer.subarray(0, this.#bytes), offsets: this.#offsets.subarray(0, this.#ended + 1) };
   }

@@ -1,6 +1,7 @@
 import type { LineBatch } from "../../core/batch.ts";
 import type { SourceOutput } from "../../core/component.ts";
 import type { Split, SplitEnd } from "../../codec/lines.ts";
+import { SplitBatch } from "../../codec/split-batch.ts";
 import type { Generation } from "./generation.ts";
 import { TAIL_BYTES } from "./identity.ts";
 
@@ -26,11 +27,17 @@ export interface ReadSettings {
 /** Why a turn ended: there is more; the end of the file; the content is not what was read before; told to stop. */
 export type TurnEnd = "more" | "end" | "replaced" | "stopped";
 
-/** The buffer of one worker, reused for every read; it grows for long lines. */
+/**
+ * The two buffers of one worker, used by turns: while one is read into, the events of the other are still being handed
+ * over, and receivers may look at its bytes. They grow for long lines.
+ */
 export class ReadBuffer {
+  /** What was asked for last. */
   bytes: Buffer = Buffer.alloc(0);
+  #other: Buffer = Buffer.alloc(0);
 
   atLeast(length: number): Buffer {
+    [this.bytes, this.#other] = [this.#other, this.bytes];
     if (this.bytes.length < length) this.bytes = Buffer.allocUnsafeSlow(length);
     return this.bytes;
   }
@@ -86,7 +93,8 @@ export async function readTurn(
       const { bytesRead }: { bytesRead: number } = await reading;
       reading = undefined;
       const { tailLength } = gen;
-      const bytes = buffer.bytes;
+      // Those of the read that just ended: the next one begins further down.
+      const { bytes } = buffer;
       if (bytesRead < tailLength || bytes.compare(gen.tail, 0, tailLength, 0, tailLength) !== 0) return "replaced";
       const data = bytes.subarray(tailLength, bytesRead);
       // Truncated and written anew before anything was read.
@@ -172,19 +180,13 @@ function cut(
 function batchOf(gen: Generation, split: Split, readAtMs: number): LineBatch {
   const byteLength = gen.uncounted;
   gen.uncounted = 0;
-  return {
+  return new SplitBatch(split, {
     partition: gen.partition,
-    count: split.count,
-    text: split.text,
-    starts: split.starts,
-    ends: split.ends,
-    offsets: split.offsets,
     endPosition: gen.position,
     resume: gen.resume(),
     readAtMs,
     byteLength,
-    flags: split.flags,
-  };
+  });
 }
 
 /** Waits for a promise, or for the signal, whichever comes first. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodingKey, eventId, type EncodedBatch, type Encoding } from "../../../src/core/batch.ts";
+import { encodingKey, eventId, type EncodedBatch, type Encoding, type LineBytes } from "../../../src/core/batch.ts";
 import { BufferPool } from "../../../src/core/buffer-pool.ts";
 import { Path } from "../../../src/core/path.ts";
 import { BatchEncoder, toEvents } from "../../../src/runtime/batch-encoder.ts";
@@ -47,6 +47,13 @@ function documents(batch: EncodedBatch, encoding: Encoding): string[] {
   });
 }
 
+/** The lines as a file has them. */
+function bytesOf(lines: readonly string[]): LineBytes {
+  const ends = Int32Array.from(lines, (_, i) => Buffer.byteLength(lines.slice(0, i + 1).join("\n")));
+  const starts = Int32Array.from(lines, (_, i) => (i === 0 ? 0 : ends[i - 1]! + 1));
+  return { bytes: Buffer.from(lines.join("\n")), starts, ends };
+}
+
 const wellFormed = (text: string): string => Buffer.from(text).toString("utf8");
 
 test("lines and the events made of them become the same documents in every encoding, whatever they hold", () => {
@@ -56,9 +63,12 @@ test("lines and the events made of them become the same documents in every encod
       const encoder = new BatchEncoder("main", "abcd", ENCODINGS, new BufferPool(1 << 20));
       const events = toEvents(batch);
       const [plain, processed] = [encoder.encodeLines(batch), encoder.encodeEvents(batch, toEvents(batch))];
+      const asBytes = encoder.encodeLines({ ...batch, lines: bytesOf(lines) });
       for (const encoding of ENCODINGS) {
         const found = documents(plain, encoding);
         const other = documents(processed, encoding);
+        // Lone surrogates are no bytes of a file: only strings write them as \udXXX.
+        if (lines.every((each) => each === wellFormed(each))) assert.deepEqual(documents(asBytes, encoding), found);
         for (const [i, event] of events.entries()) {
           if (encoding.kind !== "json") {
             assert.equal(found[i], wellFormed(lines[i]!) + "\n");
