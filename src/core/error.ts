@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   WT_PATTERN_REFUSED: "A regular expression is invalid, or may take exponential time and is not allowed to.",
   WT_STAGE_FAILED: "A stage could not process an event; its on_error setting decides what happens to the event.",
   WT_STATE_LOCKED: "Another process runs with the same state directory.",
+  WT_TAKEOVER_FAILED: "The agent that runs with the state directory did not let go of it in time; it goes on.",
   WT_STATE_UNWRITABLE: "The state directory cannot be created or written.",
   WT_STATE_CORRUPT: "A file in the state directory is damaged; it was set aside and the agent started without it.",
   WT_SOURCE_FAILED: "A source cannot read its input; it is tried again.",

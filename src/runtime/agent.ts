@@ -7,7 +7,7 @@ import { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { HostConfig } from "./config/types.ts";
-import { serveControl, serveHttp, type Handler } from "./control.ts";
+import { serveControl, serveHttp, type CommandHandler, type Handler } from "./control.ts";
 import { Graph } from "./graph.ts";
 import { ComponentMetrics } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
@@ -15,6 +15,7 @@ import { lockStateDir, makeStateDir } from "./state-lock.ts";
 import type { AgentStatus } from "./status.ts";
 import { statusHandler } from "./status-handler.ts";
 import { collectStatus } from "./status-collect.ts";
+import { hostMonotonicMs, TAKEOVER_PATH, takeOver, type TakeoverRequest } from "./takeover.ts";
 
 export interface AgentOptions {
   readonly config: HostConfig;
@@ -26,6 +27,10 @@ export interface AgentOptions {
   /** End when every source is at its end and every sink has everything. */
   readonly once: boolean;
   readonly random?: () => number;
+  /** Take the state directory from the agent that runs with it, waiting so long for it to end. */
+  readonly takeoverTimeoutMs?: number;
+  /** Another process wants the state directory: the agent has to be stopped within so many milliseconds. */
+  readonly onTakeover?: (timeoutMs: number) => void;
 }
 
 /** A host's running agent: made from a configuration by `start`, changed by `reload`, ended by `stop`. */
@@ -79,7 +84,11 @@ export class Agent {
     const { stateDir, deadLetters, http } = this.#config;
     const { clock, log, once, random = Math.random } = this.#options;
     await makeStateDir(stateDir);
-    this.#lock = await lockStateDir(stateDir);
+    const { takeoverTimeoutMs } = this.#options;
+    this.#lock =
+      takeoverTimeoutMs === undefined
+        ? await lockStateDir(stateDir)
+        : await takeOver(stateDir, takeoverTimeoutMs, this.#log);
     this.#checkpoints = await Checkpoints.open(join(stateDir, "checkpoints.json"), clock, this.#log);
     this.#deadLetters = new DeadLetterStore({
       ...{ folder: join(stateDir, "dead-letters"), ...deadLetters, now: () => clock.now() },
@@ -97,7 +106,7 @@ export class Agent {
       ...{ stateDir, clock, log, once, random, metrics: this.#metrics, pool: this.#pool, outbox: this.#outbox },
       ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters },
     });
-    const control = await serveControl(stateDir, this.#handler());
+    const control = await serveControl(stateDir, this.#handler(), this.#commands());
     this.#closers.push(() => control.close());
     if (http !== undefined) {
       const server = await serveHttp(http, this.#handler()).catch((error: unknown) => {
@@ -215,6 +224,27 @@ export class Agent {
       () => this.status(),
       () => this.#metrics.samples(),
     );
+  }
+
+  /** What may be asked of the agent on its control socket beside questions. */
+  #commands(): CommandHandler {
+    return (path, body) => {
+      if (path === TAKEOVER_PATH) return this.#giveUp(body as TakeoverRequest);
+      return undefined;
+    };
+  }
+
+  /** Another process takes over: answers at once, and ends as after SIGTERM. */
+  #giveUp({ pid, until_ms }: TakeoverRequest): Promise<{ pid: number }> {
+    const { onTakeover } = this.#options;
+    const leftMs = until_ms - hostMonotonicMs();
+    if (onTakeover === undefined || !(leftMs > 0))
+      throw new WiretailError("WT_TAKEOVER_FAILED", "this process cannot be taken over from, or was asked too late");
+    this.#log.warn("another process takes over: delivering what was read, then ending", { pid });
+    setImmediate(() => {
+      onTakeover(leftMs);
+    });
+    return Promise.resolve({ pid: process.pid });
   }
 
   async #release(): Promise<void> {

@@ -3,10 +3,22 @@ import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
-import { systemErrorCode, WiretailError } from "../core/error.ts";
+import { ERROR_CODES, errorMessage, systemErrorCode, WiretailError, type ErrorCode } from "../core/error.ts";
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
 
 /** Answers a GET: status, content type, body; undefined for paths it does not know. */
-export type Handler = (path: string) => { status: number; type: string; body: string } | undefined;
+export type Handler = (path: string) => Answer | undefined;
+
+/**
+ * Does what a POST on the control socket asks: takes the JSON body and gives what is answered as JSON. Undefined for
+ * paths it does not know. What it throws is thrown again by `askAgent` on the other side.
+ */
+export type CommandHandler = (path: string, body: unknown) => Promise<unknown> | undefined;
 
 /** Longest path of a unix socket on Linux; Node cuts longer ones silently and listens on another file. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -16,7 +28,11 @@ const MAX_SOCKET_PATH_BYTES = 107;
  * state directory, or, where that path is too long for a socket, in a folder of our own under the system's temporary
  * one; `control.path` in the state directory says which.
  */
-export async function serveControl(stateDir: string, handler: Handler): Promise<{ close: () => Promise<void> }> {
+export async function serveControl(
+  stateDir: string,
+  handler: Handler,
+  commands: CommandHandler = () => undefined,
+): Promise<{ close: () => Promise<void> }> {
   let path = join(stateDir, "control.sock");
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     const folder = join(
@@ -29,7 +45,8 @@ export async function serveControl(stateDir: string, handler: Handler): Promise<
   }
   await rm(path, { force: true });
   const server = createServer((req, res) => {
-    answer(handler, req, res);
+    if (req.method === "POST") void obey(commands, req, res);
+    else answer(handler, req, res);
   });
   // The socket must never be open to others, not even between listen and chmod.
   const mask = process.umask(0o177);
@@ -61,8 +78,16 @@ export async function serveHttp(
   return { port: typeof bound === "object" && bound !== null ? bound.port : address.port, close: () => close(server) };
 }
 
-/** Asks a running agent. Throws WT_NO_AGENT when none answers for this state directory. */
-export async function askAgent(stateDir: string, path: string): Promise<string> {
+/**
+ * Asks a running agent: a GET, or, with a `body`, a POST of that as JSON. Resolves with the text of the answer. Throws
+ * WT_NO_AGENT when none answers for this state directory, and what the agent threw when it could not do it.
+ */
+export async function askAgent(
+  stateDir: string,
+  path: string,
+  options: { readonly body?: unknown; readonly timeoutMs?: number } = {},
+): Promise<string> {
+  const { timeoutMs = 10_000 } = options;
   const noAgent = (why: string, hint: string): WiretailError =>
     new WiretailError("WT_NO_AGENT", `no agent answers for the state directory ${stateDir}: ${why}`, { hint });
   let socketPath: string;
@@ -74,17 +99,24 @@ export async function askAgent(stateDir: string, path: string): Promise<string> 
     throw noAgent("it was never started there", "start it with: wiretail run -c FILE");
   }
   return new Promise((resolve, reject) => {
-    const req = request({ socketPath, path, timeout: 10_000 }, (res) => {
+    const method = options.body === undefined ? "GET" : "POST";
+    const headers = { "content-type": "application/json" };
+    const req = request({ socketPath, path, method, headers }, (res) => {
       let body = "";
       res.setEncoding("utf8");
       res.on("data", (chunk: string) => (body += chunk));
       res.on("end", () => {
         if (res.statusCode === 200) resolve(body);
+        else if (res.statusCode === 400) reject(errorOf(body));
         else reject(noAgent(`it answered ${res.statusCode ?? "nothing"}`, "is it another version? restart the agent"));
       });
       res.on("error", reject);
     });
-    req.on("timeout", () => req.destroy(new Error("no answer within 10 s")));
+    // Not a time without traffic: an agent that hangs keeps the connection open.
+    const late = setTimeout(() => req.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+    req.on("close", () => {
+      clearTimeout(late);
+    });
     req.on("error", (error) => {
       const code = systemErrorCode(error);
       if (code === "EACCES") reject(noAgent("permission denied", "run this as the agent's user or as root"));
@@ -92,18 +124,62 @@ export async function askAgent(stateDir: string, path: string): Promise<string> 
         reject(noAgent("it does not run", "start it with: wiretail run -c FILE"));
       else reject(noAgent(error.message, "look at the agent's log"));
     });
-    req.end();
+    req.end(options.body === undefined ? undefined : JSON.stringify(options.body));
   });
+}
+
+/** What the agent threw, as it was. */
+function errorOf(body: string): WiretailError {
+  let said: { code?: unknown; message?: unknown; hint?: unknown } = {};
+  try {
+    said = JSON.parse(body) as typeof said;
+  } catch {
+    // Not ours; the text itself then says something.
+  }
+  const code: ErrorCode = Object.hasOwn(ERROR_CODES, String(said.code)) ? (said.code as ErrorCode) : "WT_INTERNAL";
+  return new WiretailError(
+    code,
+    typeof said.message === "string" ? said.message : body.slice(0, 1000),
+    typeof said.hint === "string" ? { hint: said.hint } : {},
+  );
+}
+
+const MAX_COMMAND_BYTES = 4 << 20;
+
+async function obey(commands: CommandHandler, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const json = "application/json";
+  try {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of req as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_COMMAND_BYTES) throw new WiretailError("WT_USAGE", "the request is too large");
+      chunks.push(chunk);
+    }
+    let body: unknown;
+    try {
+      body = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    } catch {
+      throw new WiretailError("WT_USAGE", "the request is not JSON");
+    }
+    const result = commands((req.url ?? "/").split("?")[0]!, body);
+    if (result === undefined) send(req, res, { status: 404, type: "text/plain; charset=utf-8", body: "not here\n" });
+    else send(req, res, { status: 200, type: json, body: JSON.stringify((await result) ?? null) + "\n" });
+  } catch (error) {
+    const { code, hint } = error instanceof WiretailError ? error : { code: "WT_INTERNAL", hint: undefined };
+    send(req, res, { status: 400, type: json, body: JSON.stringify({ code, message: errorMessage(error), hint }) });
+  }
 }
 
 function answer(handler: Handler, req: IncomingMessage, res: ServerResponse): void {
   const path = (req.url ?? "/").split("?")[0]!;
   const found = req.method === "GET" || req.method === "HEAD" ? handler(path) : undefined;
-  const { status, type, body } = found ?? {
-    status: req.method === "GET" ? 404 : 405,
-    type: "text/plain; charset=utf-8",
-    body: "not here\n",
-  };
+  const status = req.method === "GET" ? 404 : 405;
+  send(req, res, found ?? { status, type: "text/plain; charset=utf-8", body: "not here\n" });
+}
+
+function send(req: IncomingMessage, res: ServerResponse, { status, type, body }: Answer): void {
+  if (res.destroyed) return;
   res.writeHead(status, {
     "content-type": type,
     "content-length": Buffer.byteLength(body),

@@ -26,12 +26,16 @@ export async function makeStateDir(stateDir: string): Promise<void> {
 /**
  * Takes the lock of a state directory: one agent at a time. The kernel releases it when the process dies, however it
  * dies. Node has no flock(2): the `flock` program (util-linux) takes it on our open file, where it stays with us.
+ *
+ * Waits up to `waitMs` for another process to let go of it; then throws WT_STATE_LOCKED.
  */
-export async function lockStateDir(stateDir: string): Promise<FileHandle> {
+export async function lockStateDir(stateDir: string, waitMs = 0): Promise<FileHandle> {
   const path = join(stateDir, "lock");
   const handle = await open(path, "a+", 0o640);
   const exitCode = await new Promise<number | string>((resolve) => {
-    const child = spawn("flock", ["-n", "-E", "75", "3"], { stdio: ["ignore", "ignore", "ignore", handle.fd] });
+    const child = spawn("flock", [...(waitMs > 0 ? ["-w", (waitMs / 1000).toFixed(3)] : ["-n"]), "-E", "75", "3"], {
+      stdio: ["ignore", "ignore", "ignore", handle.fd],
+    });
     child.on("error", (error) => resolve(error.message));
     child.on("exit", (code) => resolve(code ?? 1));
   });
@@ -47,7 +51,7 @@ export async function lockStateDir(stateDir: string): Promise<FileHandle> {
       "WT_STATE_LOCKED",
       `another agent${holder === "" ? "" : ` (process ${holder})`} runs with the state directory ${stateDir}`,
       {
-        hint: `stop it, or give this one its own "state_dir"`,
+        hint: `stop it, take over from it (wiretail run --takeover), or give this one its own "state_dir"`,
       },
     );
   }

@@ -9,6 +9,8 @@ interface RunOptions {
   config: string;
   once?: boolean;
   timeout?: number;
+  takeover?: boolean;
+  takeoverTimeout?: number;
 }
 
 /** `wiretail run`: the agent, in the foreground. */
@@ -26,32 +28,51 @@ export function runCommand(): Command {
     )
     .addOption(
       new Option("--timeout <seconds>", "with --once: give up after this long, with exit code 1").argParser(
-        parseSeconds,
+        secondsFor("--timeout"),
       ),
+    )
+    .option(
+      "--takeover",
+      "when an agent runs with the same state directory: have it deliver what it read and end, then go on from there",
+    )
+    .addOption(
+      new Option(
+        "--takeover-timeout <seconds>",
+        `with --takeover: wait so long for it to end (default: ${TAKEOVER_SECONDS}); it is never killed`,
+      ).argParser(secondsFor("--takeover-timeout")),
     )
     .addHelpText(
       "after",
       `
 Examples:
   wiretail run -c config/host.json
+  wiretail run -c config/host.json --takeover     a new version takes over from the old one
   tcpdump -l -i eth0 | wiretail run -c config/stdin.json --once
 
-Exit codes: 0 stopped as asked; 1 the configuration has errors, or --once lost something; 4 the state directory is not writable`,
+Exit codes: 0 stopped as asked; 1 the configuration has errors, --once lost something, or the running agent could not be taken over from; 4 the state directory is not writable`,
     )
     .action(async (options: RunOptions) => {
       process.exitCode = await run(options);
     });
 }
 
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!(seconds > 0)) throw new WiretailError("WT_USAGE", `--timeout takes a number of seconds above 0, not "${text}"`);
-  return seconds;
+/** How long the running agent is given by default to deliver what it read: longer than a SIGTERM gives it by default. */
+const TAKEOVER_SECONDS = 60;
+
+function secondsFor(option: string): (text: string) => number {
+  return (text) => {
+    const seconds = Number(text);
+    if (!(seconds > 0))
+      throw new WiretailError("WT_USAGE", `${option} takes a number of seconds above 0, not "${text}"`);
+    return seconds;
+  };
 }
 
 async function run(options: RunOptions): Promise<number> {
   if (options.timeout !== undefined && options.once !== true)
     throw new WiretailError("WT_USAGE", "--timeout goes with --once");
+  if (options.takeoverTimeout !== undefined && options.takeover !== true)
+    throw new WiretailError("WT_USAGE", "--takeover-timeout goes with --takeover");
   const config = await load(options.config);
   // Loaded here: `--help` and wrong arguments must not wait for the agent's modules.
   const [{ Agent }, { createLog }, { systemClock }, { packageVersion }] = await Promise.all([
@@ -63,11 +84,19 @@ async function run(options: RunOptions): Promise<number> {
   const log = (component?: string) =>
     createLog({ ...config.log, now: Date.now, write: (line) => void process.stderr.write(line) }, component);
   const agentLog = log();
-  const stop = stopSignal();
+  const takenOver = new AbortController();
+  const stop = AbortSignal.any([stopSignal(), takenOver.signal]);
+  let stopWithinMs = Infinity;
   const agent = await Agent.start({
     ...{ config, log, clock: systemClock, once: options.once === true },
     placeholders: await placeholdersOf(config, agentLog),
     version: packageVersion(),
+    ...(options.takeover === true ? { takeoverTimeoutMs: (options.takeoverTimeout ?? TAKEOVER_SECONDS) * 1000 } : {}),
+    onTakeover: (timeoutMs) => {
+      // The other side waits no longer: what is not delivered by then it reads again.
+      stopWithinMs = timeoutMs * 0.8;
+      takenOver.abort();
+    },
   });
   agentLog.info(`wiretail ${packageVersion()} runs`, {
     config: config.file,
@@ -88,8 +117,9 @@ async function run(options: RunOptions): Promise<number> {
 
   async function runUntilStopped(running: Agent, signal: AbortSignal): Promise<number> {
     await aborted(signal);
-    const { undelivered } = await running.stop(running.config.shutdownTimeoutMs);
-    if (undelivered > 0) {
+    const { undelivered } = await running.stop(Math.min(running.config.shutdownTimeoutMs, stopWithinMs));
+    if (takenOver.signal.aborted) agentLog.info("ended: another process takes over", { undelivered });
+    else if (undelivered > 0) {
       agentLog.warn("stopped with events not delivered; they will be read again where their source keeps them", {
         undelivered,
       });
