@@ -11,6 +11,7 @@ javac -version                             default-jdk-headless
 mvn --version                              maven
 python3 -c "import venv,ensurepip"         python3-venv
 logrotate --version                        logrotate
+faketime --version                         faketime
 setpriv --version                          util-linux
 openssl version                            openssl
 tcpdump --version                          tcpdump

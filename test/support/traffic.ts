@@ -78,7 +78,11 @@ export function appLine(token: string, number: number): string {
 }
 
 /** Rotates with Debian's logrotate; each file has a state folder of its own. */
-export async function rotate(writer: LogWriter, stateFolder: string, options: readonly string[]): Promise<void> {
+export async function rotate(
+  writer: Pick<LogWriter, "name" | "path">,
+  stateFolder: string,
+  options: readonly string[],
+): Promise<void> {
   const folder = join(stateFolder, `logrotate-${writer.name}`);
   await mkdir(folder, { recursive: true });
   await logrotate(writer.path, folder, options);

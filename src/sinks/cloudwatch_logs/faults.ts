@@ -88,6 +88,9 @@ export function classify(thrown: unknown, action: string): Fault {
   if (THROTTLED.has(name) || status === 429 || (status !== undefined && status >= 500)) {
     return { kind: "retry", reason, retryAfterMs: retryAfterMs(error.$response?.headers) };
   }
+  // The answer was cut off before its end, and with it what it says of the events.
+  if (status === 200 && /^(aborted|terminated|premature close)\b/i.test(message))
+    return { kind: "unanswered", reason: `no whole answer: ${reason}` };
   if (status === 413) return { kind: "invalid", reason };
   // An answer that the service says, or at least something that speaks HTTP, and that nobody has heard of.
   if (status !== undefined) return { kind: "hold", reason: `${reason} (HTTP ${status})` };

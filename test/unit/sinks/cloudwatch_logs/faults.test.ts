@@ -58,6 +58,8 @@ const TABLE: readonly (readonly [Error, Fault["kind"]])[] = [
   [broken("ECONNREFUSED"), "retry"],
   [broken("ENOTFOUND"), "retry"],
   [broken("ECONNRESET"), "unanswered"],
+  [answer("Error", 200, "aborted\n  Deserialization error: to see the raw response"), "unanswered"],
+  [answer("SyntaxError", 200, "Unexpected token '<'\n  Deserialization error"), "hold"],
   [broken("EPIPE"), "unanswered"],
   [Object.assign(new Error("timed out"), { name: "TimeoutError" }), "unanswered"],
   [Object.assign(new Error("Request aborted"), { name: "AbortError" }), "unanswered"],
