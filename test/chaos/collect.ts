@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DeadLetter } from "../../src/disk/dead-letters.ts";
+import type { DeadLetter } from "../../src/disk/dead-letters/letter.ts";
 import { wiretail } from "../support/e2e.ts";
 import type { ElasticsearchProbe } from "../support/servers/elasticsearch-client.ts";
 import type { FoundEvent } from "./checker.ts";
@@ -71,19 +71,17 @@ export interface FoundDeadLetter {
   readonly sink: string;
   readonly token: string;
   readonly reason: string;
+  readonly id: string;
 }
 
 export async function inDeadLetters(stateDir: string): Promise<FoundDeadLetter[]> {
   const letters: FoundDeadLetter[] = [];
-  for (const name of ["dead-letters.ndjson.1", "dead-letters.ndjson"]) {
-    const text = await readFile(join(stateDir, "dead-letters", name), "utf8").catch(() => "");
+  const folder = join(stateDir, "dead-letters");
+  for (const name of (await readdir(folder).catch(() => [])).filter((each) => each.includes(".ndjson"))) {
+    const text = await readFile(join(folder, name), "utf8");
     for (const line of text.split("\n").filter(Boolean)) {
-      const letter = JSON.parse(line) as DeadLetter;
-      letters.push({
-        sink: letter.sink ?? letter.stage ?? "",
-        token: tokenIn(line) ?? line.slice(0, 200),
-        reason: letter.reason,
-      });
+      const { sink, stage, reason, id } = JSON.parse(line) as DeadLetter;
+      letters.push({ sink: sink ?? stage ?? "", token: tokenIn(line) ?? line.slice(0, 200), reason, id });
     }
   }
   return letters;
