@@ -103,6 +103,7 @@ export async function build(name) {
     step(`building (tsc -p ${project})`, process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]),
     buildKernel(),
   ]);
+  await step("compiling option schemas (ajv)", process.execPath, ["scripts/validators.mjs"]);
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, started.toISOString() + "\n");
 }

@@ -13,7 +13,7 @@ import { resolveValue, type ConfigWorld } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 import { kqlFault } from "./syntax.ts";
 import type { ConfigProblem, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./types.ts";
-import { loadValidator, validateValue } from "./validate.ts";
+import { validateValue } from "./validate.ts";
 
 /** Every component that a configuration may name. */
 export interface ComponentLists {
@@ -40,7 +40,6 @@ export interface LoadedConfig {
  * Never throws because of what files hold or lack.
  */
 export async function loadConfig(file: string, options: LoadOptions): Promise<LoadedConfig> {
-  await loadValidator();
   const world: ConfigWorld = { ...realWorld(), ...onlyDefined(options) };
   const problems = new ProblemList();
   const { components } = options;

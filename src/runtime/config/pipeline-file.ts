@@ -11,7 +11,7 @@ import { ProblemList } from "./problems.ts";
 import { resolveValue, type ConfigWorld } from "./secrets.ts";
 import { checkSyntax, kqlFault } from "./syntax.ts";
 import type { ConfigProblem, OnError, StageConfig } from "./types.ts";
-import { describeValue, loadValidator, validateValue } from "./validate.ts";
+import { describeValue, validateValue } from "./validate.ts";
 
 /** A pipeline file after validation. */
 export interface PipelineFile {
@@ -53,7 +53,6 @@ export async function loadPipelineFile(
   fromDir: string,
   options: { stages: readonly AnyStage[]; world?: ConfigWorld; shippedFolder?: string },
 ): Promise<{ pipeline?: PipelineFile; problems: ConfigProblem[] }> {
-  await loadValidator();
   const problems = new ProblemList();
   const world = options.world ?? realWorld();
   const reader = {

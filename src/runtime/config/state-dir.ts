@@ -3,14 +3,12 @@ import { readHost } from "./merge.ts";
 import { realWorld } from "./pipeline-file.ts";
 import { formatProblem, ProblemList } from "./problems.ts";
 import { readSettings } from "./settings.ts";
-import { loadValidator } from "./validate.ts";
 
 /**
  * The state directory that a host file says, without looking at its components: for commands that only talk to the
  * running agent. Throws WT_CONFIG_INVALID when the file cannot be read or its settings are wrong.
  */
 export async function readStateDir(file: string): Promise<string> {
-  await loadValidator();
   const world = realWorld();
   const problems = new ProblemList();
   const settings = readSettings(readHost(file, world, problems), world, problems);

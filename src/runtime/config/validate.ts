@@ -1,26 +1,18 @@
-import type { Ajv, ErrorObject, ValidateFunction } from "ajv";
+import type { ErrorObject, ValidateFunction } from "ajv";
 import type { JsonSchema } from "../../core/schema.ts";
+import { compileSchema } from "./ajv.ts";
 import type { Place } from "./document.ts";
 import { nearestName, suggestion } from "./nearest.ts";
+import { precompiled } from "./precompiled.ts";
 import type { ProblemList } from "./problems.ts";
 import { fitsType, walkSchema } from "./walk-schema.ts";
 
-/** Compiled schemas: one Ajv for the process, loaded on first use (it costs about 40 ms). */
-let ajv: Ajv | undefined;
 const compiled = new WeakMap<JsonSchema, ValidateFunction>();
-
-/** Must be awaited once before `validateValue` is called. */
-export async function loadValidator(): Promise<void> {
-  const module = await import("ajv");
-  // Formats are checked by syntax.ts; unknown keywords are our own annotations.
-  ajv ??= new module.Ajv({ allErrors: true, useDefaults: true, strict: false, verbose: true, validateFormats: false });
-}
 
 function compile(schema: JsonSchema): ValidateFunction {
   let validate = compiled.get(schema);
   if (validate === undefined) {
-    if (ajv === undefined) throw new TypeError("loadValidator was not awaited");
-    validate = ajv.compile(schema);
+    validate = precompiled(schema) ?? compileSchema(schema);
     compiled.set(schema, validate);
   }
   return validate;
