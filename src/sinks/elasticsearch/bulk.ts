@@ -95,6 +95,8 @@ export interface BulkOutcome {
   readonly failureStore: number;
   /** One of them says that there is no such index. */
   readonly indexMissing: boolean;
+  /** Some documents may be there although nobody says so. */
+  readonly isUnclear: boolean;
 }
 
 /**
@@ -105,12 +107,14 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
   const items = reply.items ?? [];
   if (items.length !== count) {
     const reason = `the reply has ${items.length} items for ${count} documents`;
-    return { result: { outcome: "hold", reason }, duplicates: 0, failureStore: 0, indexMissing: false };
+    const nothing = { duplicates: 0, failureStore: 0, indexMissing: false };
+    return { result: { outcome: "hold", reason }, ...nothing, isUnclear: true };
   }
   const verdicts = new Map<number, Verdict>();
   let duplicates = 0;
   let failureStore = 0;
   let indexMissing = false;
+  let isUnclear = false;
   let index = 0;
   for (const item of items) {
     while (leaveOut?.has(index) === true) index++;
@@ -118,12 +122,14 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
     if (said.status === 409) duplicates++;
     if (said.failure_store === "used") failureStore++;
     if (said.error?.type === "index_not_found_exception") indexMissing = true;
+    // A primary that wrote it may have failed before it said so.
+    if ((said.status ?? 500) >= 500) isUnclear = true;
     const verdict = itemVerdict(said);
     if (verdict.outcome !== "delivered") verdicts.set(index, verdict);
     index++;
   }
   const result: WriteResult = verdicts.size === 0 ? DELIVERED : { outcome: "mixed", verdicts };
-  return { result, duplicates, failureStore, indexMissing };
+  return { result, duplicates, failureStore, indexMissing, isUnclear };
 }
 
 /** What ALL_WELL stands for: the reply said that no item failed, and was not parsed. */

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Client, ClientOptions } from "@elastic/elasticsearch";
 import { errorMessage, systemErrorCode, WiretailError } from "../../core/error.ts";
-import type { WriteResult } from "../../core/component.ts";
+import type { Log, Verdict, WriteResult } from "../../core/component.ts";
 import { quickReply } from "./bulk.ts";
 import { cloudIdUrl } from "./cloud-id.ts";
+import { Nodes, type Node } from "./nodes.ts";
 import type { ElasticsearchOptions } from "./options.ts";
 import { callVerdict, retryAfter } from "./verdict.ts";
 
@@ -15,6 +16,8 @@ export interface Call {
   /** An object goes as JSON; bytes go as they are, as newline-delimited JSON. */
   readonly body?: Buffer | object;
   readonly gzipped?: boolean;
+  /** What the server lists the call under; the sink's own name unless given. */
+  readonly opaqueId?: string;
 }
 
 export interface Reply {
@@ -27,41 +30,54 @@ export class CallFailed extends Error {
   /** Of HTTP; 0 when there was no answer. */
   readonly status: number;
   readonly result: WriteResult;
-  constructor(status: number, result: WriteResult) {
+  /** Nothing of the call arrived, and nothing of it can arrive later. */
+  readonly isClear: boolean;
+  constructor(status: number, result: WriteResult, isClear: boolean) {
     super("reason" in result ? result.reason : "failed");
     this.status = status;
     this.result = result;
+    this.isClear = isClear;
   }
 }
 
-/** The vendor's client, used for its connections only: its retries, sniffing and serialisation of bodies are off. */
+/** All that most parts of the sink need of a Connection. */
+export type Caller = Pick<Connection, "call">;
+
+export interface ConnectionContext {
+  readonly log: Log;
+  /** Milliseconds since the epoch, for dates in `Retry-After`. */
+  now(): number;
+  monotonicMs(): number;
+}
+
+/**
+ * The vendor's client, one for each node, used for its connections only: its retries, sniffing, pools and serialisation
+ * of bodies are off. Which node is asked, and which is left out, is up to `Nodes`.
+ */
 export class Connection {
-  readonly #client: Client;
+  readonly #nodes: Nodes<Client>;
   readonly #opaqueId: string;
-  readonly #now: () => number;
+  readonly #context: ConnectionContext;
   #closed = false;
 
-  private constructor(client: Client, opaqueId: string, now: () => number) {
-    this.#client = client;
+  private constructor(nodes: Nodes<Client>, opaqueId: string, context: ConnectionContext) {
+    this.#nodes = nodes;
     this.#opaqueId = opaqueId;
-    this.#now = now;
+    this.#context = context;
   }
 
   /** Throws WT_CONFIG_INVALID where the CA file cannot be read. Loading the client takes 0.1 s, so it is done here. */
-  static async open(options: ElasticsearchOptions, sinkId: string, now: () => number): Promise<Connection> {
-    const { Client, ClusterConnectionPool, Serializer } = await import("@elastic/elasticsearch");
+  static async open(options: ElasticsearchOptions, opaqueId: string, context: ConnectionContext): Promise<Connection> {
+    const { Client, Serializer } = await import("@elastic/elasticsearch");
     class ReplySerializer extends Serializer {
       override deserialize<T>(json: string): T {
         return (quickReply(json) as T | undefined) ?? super.deserialize<T>(json);
       }
     }
     const settings: ClientOptions = {
-      nodes: options.nodes ?? [cloudIdUrl(options.cloud_id ?? "")],
       maxRetries: 0,
       requestTimeout: options.request_timeout_ms,
       compression: false,
-      // Leaves out nodes that failed; looks from time to time whether they are back.
-      ConnectionPool: ClusterConnectionPool,
       Serializer: ReplySerializer,
       tls: {
         rejectUnauthorized: options.tls.verify,
@@ -69,78 +85,172 @@ export class Connection {
       },
       ...authOf(options),
     };
-    return new Connection(new Client(settings), `wiretail/${sinkId}`, now);
+    const addresses = options.nodes ?? [cloudIdUrl(options.cloud_id ?? "")];
+    const clients = addresses.map((address) => new Client({ ...settings, node: address }));
+    const nodes = new Nodes(clients, {
+      monotonicMs: () => context.monotonicMs(),
+      random: Math.random,
+      probe: probeNode,
+      nameOf: (client) => `the node ${addresses[clients.indexOf(client)]}`,
+      log: (message, fields) => {
+        context.log.info(message, fields);
+      },
+    });
+    return new Connection(nodes, opaqueId, context);
   }
 
   /** One attempt. Throws CallFailed for anything but a 2xx reply of an Elasticsearch server. */
   async call(call: Call, signal: AbortSignal): Promise<Reply> {
-    const { body } = call;
-    const headers: Record<string, string> = {};
-    if (call.gzipped === true) headers["content-encoding"] = "gzip";
-    try {
-      const reply = await this.#client.transport.request(
-        {
-          method: call.method,
-          path: call.path,
-          ...(call.query === undefined ? {} : { querystring: call.query }),
-          ...(body === undefined ? {} : Buffer.isBuffer(body) ? { bulkBody: body } : { body }),
-        },
-        { meta: true, signal, headers, opaqueId: this.#opaqueId },
-      );
-      return { status: reply.statusCode ?? 0, body: reply.body };
-    } catch (error) {
-      throw this.#failure(error);
+    if (signal.aborted) throw aborted(true);
+    const taken = await withAbort(this.#nodes.take(), signal);
+    if (!("target" in taken)) {
+      const verdict = connectionVerdict(taken.reason);
+      const wait = taken.waitMs > 0 ? { retryAfterMs: taken.waitMs } : {};
+      throw new CallFailed(0, verdict.outcome === "retry" ? { ...verdict, ...wait } : verdict, true);
+    }
+    const tried = new Set<Node<Client>>();
+    for (let node = taken; ;) {
+      try {
+        return await this.#callNode(node, call, signal);
+      } catch (error) {
+        const next = error instanceof NeverSent ? this.#nodes.other(tried.add(node)) : undefined;
+        if (next === undefined) throw error;
+        node = next;
+      }
     }
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#client.close();
+    await this.#nodes.close();
+    for (const { target } of this.#nodes.all) await target.close();
   }
 
-  #failure(error: unknown): CallFailed {
+  async #callNode(node: Node<Client>, call: Call, signal: AbortSignal): Promise<Reply> {
+    const { body } = call;
+    const headers: Record<string, string> = {};
+    if (call.gzipped === true) headers["content-encoding"] = "gzip";
+    try {
+      const reply = await node.target.transport.request(
+        {
+          method: call.method,
+          path: call.path,
+          ...(call.query === undefined ? {} : { querystring: call.query }),
+          ...(body === undefined ? {} : Buffer.isBuffer(body) ? { bulkBody: body } : { body }),
+        },
+        { meta: true, signal, headers, opaqueId: call.opaqueId ?? this.#opaqueId },
+      );
+      this.#nodes.worked(node);
+      return { status: reply.statusCode ?? 0, body: reply.body };
+    } catch (error) {
+      throw this.#failure(node, error);
+    }
+  }
+
+  /** What a failed call means, for its documents and for the node. */
+  #failure(node: Node<Client>, error: unknown): CallFailed {
     const { name, meta } = error as {
       name?: string;
-      meta?: { statusCode?: number; body?: unknown; headers?: unknown; meta?: unknown };
+      meta?: { statusCode?: number; body?: unknown; headers?: unknown };
     };
     const status = meta?.statusCode ?? 0;
     switch (name) {
       case "ResponseError": {
         const header = (meta?.headers as Record<string, unknown> | undefined)?.["retry-after"];
-        return new CallFailed(status, callVerdict(status, meta?.body, retryAfter(header, this.#now())));
+        const askedMs = retryAfter(header, this.#context.now());
+        if (status === 502 || status === 503 || status === 504) this.#nodes.failed(node, `HTTP ${status}`, askedMs);
+        else {
+          this.#nodes.worked(node);
+          if (status === 429 && askedMs !== undefined) this.#nodes.paused(node, askedMs);
+        }
+        // What another node can take must not wait for this one.
+        const asked = this.#nodes.other(new Set([node])) === undefined ? askedMs : undefined;
+        return new CallFailed(status, callVerdict(status, meta?.body, asked), isRefusal(status));
       }
       case "ProductNotSupportedError":
-        return new CallFailed(status, {
-          outcome: "hold",
-          reason: "what answers there is not Elasticsearch (its X-Elastic-Product header is missing)",
-        });
+        this.#nodes.worked(node);
+        return new CallFailed(
+          status,
+          {
+            outcome: "hold",
+            reason: "what answers there is not Elasticsearch (its X-Elastic-Product header is missing)",
+          },
+          false,
+        );
       case "TimeoutError":
-        this.#avoid(meta?.meta);
-        return new CallFailed(0, { outcome: "retry", reason: "no answer within request_timeout_ms" });
+        this.#nodes.failed(node, NO_ANSWER);
+        return new CallFailed(0, { outcome: "retry", reason: NO_ANSWER }, false);
       case "RequestAbortedError":
-        return new CallFailed(0, { outcome: "retry", reason: "given up: the call was aborted" });
+        return aborted(false);
       case "DeserializationError":
-        return new CallFailed(status, {
-          outcome: "retry",
-          reason: `the answer is not valid JSON: ${errorMessage(error)}`,
-        });
-      default:
-        return new CallFailed(0, connectionVerdict(errorMessage(error)));
+        this.#nodes.worked(node);
+        return new CallFailed(
+          status,
+          { outcome: "retry", reason: `the answer is not valid JSON: ${errorMessage(error)}` },
+          false,
+        );
+      default: {
+        const message = errorMessage(error);
+        this.#nodes.failed(node, message);
+        const verdict = connectionVerdict(message);
+        return isNeverSent(message) ? new NeverSent(0, verdict, true) : new CallFailed(0, verdict, false);
+      }
     }
-  }
-
-  /** The client itself leaves out only nodes that refuse connections; one that hangs would take every other call. */
-  #avoid(meta: unknown): void {
-    const id = (meta as { connection?: { id?: string } } | undefined)?.connection?.id;
-    const pool = this.#client.connectionPool;
-    const connection = pool.connections.find((candidate) => candidate.id === id);
-    if (connection !== undefined && pool.size > 1) pool.markDead(connection);
   }
 }
 
+/** No connection came about: another node may be given the same call at once. */
+class NeverSent extends CallFailed {}
+
+function isNeverSent(message: string): boolean {
+  return /^connect |getaddrinfo|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|connect timeout/i.test(
+    message,
+  );
+}
+
+/** Answers by which a server says that it did nothing of what was asked. */
+function isRefusal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408;
+}
+
+function aborted(isClear: boolean): CallFailed {
+  return new CallFailed(0, { outcome: "retry", reason: "given up: the call was aborted" }, isClear);
+}
+
+/** Any answer is good that does not say that it cannot: small servers do not even know this path. */
+async function probeNode(client: Client, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await client.transport.request({ method: "HEAD", path: "/" }, { signal, requestTimeout: PROBE_TIMEOUT_MS });
+    return undefined;
+  } catch (error) {
+    const { name, meta } = error as { name?: string; meta?: { statusCode?: number } };
+    const status = meta?.statusCode ?? 0;
+    if (name === "ProductNotSupportedError") return undefined;
+    if (name === "ResponseError") return [502, 503, 504].includes(status) ? `HTTP ${status}` : undefined;
+    return name === "TimeoutError" ? `no answer within ${PROBE_TIMEOUT_MS / 1000} s` : errorMessage(error);
+  }
+}
+
+/** Rejects with CallFailed when the signal aborts first. What is waited for goes on. */
+async function withAbort<T>(waiting: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined;
+  const given = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(aborted(true));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([waiting, given]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+const PROBE_TIMEOUT_MS = 5_000;
+const NO_ANSWER = "no answer within request_timeout_ms";
+
 /** TLS does not mend itself: those faults hold, everything else may be a restart or the network. */
-function connectionVerdict(message: string): WriteResult {
+function connectionVerdict(message: string): Extract<Verdict, { outcome: "retry" | "hold" }> {
   if (/certificate|altnames|self.signed|SSL routines|wrong version number/i.test(message)) {
     return { outcome: "hold", reason: `TLS: ${message} (check ca_file, and http or https in nodes)` };
   }

@@ -1,4 +1,5 @@
 import { defineSink } from "../../core/component.ts";
+import { CallNames } from "./call-names.ts";
 import { Connection } from "./client.ts";
 import { OPTIONS, validate } from "./options.ts";
 import { ElasticsearchSink } from "./sink.ts";
@@ -19,7 +20,10 @@ Before the first write an index template with the right types for ECS fields is 
 is for that name. Where a server lacks a field type the next best is used, and the log says which.
 
 Privileges needed: \`create_doc\` and \`auto_configure\` on the data stream, \`manage_index_templates\` for the
-template, and \`view_index_metadata\` and \`read\` for the look-up after a rollover.`,
+template, and for the look-up after a rollover \`view_index_metadata\` and \`read\` on the data stream and the
+cluster privilege \`monitor\` (to see whether the server still works on a call without an answer).
+
+A circuit breaker for each node leaves out those that fail, and probes them beside the traffic. \`Retry-After\` is kept.`,
   stability: "stable",
   schema: OPTIONS,
   examples: [
@@ -68,6 +72,19 @@ template, and \`view_index_metadata\` and \`read\` for the look-up after a rollo
       description: "Events that the server had already (409, or found in an older backing index): delivered before.",
     },
     {
+      name: "elasticsearch_looked_up_events",
+      kind: "counter",
+      unit: "events",
+      description: "Events that may have arrived before and were looked up in older indices.",
+    },
+    {
+      name: "elasticsearch_unchecked_events",
+      kind: "counter",
+      unit: "events",
+      description:
+        "Events that may have arrived before and could not be looked up for want of privileges: after a rollover they may be there twice.",
+    },
+    {
       name: "elasticsearch_failure_store",
       kind: "counter",
       unit: "events",
@@ -81,7 +98,8 @@ template, and \`view_index_metadata\` and \`read\` for the look-up after a rollo
         "tls.verify is off: the servers' certificates are not checked, anyone in between can read and change events",
       );
     }
-    const connection = await Connection.open(options, context.id, () => context.now());
-    return new ElasticsearchSink(options, context, connection);
+    const names = await CallNames.open(context);
+    const connection = await Connection.open(options, names.prefix, context);
+    return new ElasticsearchSink(options, context, connection, names);
   },
 });

@@ -90,6 +90,12 @@ export const OPTIONS = t.object({
     default: 90_000,
     minimum: 1_000,
   }),
+  unknown_error_timeout_ms: t.integer({
+    description:
+      "How long a single event may be refused with an error that Wiretail does not know, in milliseconds, while others for the same index are taken. Then it goes to the dead letters.",
+    default: 900_000,
+    minimum: 1_000,
+  }),
   install_template: t.boolean({
     description:
       "Install an index template with the right types of ECS fields before the first write, unless there is one of another origin or a newer one of ours.",

@@ -100,12 +100,16 @@ async function probePrivileges({ connection, options, name, target, signal }: Pr
   const needed = ["create_doc", "auto_configure"];
   const useful = target.dataStream === undefined ? [] : ["view_index_metadata", "read"];
   const cluster = options.install_template ? ["manage_index_templates"] : [];
+  const usefulInCluster = target.dataStream === undefined ? [] : ["monitor"];
   try {
     const reply = await connection.call(
       {
         method: "POST",
         path: "/_security/user/_has_privileges",
-        body: { cluster, index: [{ names: [name], privileges: [...needed, ...useful] }] },
+        body: {
+          cluster: [...cluster, ...usefulInCluster],
+          index: [{ names: [name], privileges: [...needed, ...useful] }],
+        },
       },
       signal,
     );
@@ -113,7 +117,7 @@ async function probePrivileges({ connection, options, name, target, signal }: Pr
     const lacks = (privilege: string) =>
       said.index?.[name]?.[privilege] === false || said.cluster?.[privilege] === false;
     const missing = [...needed, ...cluster].filter(lacks);
-    const wanted = useful.filter(lacks);
+    const wanted = [...useful, ...usefulInCluster].filter(lacks);
     if (missing.length > 0) {
       return {
         check,
@@ -127,7 +131,9 @@ async function probePrivileges({ connection, options, name, target, signal }: Pr
       };
     }
     const note =
-      wanted.length > 0 ? `; without ${wanted.join(", ")} events sent again after a rollover may appear twice` : "";
+      wanted.length > 0
+        ? `; warning: without ${wanted.join(", ")} events that are sent again after a rollover may appear twice (counted as elasticsearch_unchecked_events)`
+        : "";
     return { check, ok: true, detail: `may write to ${name}${note}` };
   } catch (error) {
     if (error instanceof CallFailed && [400, 404, 405].includes(error.status)) {

@@ -1,93 +1,176 @@
-import { eventId, type SinkBatch } from "../../core/batch.ts";
-import type { Log } from "../../core/component.ts";
-import { CallFailed, type Connection } from "./client.ts";
+import { eventId, type EncodedBatch, type SinkBatch } from "../../core/batch.ts";
+import type { Context } from "../../core/component.ts";
+import { CallFailed, type Caller } from "./client.ts";
+import type { LostBulks } from "./lost-bulks.ts";
 
 /** Ids asked for in one call. */
 const IDS_PER_CALL = 5_000;
-/** Older backing indices that are looked into: retries that span more rollovers than that are not to be expected. */
+/** Older indices that are looked into, the newest ones: more rollovers than that between two attempts are not expected. */
 const MAX_OLDER = 5;
+const MAX_OF_ALIAS = 10;
+
+interface Resolved {
+  readonly data_streams?: readonly { readonly backing_indices?: string | readonly string[] }[];
+  readonly aliases?: readonly { readonly indices?: string | readonly string[] }[];
+}
+
+/** What a name stands for: older indices may hold documents of it that the one written to now does not know. */
+interface Backing {
+  readonly older: readonly string[];
+  /** Whether the name may come to stand for another index: a data stream or an alias. */
+  readonly canRoll: boolean;
+}
 
 /**
- * An `_id` protects from duplicates only inside one backing index: what is sent again after the data stream rolled
- * over would be indexed twice. So before a repeated attempt the documents are looked up, by id, in the backing indices
- * that were written to since this sink began. Without a rollover in between that costs one small call a retry.
+ * An `_id` protects from duplicates only inside one index: what is sent again after a data stream or an alias rolled
+ * over would be indexed twice. So documents that may have arrived before are looked up, by id, in the older indices:
+ * those that an earlier process may have sent (`maybeSent`), and those whose last call had no clear answer. Not before
+ * the server has ended all that it was sent. `_mget` by index finds what no refresh has made searchable yet.
+ *
+ * A plain index answers 409 for what it has, and needs none of that.
  */
 export class RolloverGuard {
-  readonly #connection: Connection;
-  readonly #dataStream: string;
-  readonly #log: Log;
-  /** The write index when this sink began; undefined when there was no data stream yet. */
-  #first: string | undefined;
-  #blind = false;
+  readonly #connection: Caller;
+  readonly #lostBulks: LostBulks;
+  readonly #context: Context;
+  readonly #isDataStream: boolean;
+  /** Whether some call with documents of a batch, since it was handed over first, had no clear answer. */
+  readonly #isUnclear = new WeakMap<EncodedBatch, boolean>();
+  #isBlind = false;
 
-  constructor(connection: Connection, dataStream: string, log: Log) {
+  constructor(connection: Caller, lostBulks: LostBulks, context: Context, isDataStream: boolean) {
     this.#connection = connection;
-    this.#dataStream = dataStream;
-    this.#log = log;
+    this.#lostBulks = lostBulks;
+    this.#context = context;
+    this.#isDataStream = isDataStream;
   }
 
-  /** To be called before the first write. Throws CallFailed where the server is not reached. */
-  async begin(signal: AbortSignal): Promise<void> {
-    this.#first = (await this.#backingIndices(signal)).at(-1);
+  /** To be called first: nothing is unclear yet of documents that are handed over for the first time. */
+  begin(batch: SinkBatch, attempt: number): void {
+    if (attempt > 1) return;
+    for (const { batch: events } of batch.slices) {
+      if (!this.#isUnclear.has(events)) this.#isUnclear.set(events, false);
+    }
   }
 
-  /** Indexes in the batch of documents that older backing indices have already. Throws CallFailed. */
-  async delivered(batch: SinkBatch, signal: AbortSignal): Promise<ReadonlySet<number>> {
-    const found = new Set<number>();
-    if (this.#blind) return found;
-    const all = await this.#backingIndices(signal);
-    const older = all
-      .slice(this.#first === undefined ? 0 : Math.max(0, all.indexOf(this.#first)), -1)
-      .slice(-MAX_OLDER);
-    if (older.length === 0) return found;
+  /** Indexes in the batch of documents that older indices have already. Throws CallFailed. `name` is where they go. */
+  async delivered(
+    batch: SinkBatch,
+    name: string,
+    signal: AbortSignal,
+    attempt: number,
+  ): Promise<ReadonlySet<number> | undefined> {
     const ids: string[] = [];
-    for (const { batch: events, from, to } of batch.slices)
-      for (let i = from; i < to; i++) ids.push(eventId(events, i));
-    for (const index of older) {
-      for (let at = 0; at < ids.length; at += IDS_PER_CALL) {
-        const reply = await this.#connection.call(
-          {
-            method: "POST",
-            path: `/${encodeURIComponent(index)}/_mget`,
-            query: { _source: "false", filter_path: "docs.found,docs.error.type" },
-            body: { ids: ids.slice(at, at + IDS_PER_CALL) },
-          },
-          signal,
-        );
-        const docs = (reply.body as { docs?: { found?: boolean }[] }).docs ?? [];
-        docs.forEach((doc, i) => {
-          if (doc.found === true) found.add(at + i);
-        });
+    const indexes: number[] = [];
+    let index = 0;
+    for (const { batch: events, from, to, maybeSent } of batch.slices) {
+      const isDoubtful = attempt > 1 ? this.#isUnclear.get(events) !== false : maybeSent === true;
+      for (let i = from; i < to; i++, index++) {
+        if (!isDoubtful) continue;
+        ids.push(eventId(events, i));
+        indexes.push(index);
       }
     }
+    if (ids.length === 0) return undefined;
+    if (!this.#isDataStream && (await this.#backing(name, signal))?.canRoll === false) return undefined;
+    const isQuiet = await this.#lostBulks.ended(signal);
+    const backing = await this.#backing(name, signal);
+    if (backing?.canRoll === false) return undefined;
+    const { metrics } = this.#context;
+    if (backing === undefined || !isQuiet) metrics.counter("elasticsearch_unchecked_events").add(ids.length);
+    const older = backing?.older ?? [];
+    if (older.length === 0) return undefined;
+    const found = new Set<number>();
+    for (let at = 0; at < ids.length; at += IDS_PER_CALL) {
+      const some = ids.slice(at, at + IDS_PER_CALL);
+      const there = await Promise.all(older.map((each) => this.#lookUp(each, some, signal)));
+      for (const list of there) for (const i of list) found.add(indexes[at + i]!);
+    }
+    metrics.counter("elasticsearch_looked_up_events").add(ids.length);
     return found;
   }
 
-  /** Oldest first; the last one is written to. */
-  async #backingIndices(signal: AbortSignal): Promise<readonly string[]> {
+  /** Some of a call's documents may have arrived, and nobody said so. */
+  unclear(batch: SinkBatch): void {
+    for (const slice of batch.slices) this.#isUnclear.set(slice.batch, true);
+  }
+
+  /** The look-up failed: what an earlier process may have sent is as unclear as before, and the next attempt asks again. */
+  notLookedUp(batch: SinkBatch): void {
+    for (const slice of batch.slices) if (slice.maybeSent === true) this.#isUnclear.set(slice.batch, true);
+  }
+
+  /** Which of these ids an index has, by their places in the list. */
+  async #lookUp(index: string, ids: readonly string[], signal: AbortSignal): Promise<number[]> {
+    let docs: readonly { found?: boolean; error?: { type?: string } }[];
+    try {
+      const reply = await this.#connection.call(
+        {
+          method: "POST",
+          path: `/${encodeURIComponent(index)}/_mget`,
+          query: { _source: "false", filter_path: "docs.found,docs.error.type" },
+          body: { ids },
+        },
+        signal,
+      );
+      docs = (reply.body as { docs?: typeof docs }).docs ?? [];
+    } catch (error) {
+      if (error instanceof CallFailed && error.status === 404) return []; // Deleted meanwhile.
+      if (error instanceof CallFailed && isFinal(error)) return this.#giveUp(index, error.message, ids.length);
+      throw error;
+    }
+    const fault = docs.find((doc) => doc.error !== undefined && doc.error.type !== "index_not_found_exception")?.error;
+    if (fault?.type === "index_closed_exception") return this.#giveUp(index, "it is closed", ids.length);
+    if (docs.length !== ids.length || fault !== undefined) {
+      const reason = `cannot look up events in ${index}: ${fault?.type ?? "the answer is not complete"}`;
+      throw new CallFailed(0, { outcome: "retry", reason }, true);
+    }
+    return docs.flatMap((doc, i) => (doc.found === true ? [i] : []));
+  }
+
+  #giveUp(index: string, why: string, events: number): [] {
+    this.#context.metrics.counter("elasticsearch_unchecked_events").add(events);
+    this.#context.log.warn(`cannot look into ${index} for events that may be there already: they may appear twice`, {
+      error: why,
+    });
+    return [];
+  }
+
+  /** Undefined when that may not be looked at. */
+  async #backing(name: string, signal: AbortSignal): Promise<Backing | undefined> {
+    if (this.#isBlind) return undefined;
     try {
       const reply = await this.#connection.call(
         {
           method: "GET",
-          path: `/_resolve/index/${encodeURIComponent(this.#dataStream)}`,
-          query: { filter_path: "data_streams.backing_indices" },
+          path: `/_resolve/index/${encodeURIComponent(name)}`,
+          query: { filter_path: "data_streams.backing_indices,aliases.indices" },
         },
         signal,
       );
-      // One index alone comes as a string.
-      const listed = (reply.body as { data_streams?: { backing_indices?: string | string[] }[] } | undefined)
-        ?.data_streams?.[0];
-      return [listed?.backing_indices ?? []].flat();
+      const { data_streams, aliases } = (reply.body ?? {}) as Resolved;
+      // One index alone comes as a string. Backing indices come oldest first; the last one is written to.
+      const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
+      if (backing.length > 0) return { older: backing.slice(0, -1).slice(-MAX_OLDER), canRoll: true };
+      const indices = [aliases?.[0]?.indices ?? []].flat();
+      // Which one is written to is not told: what is found there would have answered 409.
+      if (indices.length > 0)
+        return { older: indices.length === 1 ? [] : indices.sort().slice(-MAX_OF_ALIAS), canRoll: true };
+      return { older: [], canRoll: this.#isDataStream };
     } catch (error) {
-      if (!(error instanceof CallFailed) || error.status < 400 || error.status >= 500 || error.status === 429)
-        throw error;
-      if (error.status === 404) return [];
-      this.#blind = true;
-      this.#log.warn(
-        `cannot look into the backing indices of ${this.#dataStream}: events that are sent again after a rollover may appear twice; give the privileges view_index_metadata and read`,
+      if (!(error instanceof CallFailed) || !isFinal(error)) throw error;
+      if (error.status === 404) return { older: [], canRoll: this.#isDataStream };
+      this.#isBlind = true;
+      this.#context.log.warn(
+        `cannot look into the backing indices of ${name}: events that are sent again after a rollover may appear twice; give the privileges view_index_metadata and read`,
         { error: error.message },
       );
-      return [];
+      return undefined;
     }
   }
+}
+
+/** The server said no, and would say so again. */
+function isFinal(error: CallFailed): boolean {
+  return error.status >= 400 && error.status < 500 && ![401, 408, 429].includes(error.status);
 }

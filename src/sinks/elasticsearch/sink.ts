@@ -9,8 +9,10 @@ import {
   type WriteResult,
 } from "../../core/component.ts";
 import { BodyBuffers, BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
-import { CallFailed, type Connection } from "./client.ts";
+import type { CallNames } from "./call-names.ts";
+import { CallFailed, type Connection, type Reply } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
+import { LostBulks } from "./lost-bulks.ts";
 import { dataStreamName, type ElasticsearchOptions } from "./options.ts";
 import { probe } from "./probe.ts";
 import { RolloverGuard } from "./rollover.ts";
@@ -62,23 +64,29 @@ function constantly(text: string): () => string {
 export class ElasticsearchSink implements Sink {
   readonly encoding = BULK_ENCODING;
   readonly limits = LIMITS;
+  readonly asksWhatArrived = true;
+  readonly unknownErrorTimeoutMs: number;
   readonly #options: ElasticsearchOptions;
   readonly #context: Context;
   readonly #connection: Connection;
   readonly #target: Target;
-  readonly #rollover: RolloverGuard | undefined;
+  readonly #names: CallNames;
+  readonly #rollover: RolloverGuard;
   readonly #query: Record<string, string>;
   readonly #buffers = new BodyBuffers(LIMITS.maxBytes, LIMITS.concurrency);
   #ready: Promise<void> | undefined;
   #warned = false;
 
-  constructor(options: ElasticsearchOptions, context: Context, connection: Connection) {
+  constructor(options: ElasticsearchOptions, context: Context, connection: Connection, names: CallNames) {
+    this.unknownErrorTimeoutMs = options.unknown_error_timeout_ms;
     this.#options = options;
+    this.#names = names;
     this.#context = context;
     this.#connection = connection;
     this.#target = targetOf(options, context);
     const { dataStream } = this.#target;
-    this.#rollover = dataStream === undefined ? undefined : new RolloverGuard(connection, dataStream, context.log);
+    const lostBulks = new LostBulks(connection, names, context);
+    this.#rollover = new RolloverGuard(connection, lostBulks, context, dataStream !== undefined);
     this.#query = {
       filter_path: BULK_FILTER,
       // A missing template must not make a plain index of the data stream's name.
@@ -93,17 +101,28 @@ export class ElasticsearchSink implements Sink {
 
   async write(batch: SinkBatch, signal: AbortSignal, attempt: number): Promise<WriteResult> {
     if (batch.count === 0) return DELIVERED;
+    const name = batch.destination === "" ? this.#target.nameAt(this.#context.now()) : batch.destination;
+    this.#rollover.begin(batch, attempt);
+    let isSent = false;
     try {
       await this.#prepare(signal);
-      const there = attempt > 1 ? await this.#rollover?.delivered(batch, signal) : undefined;
-      return await this.#bulk(batch, there, signal);
+      const there = await this.#rollover.delivered(batch, name, signal, attempt);
+      isSent = true;
+      return await this.#bulk(batch, name, there, signal);
     } catch (error) {
-      if (error instanceof CallFailed) return error.result;
-      throw error;
+      if (!isSent) this.#rollover.notLookedUp(batch);
+      if (!(error instanceof CallFailed)) throw error;
+      if (isSent && !error.isClear) this.#rollover.unclear(batch);
+      return error.result;
     }
   }
 
-  async #bulk(batch: SinkBatch, leaveOut: ReadonlySet<number> | undefined, signal: AbortSignal): Promise<WriteResult> {
+  async #bulk(
+    batch: SinkBatch,
+    name: string,
+    leaveOut: ReadonlySet<number> | undefined,
+    signal: AbortSignal,
+  ): Promise<WriteResult> {
     const { metrics } = this.#context;
     const count = batch.count - (leaveOut?.size ?? 0);
     if (leaveOut !== undefined && leaveOut.size > 0) metrics.counter("elasticsearch_duplicates").add(leaveOut.size);
@@ -114,12 +133,11 @@ export class ElasticsearchSink implements Sink {
     if (gzipped && spare !== undefined) this.#buffers.give(spare);
     metrics.counter("elasticsearch_bulk_requests").add(1);
     metrics.counter("elasticsearch_sent_bytes").add(body.length);
-    const name = batch.destination === "" ? this.#target.nameAt(this.#context.now()) : batch.destination;
-    const path = `/${encodeURIComponent(name)}/_bulk`;
-    const reply = await this.#connection.call({ method: "POST", path, query: this.#query, body, gzipped }, signal);
+    const reply = await this.#callBulk(name, body, gzipped, signal);
     if (!gzipped && spare !== undefined) this.#buffers.give(spare);
     const said = reply.body as BulkReply | undefined;
     if (typeof said !== "object" || typeof said.errors !== "boolean") {
+      this.#rollover.unclear(batch);
       return { outcome: "hold", reason: "the answer is not that of a bulk call: is there a proxy in between?" };
     }
     if (!said.errors && said.items === undefined) return DELIVERED;
@@ -128,7 +146,25 @@ export class ElasticsearchSink implements Sink {
     if (outcome.failureStore > 0) metrics.counter("elasticsearch_failure_store").add(outcome.failureStore);
     // Perhaps our template was deleted meanwhile: the next attempt looks again.
     if (outcome.indexMissing) this.#ready = undefined;
+    if (outcome.isUnclear) this.#rollover.unclear(batch);
     return outcome.result;
+  }
+
+  async #callBulk(name: string, body: Buffer, gzipped: boolean, signal: AbortSignal): Promise<Reply> {
+    const path = `/${encodeURIComponent(name)}/_bulk`;
+    const opaqueId = this.#names.begin();
+    let isAnswered = false;
+    try {
+      const call = { method: "POST", path, query: this.#query, body, gzipped, opaqueId } as const;
+      const reply = await this.#connection.call(call, signal);
+      isAnswered = true;
+      return reply;
+    } catch (error) {
+      isAnswered = error instanceof CallFailed && error.isClear;
+      throw error;
+    } finally {
+      this.#names.end(opaqueId, isAnswered);
+    }
   }
 
   /** Once, before the first write; again after a failure. Calls at the same time share it. */
@@ -145,7 +181,6 @@ export class ElasticsearchSink implements Sink {
 
   async #doPrepare(signal: AbortSignal): Promise<void> {
     const { log } = this.#context;
-    await this.#rollover?.begin(signal);
     if (!this.#options.install_template) return;
     const { template } = this.#target;
     try {

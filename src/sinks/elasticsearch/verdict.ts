@@ -78,7 +78,7 @@ export function itemVerdict(item: BulkItem): Verdict {
   const { error } = item;
   if (error === undefined) {
     if ((status >= 200 && status < 300) || status === 409) return DELIVERED;
-    return { outcome: "hold", reason: `status ${status} without an error` };
+    return { outcome: "hold", reason: `status ${status} without an error`, unknown: true };
   }
   const kind = KINDS.get(error.type ?? "");
   const reason = describe(error);
@@ -88,7 +88,7 @@ export function itemVerdict(item: BulkItem): Verdict {
   if (kind === "hold") return { outcome: "hold", reason };
   if (kind === "retry" || status === 429 || status >= 500) return { outcome: "retry", reason };
   if (VAGUE.has(error.type ?? "") && blamesDocument(error)) return { outcome: "rejected", reason };
-  return { outcome: "hold", reason };
+  return { outcome: "hold", reason, unknown: true };
 }
 
 function blamesDocument(error: ServerError): boolean {

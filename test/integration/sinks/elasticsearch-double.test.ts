@@ -8,7 +8,7 @@ import type { ElasticsearchOptions } from "../../../src/sinks/elasticsearch/opti
 import { sinkContract } from "../../contract/sink-contract.ts";
 import { makeBatch, makeSinkBatch } from "../../support/batches.ts";
 import { makeContext, type TestContext } from "../../support/context.ts";
-import { ElasticsearchDouble, makeCertificate } from "../../support/doubles/elasticsearch.ts";
+import { ElasticsearchDouble, makeCertificate, type Answer } from "../../support/doubles/elasticsearch.ts";
 
 const signal = new AbortController().signal;
 
@@ -18,6 +18,7 @@ async function open(options: Partial<ElasticsearchOptions>): Promise<{ sink: Sin
     tls: { verify: true },
     compression: "gzip",
     request_timeout_ms: 20_000,
+    unknown_error_timeout_ms: 900_000,
     install_template: true,
   } as const;
   return { sink: await elasticsearch.create({ ...defaults, ...options }, context), context };
@@ -74,7 +75,7 @@ describe("elasticsearch sink: how it asks", () => {
         assert.equal(call?.path, "/logs-chat-prod/_bulk");
         assert.equal(call.query.get("require_data_stream"), "true");
         assert.equal(call.headers["content-encoding"], "gzip");
-        assert.equal(call.headers["x-opaque-id"], "wiretail/es");
+        assert.match(String(call.headers["x-opaque-id"]), /^wiretail\/es\/[\w-]{12}\/\w+$/);
         assert.match(call.headers["content-type"] ?? "", /x-ndjson/);
         const lines = call.body.trimEnd().split("\n");
         assert.equal(lines.length, 4);
@@ -163,8 +164,9 @@ describe("elasticsearch sink: authentication and TLS", () => {
       assert.deepEqual(await write(sink, ["b"], 2, 500), { outcome: "delivered" });
       const warnings = context.logged.filter((message) => message.level === "warn");
       assert.equal(warnings.length, 2);
-      assert.match(warnings[0]?.message ?? "", /after a rollover may appear twice/);
-      assert.match(warnings[1]?.message ?? "", /writing without it/);
+      assert.match(warnings[0]?.message ?? "", /writing without it/);
+      assert.match(warnings[1]?.message ?? "", /after a rollover may appear twice/);
+      assert.equal(context.measured.get("elasticsearch_unchecked_events"), 1);
     });
   });
 
@@ -224,15 +226,20 @@ describe("elasticsearch sink: authentication and TLS", () => {
 
 describe("elasticsearch sink: when the server cannot", () => {
   test("429 and 503 mean retry, after as long as Retry-After says", async () => {
-    await withDouble({}, async (double, sink) => {
-      for (const status of [429, 503]) {
+    for (const status of [429, 503]) {
+      await withDouble({}, async (double, sink) => {
         double.answer = ({ path }) =>
           path.endsWith("_bulk") ? { status, headers: { "retry-after": "7" }, body: "busy" } : undefined;
         const result = await write(sink, ["m"]);
         assert.equal(result.outcome, "retry");
         assert.equal(result.outcome === "retry" && result.retryAfterMs, 7000);
-      }
-    });
+        // Whoever asks earlier all the same is told how long is left, and the server is left alone.
+        const requests = double.requests.length;
+        const again = await write(sink, ["m"], 1, 500);
+        assert.ok(again.outcome === "retry" && again.retryAfterMs! > 6000 && again.retryAfterMs! <= 7000);
+        assert.equal(double.requests.length, requests);
+      });
+    }
   });
 
   test("413 means too large, whoever says it", async () => {
@@ -324,8 +331,9 @@ describe("elasticsearch sink: when the server cannot", () => {
       await b.stop();
       const outcomes: string[] = [];
       for (let i = 6; i < 16; i++) outcomes.push((await write(sink, [`m${i}`], 1, i * 1000)).outcome);
-      assert.equal(outcomes.filter((outcome) => outcome === "retry").length, 1, outcomes.join(" "));
-      assert.equal(outcomes.filter((outcome) => outcome === "delivered").length, 9);
+      // What never reached the dead node went to the other one at once.
+      assert.deepEqual(new Set(outcomes), new Set(["delivered"]));
+      await b.listen(b.port);
     } finally {
       await sink.close();
       await a.stop();
@@ -355,6 +363,114 @@ describe("elasticsearch sink: when the server cannot", () => {
     } finally {
       await a.stop();
       await b.stop();
+      await sink.close();
+    }
+  });
+});
+
+describe("elasticsearch sink: calls without a clear answer", () => {
+  const SHORT = { request_timeout_ms: 1_000, install_template: false } as const;
+
+  test("a bulk that outlives its connection over a rollover doubles nothing: its end is waited for, then looked up", async () => {
+    await withDouble(SHORT, async (double, sink, context) => {
+      assert.deepEqual(await write(sink, ["first"], 1, 9000), { outcome: "delivered" });
+      double.answer = ({ path }) => (path.endsWith("_bulk") ? "work on" : undefined);
+      const batch = makeBatch({ lines: ["a", "b", "c"], encoding: sink.encoding });
+      const call = makeSinkBatch(batch, sink.encoding, "logs-generic-default");
+      assert.equal((await sink.write(call, signal, 1)).outcome, "retry");
+      double.answer = () => undefined;
+      const again = sink.write(call, signal, 2);
+      const tasksAsked = () => double.requests.filter(({ path }) => path === "/_tasks").length;
+      while (tasksAsked() < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+      assert.equal(double.documents.size, 1, "nothing is sent while the server still works on it");
+      double.finishTasks();
+      double.rollover();
+      assert.deepEqual(await again, { outcome: "delivered" });
+      assert.equal(double.documents.size, 4);
+      assert.equal(double.copies, 0);
+      assert.equal(context.measured.get("elasticsearch_duplicates"), 3);
+    });
+  });
+
+  test("a reply that breaks off, a bad gateway after the work was done, and nonsense all lead to a look-up", async () => {
+    const replies = ["reset", { status: 502, body: "<html>Bad Gateway</html>" }, { body: { errors: true, items: [] } }];
+    for (const reply of replies as readonly ReturnType<Answer>[]) {
+      await withDouble(SHORT, async (double, sink) => {
+        const answer: Answer = (request) => {
+          if (reply !== "reset") double.take(request);
+          return reply;
+        };
+        await write(sink, ["first"], 1, 9000);
+        const batch = makeBatch({ lines: ["a", "b"], encoding: sink.encoding });
+        const call = makeSinkBatch(batch, sink.encoding, "logs-generic-default");
+        double.answer = (request) => (request.path.endsWith("_bulk") ? answer(request) : undefined);
+        assert.notEqual((await sink.write(call, signal, 1)).outcome, "delivered");
+        assert.equal(double.documents.size, 3, "the server had taken them");
+        double.rollover();
+        double.answer = () => undefined;
+        assert.deepEqual(await sink.write(call, signal, 2), { outcome: "delivered" });
+        assert.equal(double.copies, 0);
+      });
+    }
+  });
+
+  test("what an earlier process may have sent is looked up at the first attempt", async () => {
+    await withDouble(SHORT, async (double, sink) => {
+      const batch = makeBatch({ lines: ["a", "b", "c"], encoding: sink.encoding });
+      const slices = [{ batch, from: 0, to: 3, maybeSent: true }];
+      const call = makeSinkBatch(slices, sink.encoding, "logs-generic-default");
+      await write(sink, ["a", "b"]);
+      double.rollover();
+      assert.deepEqual(await sink.write(call, signal, 1), { outcome: "delivered" });
+      assert.equal(double.documents.size, 3);
+      assert.equal(double.copies, 0);
+    });
+  });
+
+  test("a plain refusal is sent again without any look-up", async () => {
+    await withDouble(SHORT, async (double, sink) => {
+      double.answer = ({ path }) => (path.endsWith("_bulk") ? { status: 429, body: "busy" } : undefined);
+      const batch = makeBatch({ lines: ["a"], encoding: sink.encoding });
+      const call = makeSinkBatch(batch, sink.encoding, "logs-generic-default");
+      assert.equal((await sink.write(call, signal, 1)).outcome, "retry");
+      double.answer = () => undefined;
+      assert.deepEqual(await sink.write(call, signal, 2), { outcome: "delivered" });
+      assert.ok(double.requests.every(({ path }) => path.endsWith("_bulk")));
+    });
+  });
+
+  test("one dead node does not slow the others, and takes calls again when it is back", async () => {
+    const [a, b, c] = [
+      await ElasticsearchDouble.start(),
+      await ElasticsearchDouble.start(),
+      await ElasticsearchDouble.start(),
+    ];
+    const { sink, context } = await open({ nodes: [a.url, b.url, c.url], ...SHORT, index: "i" });
+    try {
+      b.answer = () => "hang";
+      let offset = 0;
+      const slowest = async (calls: number): Promise<number> => {
+        let most = 0;
+        for (let i = 0; i < calls; i++) {
+          const begun = performance.now();
+          await write(sink, [`m${offset}`], 1, (offset += 1000));
+          most = Math.max(most, performance.now() - begun);
+        }
+        return most;
+      };
+      await slowest(3);
+      assert.ok((await slowest(40)) < 900, "only the call that found it out waited for it");
+      assert.match(context.logged[0]?.message ?? "", /left out for now: no answer/);
+      b.answer = () => undefined;
+      const before = b.bulkRequests().length;
+      const deadline = Date.now() + 15_000;
+      while (b.bulkRequests().length === before && Date.now() < deadline) {
+        await write(sink, [`m${offset}`], 1, (offset += 1000));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.ok(b.bulkRequests().length > before, "it is probed, and used again");
+    } finally {
+      await Promise.all([a.stop(), b.stop(), c.stop()]);
       await sink.close();
     }
   });

@@ -30,6 +30,7 @@ async function open(
     tls: { verify: true },
     compression: "gzip",
     request_timeout_ms: 20_000,
+    unknown_error_timeout_ms: 900_000,
     install_template: true,
   } as const;
   const sink = await elasticsearch.create({ nodes: [url], ...defaults, ...options }, context);

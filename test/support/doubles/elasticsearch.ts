@@ -23,18 +23,26 @@ export interface DoubleReply {
   readonly body?: unknown;
 }
 
-/** An answer of its own for a request, "hang" for none ever, or undefined for the usual one. */
-export type Answer = (request: DoubleRequest) => DoubleReply | "hang" | undefined;
+/**
+ * An answer of its own for a request, "hang" for none ever, "work on" for none while the server works on it (a bulk:
+ * `finishTasks` ends it), "reset" for a connection that breaks in the middle of the usual answer, or undefined for the
+ * usual one.
+ */
+export type Answer = (request: DoubleRequest) => DoubleReply | "hang" | "work on" | "reset" | undefined;
 
 /**
  * A server that speaks as much of Elasticsearch's API as the sink uses, for what the bare real servers lack:
- * authentication, privileges, TLS, and overload on demand. It keeps documents by id, so 409 is real.
+ * authentication, privileges, TLS, and overload on demand. It keeps documents by id, so 409 is real; after `rollover`
+ * the same id is taken again, as by a real data stream.
  */
 export class ElasticsearchDouble {
   answer: Answer = () => undefined;
   readonly requests: DoubleRequest[] = [];
   /** `message` of each document, by `_id`. */
   readonly documents = new Map<string, string>();
+  /** The data stream's backing indices, oldest first: ids in each. Made by the first document. */
+  readonly backing: Set<string>[] = [];
+  #tasks: DoubleRequest[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
   readonly #scheme: string;
@@ -78,6 +86,25 @@ export class ElasticsearchDouble {
     await closed;
   }
 
+  rollover(): void {
+    this.backing.push(new Set());
+  }
+
+  /** Ends the bulks that the server works on without anybody waiting for them. */
+  finishTasks(): void {
+    for (const { body } of this.#tasks.splice(0)) this.#bulk(body);
+  }
+
+  /** Does what a request asks, without an answer. */
+  take(request: DoubleRequest): void {
+    this.#usual(request);
+  }
+
+  /** How many copies of documents there are beyond one each, over all backing indices. */
+  get copies(): number {
+    return this.backing.reduce((sum, ids) => sum + ids.size, 0) - this.documents.size;
+  }
+
   bulkRequests(): DoubleRequest[] {
     return this.requests.filter((request) => request.path.endsWith("/_bulk"));
   }
@@ -101,6 +128,17 @@ export class ElasticsearchDouble {
     this.requests.push(seen);
     const reply = this.answer(seen) ?? this.#usual(seen);
     if (reply === "hang") return;
+    if (reply === "work on") {
+      this.#tasks.push(seen);
+      return;
+    }
+    if (reply === "reset") {
+      const usual = JSON.stringify(this.#usual(seen).body);
+      const headers = { "x-elastic-product": "Elasticsearch", "content-type": "application/json" };
+      response.writeHead(200, { ...headers, "content-length": String(Buffer.byteLength(usual)) });
+      response.write(usual.slice(0, usual.length / 2), () => response.destroy());
+      return;
+    }
     const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body ?? {});
     response.writeHead(reply.status ?? 200, {
       "content-type":
@@ -117,7 +155,22 @@ export class ElasticsearchDouble {
     if (path === "/_nodes/_local") return { body: { nodes: { abc: { version: "9.5.3" } } } };
     if (path === "/_index_template") return { body: { index_templates: [] } };
     if (path.startsWith("/_index_template/")) return { body: { acknowledged: true } };
-    if (path.startsWith("/_resolve/index/")) return { body: {} };
+    if (path.startsWith("/_resolve/index/")) {
+      const names = this.backing.map((_, i) => backingName(i));
+      return { body: names.length === 0 ? {} : { data_streams: [{ backing_indices: names }] } };
+    }
+    if (path === "/_tasks") {
+      const tasks = this.#tasks.map(({ headers }, i) => [
+        `n:${i}`,
+        { running_time_in_nanos: 5e8, headers: { "X-Opaque-Id": headers["x-opaque-id"] } },
+      ]);
+      return { body: { nodes: { n: { tasks: Object.fromEntries(tasks) as unknown } } } };
+    }
+    const index = this.backing.findIndex((_, i) => path === `/${backingName(i)}/_mget`);
+    if (index >= 0) {
+      const { ids } = JSON.parse(request.body) as { ids: string[] };
+      return { body: { docs: ids.map((id) => ({ found: this.backing[index]!.has(id) })) } };
+    }
     if (path === "/_security/user/_has_privileges")
       return { body: { has_all_requested: true, cluster: {}, index: {} } };
     return {
@@ -134,16 +187,23 @@ export class ElasticsearchDouble {
       const action = JSON.parse(lines[i]!) as { create: { _id: string } };
       const document = JSON.parse(lines[i + 1]!) as { message?: string };
       const id = action.create._id;
-      if (this.documents.has(id)) {
+      if (this.backing.length === 0) this.backing.push(new Set());
+      const current = this.backing.at(-1)!;
+      if (current.has(id)) {
         errors = true;
         items.push({ create: { status: 409, error: { type: "version_conflict_engine_exception", reason: "exists" } } });
       } else {
+        current.add(id);
         this.documents.set(id, document.message ?? "");
         items.push({ create: { status: 201 } });
       }
     }
     return { errors, items };
   }
+}
+
+function backingName(i: number): string {
+  return `.ds-double-${String(i + 1).padStart(6, "0")}`;
 }
 
 /** A certificate authority and a certificate for `localhost` and names below it, made by openssl; valid for a day. */
