@@ -25,6 +25,8 @@ export class Tracker implements Tracking {
   readonly #replacement: Replacement;
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
+  /** Paths that were told of before `begin`; undefined once it looked. */
+  #early: Set<string> | undefined = new Set();
 
   constructor(
     options: TrackerOptions,
@@ -71,12 +73,17 @@ export class Tracker implements Tracking {
     await this.serial(async () => {
       await this.#recovery.begin();
       for (const path of paths) await this.#look(path, startAtEnd);
+      const early = this.#early ?? [];
+      this.#early = undefined;
+      for (const path of early) this.check(path);
     });
   }
 
   /** Something happened at a path, or it is time to see whether. */
   check(path: string): void {
     if (!this.options.matcher.matches(path)) return;
+    // A file of the checkpoint must not be taken for a new one before it was found again.
+    if (this.#early !== undefined) return void this.#early.add(path);
     const state = this.table.paths.get(path);
     const dueMs = (state?.lastLookMs ?? -Infinity) + LOOK_INTERVAL_MS;
     if (state !== undefined && dueMs > this.context.now()) {
