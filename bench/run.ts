@@ -89,8 +89,7 @@ async function runOnce(one: Case, sender: "agent" | "bare loop"): Promise<Measur
 
 function agentCommand(one: Case, folder: string, input: string, url: string): string[] {
   return [
-    values.node,
-    ...launcherFlags(),
+    ...launcherCommand(),
     path.resolve("bin/wiretail"),
     "run",
     "--config",
@@ -213,11 +212,11 @@ try {
   process.exitCode = 1;
 }
 
-/** The flags that the launcher's first line gives to Node: `--node` must not change what is measured. */
-function launcherFlags(): string[] {
+/**
+ * The command of the launcher's first line with the Node that was asked for: `--node` must not change what is measured.
+ */
+function launcherCommand(): string[] {
   const [first = ""] = readFileSync("bin/wiretail", "utf8").split("\n");
-  return first
-    .replace(/^#!\/usr\/bin\/env -S node */, "")
-    .split(" ")
-    .filter((flag) => flag !== "");
+  const words = first.replace(/^#!\/usr\/bin\/env -S /, "").split(" ");
+  return ["/usr/bin/env", ...words.map((word) => (word === "node" ? values.node : word))];
 }
