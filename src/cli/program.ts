@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
+import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -28,8 +29,12 @@ Examples:
 
 Documentation: the docs folder of the package; report defects in the project's issue tracker.`,
     );
-  for (const command of [runCommand(), searchCommand(), statusCommand(), checkCommand(), testCommand(), tryCommand()]) {
-    program.addCommand(command.exitOverride().showSuggestionAfterError(true));
+  for (const command of [
+    ...[runCommand(), searchCommand(), statusCommand(), deadLettersCommand()],
+    ...[checkCommand(), testCommand(), tryCommand()],
+  ]) {
+    for (const each of [command, ...command.commands]) each.exitOverride().showSuggestionAfterError(true);
+    program.addCommand(command);
   }
   return program;
 }

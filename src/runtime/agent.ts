@@ -8,6 +8,8 @@ import { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { HostConfig } from "./config/types.ts";
 import { serveControl, serveHttp, type CommandHandler, type Handler } from "./control.ts";
+import { deadLetterCommand } from "./replay/commands.ts";
+import { Replays, type ReplaysOptions, type ReplayStatus } from "./replay/replays.ts";
 import { Graph } from "./graph.ts";
 import { ComponentMetrics } from "./metrics.ts";
 import { Outbox } from "./outbox.ts";
@@ -48,6 +50,7 @@ export class Agent {
   #deadLetters!: DeadLetterStore;
   readonly #deadLettersDropped = { budget: 0, age: 0 };
   #graph!: Graph;
+  #replays!: Replays;
   #closers: (() => Promise<void>)[] = [];
   readonly #stopped = new AbortController();
   #changing: Promise<unknown> = Promise.resolve();
@@ -102,9 +105,14 @@ export class Agent {
     void this.#deadLetters.open().catch((error: unknown) => {
       this.#log.error(`cannot read the dead letters: ${errorMessage(error)}`);
     });
+    const refusals: ReplaysOptions["refusals"] = new WeakMap();
     this.#graph = new Graph({
       ...{ stateDir, clock, log, once, random, metrics: this.#metrics, pool: this.#pool, outbox: this.#outbox },
-      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters },
+      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters, refusals },
+    });
+    this.#replays = new Replays({
+      ...{ stateDir, store: this.#deadLetters, clock, log: this.#log, refusals, config: () => this.#config },
+      sink: (name) => this.#graph.sinks.get(name)?.runner,
     });
     const control = await serveControl(stateDir, this.#handler(), this.#commands());
     this.#closers.push(() => control.close());
@@ -120,6 +128,7 @@ export class Agent {
       this.#log.info("metrics are served", { url: `http://${http.host}:${server.port}/metrics` });
     }
     await this.#graph.apply(this.#config, this.#placeholders);
+    await this.#replays.resume();
     void this.#observe();
   }
 
@@ -171,12 +180,28 @@ export class Agent {
   async stop(timeoutMs: number): Promise<{ undelivered: number }> {
     await this.#changing;
     this.#stopped.abort();
+    this.#replays.pause();
     const limit = AbortSignal.timeout(Math.max(1, timeoutMs));
     await this.#graph.stopSources();
     await this.#graph.drain(limit);
     const undelivered = await this.#graph.stop();
     await this.#release();
     return { undelivered };
+  }
+
+  /** Replays dead letters (after what an earlier process could not end) and waits for it, or until the signal aborts. */
+  async replayDeadLetters(query: string, asItWas: boolean, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([this.#replays.finished(), aborted]);
+    if (signal.aborted) return;
+    await this.#replays.start(query, asItWas);
+    await Promise.race([this.#replays.finished(), aborted]);
+  }
+
+  get replayStatus(): ReplayStatus {
+    return this.#replays.status;
   }
 
   /**
@@ -230,7 +255,8 @@ export class Agent {
   #commands(): CommandHandler {
     return (path, body) => {
       if (path === TAKEOVER_PATH) return this.#giveUp(body as TakeoverRequest);
-      return undefined;
+      const parts = { config: this.#config, store: this.#deadLetters, replays: this.#replays };
+      return deadLetterCommand(parts, path, body, () => this.#options.clock.now());
     };
   }
 
@@ -249,6 +275,7 @@ export class Agent {
 
   async #release(): Promise<void> {
     for (const close of this.#closers.splice(0)) await close();
+    await (this.#replays as Replays | undefined)?.close();
     await (this.#deadLetters as DeadLetterStore | undefined)?.close();
     // A failure was logged when it happened.
     await (this.#checkpoints as Checkpoints | undefined)?.close().catch(() => undefined);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { EncodedBatch } from "../core/batch.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
 import type { AnySource, Context, Log, Placeholders } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
@@ -39,6 +40,8 @@ export interface GraphOptions {
   readonly outbox: Outbox;
   readonly checkpoints: Checkpoints;
   readonly deadLetters: DeadLetterStore;
+  /** Told what sinks refuse of a replayed batch, instead of a new dead letter being written. */
+  readonly refusals: WeakMap<EncodedBatch, (index: number, reason: string) => void>;
 }
 
 /** The sources, pipelines and sinks that run, as a configuration says; `apply` brings them into line with another one. */
@@ -197,14 +200,17 @@ export class Graph {
   }
 
   async #makeSink(config: SinkConfig): Promise<SinkRunner> {
-    const { clock, log, random, deadLetters, checkpoints } = this.#options;
+    const { clock, log, random, deadLetters, refusals, checkpoints } = this.#options;
     const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
     return new SinkRunner({
       ...{ name: config.name, sink, clock, random, log: log(config.name) },
       // A sink that keeps its place with its data sees documents in order, whatever a user sets.
       limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
       storeRejected: async (documents) => {
-        await deadLetters.append(documents.map((each) => refusedBySink(config, sink.encoding, each, clock.now())));
+        const others = documents.filter((each) => !refusals.has(each.batch));
+        if (others.length > 0)
+          await deadLetters.append(others.map((each) => refusedBySink(config, sink.encoding, each, clock.now())));
+        for (const { batch, index, reason } of documents) refusals.get(batch)?.(index, reason);
       },
       onSettled: () => {
         checkpoints.touch();

@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
-import type { Log, Placeholders } from "../../core/component.ts";
+import type { Log } from "../../core/component.ts";
 import { errorMessage, WiretailError } from "../../core/error.ts";
 import type { Agent } from "../../runtime/agent.ts";
-import type { HostConfig } from "../../runtime/config/types.ts";
 import { EXIT_CODES } from "../exit-code.ts";
+import { loadHost, placeholdersOf } from "../load-host.ts";
 
 interface RunOptions {
   config: string;
@@ -73,7 +73,7 @@ async function run(options: RunOptions): Promise<number> {
     throw new WiretailError("WT_USAGE", "--timeout goes with --once");
   if (options.takeoverTimeout !== undefined && options.takeover !== true)
     throw new WiretailError("WT_USAGE", "--takeover-timeout goes with --takeover");
-  const config = await load(options.config);
+  const config = await loadHost(options.config);
   // Loaded here: `--help` and wrong arguments must not wait for the agent's modules.
   const [{ Agent }, { createLog }, { systemClock }, { packageVersion }] = await Promise.all([
     import("../../runtime/agent.ts"),
@@ -147,35 +147,8 @@ async function run(options: RunOptions): Promise<number> {
 }
 
 async function reload(agent: Agent, file: string, log: Log): Promise<void> {
-  const config = await load(file);
+  const config = await loadHost(file);
   await agent.reload(config, await placeholdersOf(config, log));
-}
-
-async function placeholdersOf(config: HostConfig, log: Log): Promise<Placeholders> {
-  const { resolvePlaceholders } = await import("../../runtime/placeholders.ts");
-  return resolvePlaceholders(config, {
-    warn: (message) => {
-      log.warn(message);
-    },
-  });
-}
-
-/** Loads a configuration, printing every problem; throws when there are errors. */
-async function load(file: string): Promise<HostConfig> {
-  const [{ loadConfig }, { components }, { formatProblem }] = await Promise.all([
-    import("../../runtime/config/load.ts"),
-    import("../components.ts"),
-    import("../../runtime/config/problems.ts"),
-  ]);
-  const { config, problems } = await loadConfig(file, { components });
-  for (const problem of problems) process.stderr.write(formatProblem(problem) + "\n");
-  if (config === undefined) {
-    const count = problems.filter((problem) => problem.severity === "error").length;
-    throw new WiretailError("WT_CONFIG_INVALID", `${file} has ${count} error${count === 1 ? "" : "s"}`, {
-      hint: `wiretail check ${file}`,
-    });
-  }
-  return config;
 }
 
 /** Aborts at the first SIGTERM or SIGINT; the second SIGINT ends the process at once. */

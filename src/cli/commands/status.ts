@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import { Command } from "commander";
 import type { AgentStatus } from "../../runtime/status.ts";
 import { EXIT_CODES } from "../exit-code.ts";
+import { stateDirOf } from "../load-host.ts";
 
 interface StatusOptions {
   config?: string;
@@ -36,14 +37,11 @@ Exit codes: 0 healthy; 1 something fails; 3 no agent runs; 4 not allowed to ask 
 }
 
 async function showStatus(options: StatusOptions): Promise<number> {
-  const [{ askAgent }, { statusLines }, { readStateDir, DEFAULT_STATE_DIR }] = await Promise.all([
+  const [{ askAgent }, { statusLines }] = await Promise.all([
     import("../../runtime/control.ts"),
     import("../status-view.ts"),
-    import("../../runtime/config/state-dir.ts"),
   ]);
-  const stateDir =
-    options.stateDir ?? (options.config === undefined ? DEFAULT_STATE_DIR : await readStateDir(options.config));
-  const text = await askAgent(stateDir, "/status");
+  const text = await askAgent(await stateDirOf(options), "/status");
   const status = JSON.parse(text) as AgentStatus;
   if (options.json === true) process.stdout.write(text);
   else {
