@@ -140,6 +140,8 @@ export interface InputStatus {
   readonly sizeBytes: number | undefined;
   readonly readBytes: number | undefined;
   readonly error: string | undefined;
+  /** What a `waiting` input waits for, as a part of a sentence. */
+  readonly waitingFor?: string | undefined;
 }
 
 export interface Source {

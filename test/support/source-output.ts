@@ -220,7 +220,8 @@ export function sourceContext(
   options: { once?: boolean; id?: string } = {},
 ): SourceContext & { messages: string[] } {
   const messages: string[] = [];
-  const log = (message: string): void => void messages.push(message);
+  const log = (message: string, fields?: Record<string, unknown>): void =>
+    void messages.push(fields === undefined ? message : `${message} ${JSON.stringify(fields)}`);
   return {
     id: options.id ?? "test",
     log: { debug: log, info: log, warn: log, error: log },

@@ -29,11 +29,37 @@ export class Announcing {
   /** A generation for a file that was not seen before; opens it and announces it. */
   create(state: PathState, key: string, startAtEnd: boolean): void {
     const [dev, ino] = key.split(":") as [string, string];
-    const gen = this.generation(newGenerationId(), state.path, { path: state.path, dev, ino });
+    const gen = this.generation(newGenerationId(), state.path, { path: state.path, dev, ino, born: "" });
     state.current = gen;
     state.copyUntilMs = undefined;
     this.#follow(gen, state.previous);
     void this.#announce(gen, state, startAtEnd);
+  }
+
+  /**
+   * A generation for a rotated file that was under `path` when nobody looked; read whole, after `previous`. Resolves when
+   * it is safely known; throws what keeps it from being opened.
+   */
+  async createRotated(path: string, place: Place, previous: Generation | undefined): Promise<Generation> {
+    const { context, options, table } = this.#tracking;
+    const gen = this.generation(newGenerationId(), path, place);
+    const { key } = gen;
+    this.#follow(gen, previous);
+    try {
+      const size = await gen.openAt(place.path, true);
+      if (gen.key !== key) throw Object.assign(new Error("renamed before it was opened"), { code: "ENOENT" });
+      if (options.matcher.matches(place.path) && gen.compressed === undefined) table.stateOf(place.path).current = gen;
+      else gen.detachedAtMs = context.monotonicMs();
+      gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
+      if (gen.compressed === undefined) gen.seenEnd = size;
+      await gen.startAt(await this.open(gen, 0), false);
+      gen.announced = true;
+      this.#tracking.schedule(gen);
+      return gen;
+    } catch (error) {
+      await this.#withdraw(gen, key);
+      throw error;
+    }
   }
 
   generation(id: string, firstPath: string, place: Place): Generation {
@@ -41,7 +67,7 @@ export class Announcing {
     const { paths, values } = context.envelope;
     const envelope = { paths: [...paths, FILE_PATH], values: [...values, firstPath], offsetPath: OFFSET };
     const gen = new Generation(id, firstPath, place, context.id, envelope, options.rules);
-    gen.lastGrowthMs = context.now();
+    gen.lastGrowthMs = context.monotonicMs();
     table.add(gen);
     return gen;
   }
@@ -92,10 +118,13 @@ export class Announcing {
       try {
         const size = await this.#openFile(gen, key);
         gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
-        await gen.startAt(await this.open(gen, startAtEnd ? size : 0), false);
         gen.seenEnd = Math.max(gen.seenEnd, size);
+        await gen.startAt(await this.open(gen, startAtEnd ? size : 0), false);
         state.error = undefined;
+        state.failures = 0;
         gen.announced = true;
+        const fields = { rule: "new_file", inode: gen.key, size, from: gen.position };
+        this.#tracking.context.log.info(`${gen.firstPath}: a file that was not known before`, fields);
         this.#tracking.schedule(gen);
       } finally {
         const next = this.#slotWaiters.shift();
@@ -119,7 +148,7 @@ export class Announcing {
   async #openFile(gen: Generation, key: string): Promise<number> {
     const seen = gen.place;
     try {
-      const size = Number(await gen.openAt(seen.path));
+      const size = await gen.openAt(seen.path);
       if (gen.key === key) return size;
       await gen.close();
     } catch (error) {
@@ -136,6 +165,8 @@ export class Announcing {
   async #withdraw(gen: Generation, key: string): Promise<void> {
     this.#tracking.table.remove(gen);
     this.#tracking.table.leave(gen, key);
+    // Should the runtime know it already: nothing was read of it, and it will be announced anew.
+    if (!this.#tracking.signal.aborted) this.#tracking.output.forget(gen.id);
     gen.ended = true;
     await gen.close();
     this.#tracking.release(gen);

@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import type { PathState } from "./file-table.ts";
 import { HEAD_BYTES, openFile, readAt } from "./identity.ts";
-import { isRotatedName } from "./siblings.ts";
+import { isRotatedName } from "./rotated-name.ts";
 import { LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
 
 /**
@@ -14,7 +14,7 @@ export async function isCopyInProgress(
   size: bigint,
   { context, options, table }: Tracking,
 ): Promise<boolean> {
-  const nowMs = context.now();
+  const nowMs = context.monotonicMs();
   if (state.copyKey !== key) state.copyUntilMs = undefined;
   state.copyKey = key;
   if (state.copyUntilMs !== undefined && nowMs >= state.copyUntilMs && size === state.copySize) return false;

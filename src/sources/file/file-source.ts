@@ -84,6 +84,7 @@ class FileRun {
       multilineFlushMs: options.multiline?.flush_timeout_ms,
       once: context.once,
       now: () => context.now(),
+      monotonicMs: () => context.monotonicMs(),
     };
     if (signal.aborted) this.#stop.abort();
     else signal.addEventListener("abort", () => this.#stop.abort(), { once: true });
@@ -113,7 +114,7 @@ class FileRun {
         notifications = new Notifications(
           this.#matcher,
           (path, structural) => {
-            this.#changedAtMs.set(path, this.#context.now());
+            this.#changedAtMs.set(path, this.#context.monotonicMs());
             if (structural) this.tracker.check(path);
             else this.tracker.changed(path);
           },
@@ -164,7 +165,7 @@ class FileRun {
 
   #schedule(gen: Generation): void {
     if (!gen.announced || gen.blockedBy !== undefined || gen.ended) return;
-    if (gen.error !== undefined && gen.retryAtMs > this.#context.now()) return;
+    if (gen.error !== undefined && gen.retryAtMs > this.#context.monotonicMs()) return;
     if (gen.busy) gen.again = true;
     else if (!gen.queued) {
       gen.queued = true;
@@ -209,13 +210,14 @@ class FileRun {
         return;
       }
       end = gen.truncated ? "replaced" : await readTurn(gen, buffer, this.#output, this.#settings, this.#stop.signal);
-      if (end !== "replaced" && (await gen.growHead())) this.#output.update(gen.id, gen.identity());
-      gen.error = undefined;
+      if (end !== "replaced" && ((await gen.growHead()) || gen.notedEnd !== gen.seenEnd))
+        this.#output.update(gen.id, gen.identity());
+      this.tracker.recovered(gen);
     } catch (error) {
       if (!gen.ended) this.tracker.failed(gen, error);
       return;
     }
-    gen.lastUsedMs = this.#context.now();
+    gen.lastUsedMs = this.#context.monotonicMs();
     if (end === "replaced") await this.tracker.replaced(gen);
     else if (end === "more") gen.again = true;
     else if (end === "end" && !gen.again) this.tracker.reachedEnd(gen);
@@ -246,7 +248,7 @@ class FileRun {
     const tickMs = Math.max(10, Math.min(TICK_MS, pollMs, idleLineFlushMs / 2, (multilineFlushMs ?? Infinity) / 2));
     while (!this.#stop.signal.aborted) {
       await this.#context.sleep(tickMs, this.#stop.signal);
-      const nowMs = this.#context.now();
+      const nowMs = this.#context.monotonicMs();
       this.tracker.tick(nowMs);
       // chokidar says nothing of changes soon after one that it told, so the last one of all may go untold.
       for (const [path, atMs] of this.#changedAtMs) {
@@ -276,7 +278,7 @@ class FileRun {
         const paths = new Set([...(await this.#find()), ...this.tracker.paths()]);
         for (const path of paths) this.tracker.check(path);
       } else {
-        for (const path of this.tracker.busyPaths(this.#context.now() - BUSY_MS)) this.tracker.check(path);
+        for (const path of this.tracker.busyPaths(this.#context.monotonicMs() - BUSY_MS)) this.tracker.check(path);
       }
       await this.#context.sleep(this.#options.poll_interval_ms, signal);
     }
@@ -286,7 +288,7 @@ class FileRun {
   async #untilEnd(): Promise<void> {
     const signal = this.#stop.signal;
     while (!signal.aborted) {
-      this.tracker.tick(this.#context.now());
+      this.tracker.tick(this.#context.monotonicMs());
       const idle = this.tracker.settled && this.#busy === 0 && this.#ready.length === 0;
       const waiting = [...this.tracker.generations].some(
         (gen) => !gen.ended && gen.error === undefined && !gen.drained,

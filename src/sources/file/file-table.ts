@@ -3,7 +3,7 @@ import type { Generation } from "./generation.ts";
 import type { Found } from "./siblings.ts";
 import type { Tracking } from "./tracking.ts";
 
-/** What is known of one path that the globs match. Times in `now()` milliseconds. */
+/** What is known of one path that the globs match. Times in `monotonicMs`. */
 export interface PathState {
   readonly path: string;
   current: Generation | undefined;
@@ -11,6 +11,9 @@ export interface PathState {
   previous: Generation | undefined;
   error: string | undefined;
   retryAtMs: number;
+  /** How often it could not be opened, one after another, and when that was last said. */
+  failures: number;
+  saidMs: number;
   /** What keeps it from being read is only that too many files are open. */
   waitsForFiles: boolean;
   lookAtMs: number;
@@ -19,6 +22,8 @@ export interface PathState {
   copyUntilMs: number | undefined;
   copySize: bigint;
   copyKey: string;
+  /** A compressed file that was there and is not read as it is. */
+  compressedKey: string;
 }
 
 /** Which generations there are, which files they are in, and which is current at which path. */
@@ -69,12 +74,15 @@ export class FileTable {
         previous: undefined,
         error: undefined,
         retryAtMs: Infinity,
+        failures: 0,
+        saidMs: -Infinity,
         waitsForFiles: false,
         lookAtMs: Infinity,
         lastLookMs: -Infinity,
         copyUntilMs: undefined,
         copySize: -1n,
         copyKey: "",
+        compressedKey: "",
       };
       this.paths.set(path, state);
     }
@@ -92,13 +100,14 @@ export class FileTable {
     gen.place = found.place;
     gen.handle = found.handle;
     gen.drained = false;
-    gen.seenEnd = Math.max(gen.seenEnd, found.size);
+    // How much a compressed file holds is only known when it was read.
+    if (gen.compressed === undefined) gen.seenEnd = Math.max(gen.seenEnd, found.size);
     this.#byKey.set(gen.key, gen);
-    if (options.matcher.matches(found.place.path)) {
+    if (options.matcher.matches(found.place.path) && gen.compressed === undefined) {
       this.stateOf(found.place.path).current = gen;
       gen.detachedAtMs = undefined;
     } else {
-      gen.detachedAtMs ??= context.now();
+      gen.detachedAtMs ??= context.monotonicMs();
     }
     if (gen.announced) output.update(gen.id, gen.identity());
   }
@@ -150,5 +159,12 @@ function inputOf(gen: Generation, name: string): InputStatus {
   const reads = gen.busy || gen.queued;
   const state =
     gen.error !== undefined ? "failed" : waits ? "waiting" : reads ? "reading" : gen.closing ? "finished" : "idle";
-  return { name, partition: gen.id, state, sizeBytes: gen.presentEnd(), readBytes: gen.position, error: gen.error };
+  const sizes = { sizeBytes: gen.presentEnd(), readBytes: gen.position };
+  const waitingFor = state === "waiting" ? waitsFor(gen) : undefined;
+  return { name, partition: gen.id, state, ...sizes, error: gen.error, waitingFor };
+}
+
+function waitsFor(gen: Generation): string {
+  if (gen.blockedBy === undefined) return "it is being opened";
+  return `${gen.blockedBy.place.path} is read to its end first`;
 }

@@ -1,17 +1,33 @@
 import { randomBytes } from "node:crypto";
-import { fstatSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { fstatSync, type BigIntStats } from "node:fs";
 import type { Partition } from "../../core/batch.ts";
 import type { ResumePoint } from "../../core/component.ts";
 import type { Envelope } from "../../core/event.ts";
 import { LineSplitter, type LineRules } from "../../codec/lines.ts";
-import { HEAD_BYTES, headOf, openFile, readAt, TAIL_BYTES, type FileIdentity, type FileResume } from "./identity.ts";
+import { GzipFile, isGzip, type OpenFile } from "./gzip-file.ts";
+import {
+  HEAD_BYTES,
+  headOf,
+  openFile,
+  readAt,
+  TAIL_BYTES,
+  type FileIdentity,
+  type FileResume,
+  type Head,
+} from "./identity.ts";
 
 /** Where a file is on disk. */
 export interface Place {
   readonly path: string;
   readonly dev: string;
   readonly ino: string;
+  /** When the file was made, nanoseconds since the epoch; "" where the file system does not say. */
+  readonly born: string;
+}
+
+export function placeOf(path: string, stats: BigIntStats): Place {
+  const born = stats.birthtimeNs > 0n ? String(stats.birthtimeNs) : "";
+  return { path, dev: String(stats.dev), ino: String(stats.ino), born };
 }
 
 export function placeKey(place: { readonly dev: string | bigint; readonly ino: string | bigint }): string {
@@ -34,7 +50,7 @@ export class Generation {
   readonly partition: Partition;
   readonly splitter: LineSplitter;
   place: Place;
-  handle: FileHandle | undefined = undefined;
+  handle: OpenFile | undefined = undefined;
   /** Everything before was handed over, or given up and counted. */
   position = 0;
   /** The last bytes before `position`, as they were read. */
@@ -46,6 +62,12 @@ export class Generation {
   seenEnd = 0;
   /** The size at the last look, when the file was closed: perhaps that of another content. */
   unverifiedEnd = 0;
+  /** When the file was last written to, milliseconds since the epoch, as of the last look. */
+  mtimeMs = 0;
+  /** Bytes at its end that were seen and counted as dropped, and not yet talked about. */
+  lostBytes = 0;
+  /** `seenEnd` as the checkpoint has it. */
+  notedEnd = 0;
   /** `size:mtime` at the last look at the path. */
   lookedAt = "";
   lastGrowthMs = 0;
@@ -74,6 +96,11 @@ export class Generation {
   again = false;
   error: string | undefined = undefined;
   retryAtMs = 0;
+  /** How often it failed since it was last read, and when that began and was last said, `monotonicMs`. */
+  failures = 0;
+  failingSinceMs = 0;
+  saidMs = 0;
+  #headOf: Head | undefined = undefined;
 
   constructor(id: string, firstPath: string, place: Place, source: string, envelope: Envelope, rules: LineRules) {
     this.id = id;
@@ -97,8 +124,15 @@ export class Generation {
     return this.splitter.holding ? this.uncounted : 0;
   }
 
+  /** Its content is what a compressed file unpacks to: it does not grow, and its size on disk says nothing. */
+  get compressed(): GzipFile | undefined {
+    return this.handle instanceof GzipFile ? this.handle : undefined;
+  }
+
   /** How large the file is now, whether or not anybody has read or looked; where that cannot be said, what was seen. */
   presentEnd(): number {
+    const { compressed } = this;
+    if (compressed !== undefined) return Math.max(compressed.unpackedBytes, this.position);
     try {
       const size = this.handle === undefined ? undefined : fstatSync(this.handle.fd).size;
       return Math.max(size ?? this.seenEnd, this.position);
@@ -107,10 +141,20 @@ export class Generation {
     }
   }
 
+  /** What the checkpoint is to keep of it. */
   identity(): FileIdentity {
-    const { path, dev, ino } = this.place;
-    const at = path === this.firstPath ? {} : { at: path };
-    return { path: this.firstPath, ...at, dev, ino, head: headOf(this.head) };
+    const { path, dev, ino, born } = this.place;
+    if (this.#headOf?.length !== this.head.length) this.#headOf = headOf(this.head);
+    this.notedEnd = this.seenEnd;
+    return {
+      path: this.firstPath,
+      ...(path === this.firstPath ? {} : { at: path }),
+      ...{ dev, ino },
+      ...(born === "" ? {} : { born }),
+      head: this.#headOf,
+      seen: this.seenEnd,
+      ...(this.mtimeMs === 0 ? {} : { mtimeMs: this.mtimeMs }),
+    };
   }
 
   resume(): FileResume {
@@ -155,14 +199,21 @@ export class Generation {
     return true;
   }
 
-  async openAt(path: string): Promise<bigint> {
+  /** Opens what is at a path; returns its size. With `unpack` a gzip file is read as what it unpacks to. */
+  async openAt(path: string, unpack = false): Promise<number> {
     const handle = await openFile(path);
     try {
       const stats = await handle.stat({ bigint: true });
       if (!stats.isFile()) throw new Error("not a regular file");
+      this.place = placeOf(path, stats);
+      this.mtimeMs = Number(stats.mtimeMs);
+      if (unpack && isGzip(await readAt(handle, 0, 3))) {
+        const gzip = await GzipFile.open(handle);
+        this.handle = gzip;
+        return gzip.unpackedBytes;
+      }
       this.handle = handle;
-      this.place = { path, dev: String(stats.dev), ino: String(stats.ino) };
-      return stats.size;
+      return Number(stats.size);
     } catch (error) {
       await handle.close();
       throw error;

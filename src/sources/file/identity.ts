@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import type { ResumePoint } from "../../core/component.ts";
+import type { OpenFile } from "./gzip-file.ts";
+import type { Evidence } from "./rules.ts";
 
 /** Bytes from the beginning of a file that its fingerprint covers, once it has that many. */
 export const HEAD_BYTES = 1024;
@@ -9,7 +11,7 @@ export const HEAD_BYTES = 1024;
 export const TAIL_BYTES = 64;
 
 /** A beginning this long is another for another file: it has times and numbers in it. */
-const TELLING_BYTES = 128;
+export const TELLING_BYTES = 128;
 
 /** What the checkpoint keeps of a file generation. */
 export interface FileIdentity {
@@ -19,7 +21,13 @@ export interface FileIdentity {
   readonly at?: string;
   readonly dev: string;
   readonly ino: string;
+  /** When the file was made, nanoseconds since the epoch, where the file system says. */
+  readonly born?: string;
   readonly head: Head;
+  /** Bytes that were seen to exist, whether or not they were read. Not in checkpoints of 0.1. */
+  readonly seen?: number;
+  /** When it was last written to, milliseconds since the epoch, as of the last look at it. */
+  readonly mtimeMs?: number;
 }
 
 /** A fingerprint from byte 0; it grows with the file up to HEAD_BYTES. */
@@ -51,7 +59,8 @@ export function parseIdentity(value: unknown): FileIdentity | undefined {
     typeof v.ino === "string" &&
     typeof v.head?.length === "number" &&
     typeof v.head.hash === "string" &&
-    (v.at === undefined || typeof v.at === "string");
+    [v.at, v.born].every((each) => each === undefined || typeof each === "string") &&
+    [v.seen, v.mtimeMs].every((each) => each === undefined || typeof each === "number");
   return fits ? (v as FileIdentity) : undefined;
 }
 
@@ -60,46 +69,13 @@ export function parseResume(value: unknown): FileResume | undefined {
   return typeof v === "object" && v !== null && typeof v.tail === "string" ? (v as FileResume) : undefined;
 }
 
-/** What a look at a file showed, compared with what is kept of a generation. */
-export interface Evidence {
-  readonly samePath: boolean;
-  readonly sameInode: boolean;
-  /** It ends before a place up to which the generation was read. */
-  readonly shorter: boolean;
-  readonly headMatches: boolean;
-  readonly tailsMatch: boolean;
-  /** There was content to compare: something of it was read. */
-  readonly proven: boolean;
-}
-
-export type Rule =
-  "same_file" | "rotated_file" | "copied_file" | "truncated_file" | "new_file_at_old_inode" | "other_file";
-
-/**
- * Whether a file is the one that a generation was read from. Only the first three rules mean that it is. Device and
- * inode alone prove nothing: they are reused after deletion, and stay after truncation.
- */
-export function decide(evidence: Evidence): Rule {
-  const { samePath, sameInode, shorter, headMatches, tailsMatch, proven } = evidence;
-  if (!shorter && headMatches && tailsMatch) {
-    if (sameInode) return samePath ? "same_file" : "rotated_file";
-    return proven ? "copied_file" : "other_file";
-  }
-  if (!sameInode) return "other_file";
-  return shorter ? "truncated_file" : "new_file_at_old_inode";
-}
-
-export function isSame(rule: Rule): boolean {
-  return rule === "same_file" || rule === "rotated_file" || rule === "copied_file";
-}
-
 /** Opens for reading. A pipe that took the file's place must not keep a thread waiting for a writer. */
 export function openFile(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
 }
 
 /** Reads up to `length` bytes at `position`; fewer at the end of the file. */
-export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+export async function readAt(file: Pick<OpenFile, "read">, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {
@@ -110,24 +86,39 @@ export async function readAt(file: FileHandle, position: number, length: number)
   return buffer.subarray(0, filled);
 }
 
-/** Compares an open file with what is kept of a generation. */
+/** What a file's content says about whether it is a generation's. */
+export interface ContentEvidence extends Pick<Evidence, "shorter" | "headMatches" | "tailsMatch" | "proven"> {
+  /** Its first bytes, up to HEAD_BYTES. */
+  readonly head: Buffer;
+}
+
+/**
+ * Compares an open file with what is kept of a generation. `size` is undefined where only reading tells it (a compressed
+ * file): such a one is read forward only, and no further than it takes.
+ */
 export async function examine(
-  file: FileHandle,
-  size: number,
+  file: Pick<OpenFile, "read">,
+  size: number | undefined,
   kept: { readonly head: Head; readonly points: readonly ResumePoint[] },
-): Promise<Pick<Evidence, "shorter" | "headMatches" | "tailsMatch" | "proven">> {
-  const points = kept.points.filter((point) => point.position > 0);
-  const shorter = size < kept.head.length || points.some((point) => point.position > size);
-  const head = await readAt(file, 0, kept.head.length);
-  const headMatches = head.length === kept.head.length && (head.length === 0 || headOf(head).hash === kept.head.hash);
+): Promise<ContentEvidence> {
+  const points = kept.points.filter((point) => point.position > 0).sort((a, b) => a.position - b.position);
+  const proven = kept.head.length > 0 && (points.length > 0 || kept.head.length >= TELLING_BYTES);
+  const head = await readAt(file, 0, HEAD_BYTES);
+  const known = head.subarray(0, kept.head.length);
+  const isWhole = known.length === kept.head.length;
+  const headMatches = isWhole && (known.length === 0 || headOf(known).hash === kept.head.hash);
+  let shorter = !isWhole || (size !== undefined && points.some((point) => point.position > size));
   let tailsMatch = true;
+  if (!headMatches && size === undefined) return { shorter, headMatches, tailsMatch, proven, head };
   for (const point of points) {
     const resume = parseResume(point.resume);
-    if (resume === undefined || point.position > size) continue;
-    const tail = Buffer.from(resume.tail, "base64");
-    const seen = await readAt(file, Math.max(0, point.position - tail.length), tail.length);
-    if (!seen.equals(tail)) tailsMatch = false;
+    // Without a tail to compare, only whether there is so much.
+    const tail = resume === undefined ? undefined : Buffer.from(resume.tail, "base64");
+    const length = Math.min(tail?.length || 1, point.position);
+    const seen = await readAt(file, point.position - length, length);
+    if (seen.length < length) shorter = true;
+    else if (tail !== undefined && tail.length > 0 && !seen.equals(tail)) tailsMatch = false;
+    if (size === undefined && (shorter || !tailsMatch)) break;
   }
-  const proven = kept.head.length > 0 && (points.length > 0 || kept.head.length >= TELLING_BYTES);
-  return { shorter, headMatches, tailsMatch, proven };
+  return { shorter, headMatches, tailsMatch, proven, head };
 }

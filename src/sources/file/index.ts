@@ -3,6 +3,7 @@ import { defineSource } from "../../core/component.ts";
 import type { LineRules } from "../../codec/lines.ts";
 import { compilePattern } from "../../codec/pattern.ts";
 import { FileSource } from "./file-source.ts";
+import { FILE_METRICS } from "./losses.ts";
 import { fileOptions, type FileOptions } from "./options.ts";
 
 /** Tails files. */
@@ -13,11 +14,14 @@ export const file = defineSource({
     "Every event carries `log.file.path` and `log.offset`, the byte at which it begins. A file is recognised by its content " +
     "as well as by its inode: a fingerprint of its beginning and the bytes before the position are compared each time it " +
     "is opened, and the latter with every read. So a renamed file is read on from where it was, also when that happened " +
-    "while the agent was down; a truncated or replaced one is read from its beginning; and nothing is read twice.\n\n" +
+    "while the agent was down; a truncated or replaced one is read from its beginning; and nothing is read twice. What " +
+    "was rotated and compressed by gzip meanwhile is finished from what it unpacks to. [files.md](../../files.md) has the rules.\n\n" +
+    "Bytes that were known and cannot be read any more are counted under `dropped`, by reason, and logged.\n\n" +
     "Text is UTF-8; invalid bytes become U+FFFD. Lines end with LF or CRLF.",
   stability: "stable",
   schema: fileOptions,
   rereadable: true,
+  metrics: FILE_METRICS,
   examples: [
     { title: "All logs of nginx", options: { type: "file", include: ["/var/log/nginx/*.log"] } },
     {

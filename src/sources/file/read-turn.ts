@@ -22,6 +22,7 @@ export interface ReadSettings {
   /** At the end of a file everything is taken, half lines too. */
   readonly once: boolean;
   now(): number;
+  monotonicMs(): number;
 }
 
 /** Why a turn ended: there is more; the end of the file; the content is not what was read before; told to stop. */
@@ -43,7 +44,7 @@ export class ReadBuffer {
   }
 }
 
-/** When what waits in the generation is to be handed over although it may not be whole, in `now()` milliseconds. */
+/** When what waits in the generation is to be handed over although it may not be whole, in `monotonicMs`. */
 export function flushDueMs(gen: Generation, settings: ReadSettings): number {
   if (gen.pendingBytes === 0 && !gen.splitter.holding) return Infinity;
   // Whether a half line waits is only known after a read, so the shorter time is the time of the next look.
@@ -55,7 +56,7 @@ function endMode(gen: Generation, data: Buffer, settings: ReadSettings, stopping
   if (gen.closing || settings.once) return "all";
   const { holding, skipping } = gen.splitter;
   if (data.length === 0 && !holding) return "open";
-  const idleMs = settings.now() - gen.lastGrowthMs;
+  const idleMs = settings.monotonicMs() - gen.lastGrowthMs;
   const halfLine = holding || skipping || data[data.length - 1] !== 10;
   if (settings.multilineFlushMs === undefined) return halfLine && idleMs >= settings.idleLineFlushMs ? "idle" : "open";
   if (halfLine) return idleMs >= Math.max(settings.idleLineFlushMs, settings.multilineFlushMs) ? "idle" : "open";
@@ -103,9 +104,11 @@ export async function readTurn(
       const dataEnd = gen.position + data.length;
       if (dataEnd > gen.seenEnd) {
         gen.seenEnd = dataEnd;
-        gen.lastGrowthMs = settings.now();
+        gen.lastGrowthMs = settings.monotonicMs();
       } else if (!full && dataEnd < gen.seenEnd) {
-        output.dropped(gen.seenEnd - dataEnd, "truncated_before_read");
+        const reason = gen.compressed?.damage === undefined ? "truncated_before_read" : "compressed_damaged";
+        output.dropped(gen.seenEnd - dataEnd, reason);
+        gen.lostBytes += gen.seenEnd - dataEnd;
         gen.seenEnd = dataEnd;
       }
       const atBoundary = full && dataEnd === gen.boundaries[0];

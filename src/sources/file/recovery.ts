@@ -1,30 +1,42 @@
 import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { errorMessage } from "../../core/error.ts";
-import type { KnownPartition, ResumePoint } from "../../core/component.ts";
+import type { InputStatus, KnownPartition, ResumePoint } from "../../core/component.ts";
 import type { Announcing } from "./announcing.ts";
 import { placeKey, type Generation } from "./generation.ts";
 import { HEAD_BYTES, parseIdentity, parseResume, readAt, type FileIdentity } from "./identity.ts";
-import { findSibling, openIfSame, type Found, type Wanted } from "./siblings.ts";
-import { RETRY_MS, type Tracking } from "./tracking.ts";
+import { reportLoss, type LossReason } from "./losses.ts";
+import { compareRotated, parseRotatedName } from "./rotated-name.ts";
+import { isCutOff } from "./rules.ts";
+import { findSibling, isFound, lookFields, openIfSame, type Found, type Look, type Wanted } from "./siblings.ts";
+import { LONGEST_RETRY_MS, RETRY_MS, SAY_AGAIN_MS, type Tracking } from "./tracking.ts";
+import type { LostFile, Unseen } from "./unseen.ts";
 
 /** A partition of which nobody can say yet whether its file is still there. */
 interface Unresolved {
   readonly known: KnownPartition;
+  readonly identity: FileIdentity;
   readonly path: string;
   readonly key: string;
+  error: string;
+  failures: number;
   retryAtMs: number;
+  saidMs: number;
 }
 
 /** Finds the files of the checkpoint again, wherever they are now. */
 export class Recovery {
   readonly #tracking: Tracking;
   readonly #announcing: Announcing;
+  readonly #unseen: Unseen;
   readonly #unresolved = new Map<string, Unresolved>();
+  /** By the path where they were first seen. */
+  readonly #lost = new Map<string, LostFile[]>();
 
-  constructor(tracking: Tracking, announcing: Announcing) {
+  constructor(tracking: Tracking, announcing: Announcing, unseen: Unseen) {
     this.#tracking = tracking;
     this.#announcing = announcing;
+    this.#unseen = unseen;
   }
 
   /** Within a serial task. Those read furthest come first: they are told apart best. */
@@ -34,7 +46,12 @@ export class Recovery {
     // Opened together, so that they share a write of the checkpoint.
     const opening: Promise<void>[] = [];
     for (const partition of known) await this.#resume(partition, opening);
+    this.#putInOrder();
     await Promise.all(opening);
+    // What was known may not be known here any more: nothing must be taken for new.
+    if (this.#tracking.signal.aborted) return;
+    const paths = new Set(known.map((each) => parseIdentity(each.identity)?.path));
+    for (const path of paths) if (path !== undefined) await this.#findUnseen(path);
   }
 
   /** Whether the file may be one of the checkpoint: then it must not be read as a new one. */
@@ -46,14 +63,25 @@ export class Recovery {
   tick(nowMs: number): void {
     for (const each of this.#unresolved.values()) {
       if (each.retryAtMs > nowMs) continue;
-      each.retryAtMs = nowMs + RETRY_MS;
+      each.retryAtMs = Infinity;
       void this.#tracking.serial(async () => {
         const opening: Promise<void>[] = [];
         await this.#resume(each.known, opening);
         await Promise.all(opening);
-        if (!this.#unresolved.has(each.known.id)) await this.#tracking.look(each.path);
+        if (this.#tracking.signal.aborted) return;
+        if (this.#unresolved.has(each.known.id)) return;
+        await this.#findUnseen(each.identity.path);
+        for (const path of new Set([each.path, each.identity.path])) await this.#tracking.look(path);
       });
     }
+  }
+
+  /** The partitions whose files cannot be opened: what is known of them is still to be read. */
+  inputs(): InputStatus[] {
+    return [...this.#unresolved.values()].map(({ known, identity, path, error }) => ({
+      ...{ name: path, partition: known.id, state: "failed" as const, error },
+      ...{ sizeBytes: Math.max(identity.seen ?? 0, known.lowest ?? 0), readBytes: known.lowest ?? 0 },
+    }));
   }
 
   async #resume(known: KnownPartition, opening: Promise<void>[]): Promise<void> {
@@ -63,47 +91,68 @@ export class Recovery {
     // Left out of `include` since: what is known of it is kept for the day it is put back.
     if (!options.matcher.matches(identity.path)) return;
     const path = identity.at ?? identity.path;
+    const wanted: Wanted = { ...identity, path, born: identity.born ?? "", points: known.points };
     let found: Found | undefined;
-    let why: string;
+    let there: Look | undefined;
     try {
-      [found, why] = await this.#find({ ...identity, path, points: known.points });
+      [found, there] = await this.#find(wanted);
     } catch (error) {
       // Whether it is there cannot be said (permissions, a failing disk, a folder that is not mounted).
       this.#postpone(known, path, identity, error);
       return;
     }
     this.#unresolved.delete(known.id);
-    if (found === undefined) {
-      const highest = Math.max(0, ...known.points.map((point) => point.position));
-      context.log.warn(`${path}: ${why}; what it held after byte ${highest} cannot be found`);
-      return output.forget(known.id);
-    }
-    context.log.info(`${path}: ${why}${found.place.path === path ? "" : ` at ${found.place.path}`}`);
+    this.#tracking.table.stateOf(path).error = undefined;
+    if (found === undefined) return this.#reportLost(known, identity, wanted, there);
+    const at = found.place.path === path ? "" : ` at ${found.place.path}`;
+    context.log.info(`${path}: ${found.rule}${at}`, lookFields(found, wanted));
     const gen = this.#announcing.generation(known.id, identity.path, found.place);
+    gen.seenEnd = identity.seen ?? 0;
+    gen.mtimeMs = identity.mtimeMs ?? 0;
     this.#takePlace(gen, identity, found);
     opening.push(this.#open(gen, known, identity, found));
   }
 
-  async #find(wanted: Wanted): Promise<[Found | undefined, why: string]> {
+  async #find(wanted: Wanted): Promise<[found: Found | undefined, there: Look | undefined]> {
     const { table } = this.#tracking;
     const there = await openIfSame(wanted.path, wanted);
-    if (there?.handle !== undefined) {
-      if (there.rule !== "copied_file" && table.at(placeKey(there.place)) === undefined) return [there, there.rule];
+    if (isFound(there)) {
+      if (there.rule !== "copied_file" && table.at(placeKey(there.place)) === undefined) return [there, there];
       await there.handle.close();
     }
     if (there === undefined) await stat(dirname(wanted.path));
-    const found = await findSibling(wanted, (key) => table.at(key) !== undefined);
-    return [found, found?.rule ?? there?.rule ?? "not there any more"];
+    return [await findSibling(wanted, (key) => table.at(key) !== undefined), there];
+  }
+
+  #reportLost(known: KnownPartition, identity: FileIdentity, wanted: Wanted, there: Look | undefined): void {
+    const position = known.lowest ?? 0;
+    const [what, reason] = whatHappened(there);
+    reportLoss(this.#tracking, {
+      ...{ path: wanted.path, what, reason, position },
+      knownBytes: (identity.seen ?? 0) - position,
+      fields: there === undefined ? { rule: "not_found" } : lookFields(there, wanted),
+    });
+    this.#tracking.output.forget(known.id);
+    const { path, mtimeMs, head } = identity;
+    // Checkpoints of 0.1 do not say when: then the times of other files tell nothing.
+    if (mtimeMs !== undefined) this.#lost.set(path, [...(this.#lost.get(path) ?? []), { mtimeMs, head }]);
   }
 
   #postpone(known: KnownPartition, path: string, identity: FileIdentity, error: unknown): void {
-    const { table, context } = this.#tracking;
+    const { context } = this.#tracking;
+    const nowMs = context.monotonicMs();
+    const before = this.#unresolved.get(known.id);
+    const failures = (before?.failures ?? 0) + 1;
     const message = errorMessage(error);
-    if (!this.#unresolved.has(known.id))
-      context.log.warn(`cannot read ${path}: ${message}; trying again, and then going on where it was left`);
-    table.stateOf(path).error = message;
-    const retryAtMs = context.now() + RETRY_MS;
-    this.#unresolved.set(known.id, { known, path, key: placeKey(identity), retryAtMs });
+    let saidMs = before?.saidMs ?? -Infinity;
+    if (before?.error !== message || nowMs - saidMs >= SAY_AGAIN_MS) {
+      const attempts = failures === 1 ? "" : ` (attempt ${failures})`;
+      context.log.warn(`cannot read ${path}: ${message}${attempts}; trying again, and then going on where it was left`);
+      saidMs = nowMs;
+    }
+    const retryAtMs = nowMs + Math.min(RETRY_MS * 2 ** (failures - 1), LONGEST_RETRY_MS);
+    const key = placeKey(identity);
+    this.#unresolved.set(known.id, { known, identity, path, key, error: message, failures, retryAtMs, saidMs });
   }
 
   #takePlace(gen: Generation, identity: FileIdentity, found: Found): void {
@@ -117,10 +166,42 @@ export class Recovery {
     }
   }
 
+  /** Generations that were one after another under a path are read in that order, the oldest first. */
+  #putInOrder(): void {
+    const { table } = this.#tracking;
+    const byPath = new Map<string, Generation[]>();
+    for (const gen of table.generations) {
+      const group = byPath.get(gen.firstPath);
+      if (group === undefined) byPath.set(gen.firstPath, [gen]);
+      else group.push(gen);
+    }
+    for (const [path, gens] of byPath) {
+      const rotated = gens
+        .flatMap((gen) => {
+          const name = parseRotatedName(basename(gen.place.path), basename(path));
+          return name === undefined ? [] : [{ gen, name, mtimeMs: gen.mtimeMs }];
+        })
+        .sort(compareRotated);
+      const live = gens.find((gen) => gen.place.path === path);
+      const ordered = [...rotated.map((each) => each.gen), ...(live === undefined ? [] : [live])];
+      for (let i = 1; i < ordered.length; i++) ordered[i]!.blockedBy = ordered[i - 1];
+      if (rotated.length > 0) table.stateOf(path).previous = rotated.at(-1)!.gen;
+    }
+  }
+
+  /** What came and went at a path while nobody looked. Nothing did where the file that is there is known. */
+  async #findUnseen(path: string): Promise<void> {
+    const state = this.#tracking.table.stateOf(path);
+    if (state.current !== undefined) return;
+    const known = state.previous;
+    const place = known === undefined || known.ended ? undefined : known.place;
+    await this.#unseen.find(path, { place, lost: this.#lost.get(path) ?? [] });
+  }
+
   async #open(gen: Generation, known: KnownPartition, identity: FileIdentity, found: Found): Promise<void> {
     const { options, signal, table, schedule } = this.#tracking;
     try {
-      gen.head = await readAt(found.handle, 0, HEAD_BYTES);
+      gen.head = found.head.length > 0 ? found.head : await readAt(found.handle, 0, HEAD_BYTES);
       const position = await this.#announcing.open(gen, options.startAtEnd ? found.size : 0);
       const point = known.points.find((each: ResumePoint) => each.position === position);
       await gen.startAt(position, parseResume(point?.resume)?.skip === true);
@@ -137,4 +218,13 @@ export class Recovery {
       if (!signal.aborted) this.#postpone(known, found.place.path, identity, error);
     }
   }
+}
+
+/** In words, and as a reason, what a file that is not the wanted one says about that. */
+function whatHappened(there: Look | undefined): [what: string, reason: LossReason] {
+  if (there === undefined)
+    return ["deleted while nobody looked, or moved to where it is not found", "deleted_while_down"];
+  if (there.damage !== undefined) return [`compressed, and damaged (${there.damage})`, "compressed_damaged"];
+  if (isCutOff(there.rule)) return [`truncated while nobody looked (${there.rule})`, "truncated_while_down"];
+  return [`replaced by another file while nobody looked (${there.rule})`, "replaced_while_down"];
 }

@@ -1,6 +1,8 @@
 import { headOf } from "./identity.ts";
 import type { Generation } from "./generation.ts";
-import { findSibling, openIfSame, type Wanted } from "./siblings.ts";
+import { reportLoss } from "./losses.ts";
+import type { Rule } from "./rules.ts";
+import { findSibling, isFound, lookFields, openIfSame, type Look, type Wanted } from "./siblings.ts";
 import type { Tracking } from "./tracking.ts";
 
 /** What becomes of a generation whose file is closed, or is not what was read of it. */
@@ -31,59 +33,72 @@ export class Replacement {
   }
 
   async #reopen(gen: Generation): Promise<void> {
-    const { output, table } = this.#tracking;
+    const { context, table } = this.#tracking;
     const wanted = wantedOf(gen);
     const there = await openIfSame(gen.place.path, wanted);
-    if (there?.handle !== undefined) {
+    if (isFound(there)) {
       if (there.rule !== "copied_file") {
         gen.handle = there.handle;
+        context.log.debug(`${gen.place.path}: ${there.rule}, opened again`, lookFields(there, wanted));
         return;
       }
       await there.handle.close();
     }
-    if (there !== undefined && (there.rule === "truncated_file" || there.rule === "new_file_at_old_inode")) {
-      return this.#replaced(gen, there.rule);
-    }
+    const inPlace: readonly (Rule | undefined)[] = ["truncated_file", "rewritten_file", "new_file_at_old_inode"];
+    if (inPlace.includes(there?.rule)) return this.#replaced(gen, there);
     const found = await findSibling(wanted, (key) => table.isTaken(key, gen));
-    if (found !== undefined) return table.moveTo(gen, found, this.#tracking);
-    const unread = Math.max(gen.seenEnd, gen.unverifiedEnd) - gen.position + gen.heldBytes;
-    if (unread > 0) output.dropped(unread, "deleted_before_read");
-    this.#tracking.end(gen, "deleted; all that was seen of it has been read");
+    if (found !== undefined) {
+      context.log.info(`${wanted.path}: ${found.rule} at ${found.place.path}`, lookFields(found, wanted));
+      return table.moveTo(gen, found, this.#tracking);
+    }
+    reportLoss(this.#tracking, {
+      ...{ path: wanted.path, reason: "deleted_before_read", position: gen.position },
+      what: there === undefined ? "deleted while it was closed" : `${there.rule}: replaced while it was closed`,
+      knownBytes: Math.max(gen.seenEnd, gen.unverifiedEnd) - gen.position + gen.heldBytes,
+      fields: there === undefined ? { rule: "not_found" } : lookFields(there, wanted),
+    });
+    this.#tracking.end(gen, undefined);
     await this.#tracking.look(gen.place.path);
   }
 
-  async #replaced(gen: Generation, rule: string | undefined): Promise<void> {
-    const { context, output, table, schedule } = this.#tracking;
+  /** `there` is what a look showed; without one the file is open, and reading it showed that it is another content. */
+  async #replaced(gen: Generation, there: Look | undefined): Promise<void> {
+    const { context, table, schedule } = this.#tracking;
     if (gen.ended) return;
-    const path = gen.place.path;
+    const { path } = gen.place;
+    const wanted = wantedOf(gen);
     const size = await gen.handle?.stat().then(
       (stats) => stats.size,
       () => 0,
     );
     await gen.close();
     gen.truncated = false;
-    const decided = rule ?? ((size ?? 0) < gen.position ? "truncated_file" : "new_file_at_old_inode");
+    const rule: Rule = there?.rule ?? ((size ?? 0) < gen.position ? "truncated_file" : "rewritten_file");
     const key = gen.key;
+    const fields =
+      there === undefined ? { rule, inode: key, size: size ?? 0, positions: gen.position } : lookFields(there, wanted);
     table.leave(gen);
     const state = table.paths.get(path);
     if (state?.current === gen) state.current = undefined;
-    const wanted = wantedOf(gen);
     const copy = await findSibling(wanted, (other) => other === key || table.isTaken(other, gen));
     if (copy !== undefined) {
       table.moveTo(gen, copy, this.#tracking);
       if (state !== undefined) state.previous = gen;
-      context.log.info(`${path}: ${decided}; what was not read yet is read from its copy ${copy.place.path}`);
+      const how = `what was not read yet is read from its copy ${copy.place.path}`;
+      context.log.info(`${path}: ${rule}; ${how}`, { ...fields, copy: copy.rule });
       schedule(gen);
     } else {
-      const unread = gen.seenEnd - gen.position + gen.heldBytes;
-      if (unread > 0) output.dropped(unread, "truncated_before_read");
-      this.#tracking.end(gen, `${decided}; read from its beginning as a new generation`);
+      reportLoss(this.#tracking, {
+        ...{ path, fields, reason: "truncated_before_read", position: gen.position },
+        what: `${rule}; it is read from its beginning as a new generation`,
+        knownBytes: gen.seenEnd - gen.position + gen.heldBytes,
+      });
+      this.#tracking.end(gen, undefined);
     }
     await this.#tracking.look(path);
   }
 }
 
 function wantedOf(gen: Generation): Wanted {
-  const { path, dev, ino } = gen.place;
-  return { path, dev, ino, head: headOf(gen.head), points: [gen.point()] };
+  return { ...gen.place, head: headOf(gen.head), points: [gen.point()] };
 }

@@ -1,8 +1,11 @@
-import { readdir, stat, type FileHandle } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { ResumePoint } from "../../core/component.ts";
-import { placeKey, type Place } from "./generation.ts";
-import { decide, examine, isSame, openFile, type Head, type Rule } from "./identity.ts";
+import { placeKey, placeOf, type Place } from "./generation.ts";
+import { GzipFile, isGzip, type OpenFile } from "./gzip-file.ts";
+import { examine, openFile, type Head } from "./identity.ts";
+import { isCompressedName, isRotatedName } from "./rotated-name.ts";
+import { decide, evidenceFields, isSame, type Evidence, type Rule } from "./rules.ts";
 import { isGone } from "./tracking.ts";
 
 /** What is searched for: where it was, and what is known of its content. */
@@ -10,63 +13,84 @@ export interface Wanted {
   readonly path: string;
   readonly dev: string;
   readonly ino: string;
+  /** When it was made, "" when that is not known. */
+  readonly born: string;
   readonly head: Head;
   readonly points: readonly ResumePoint[];
 }
 
-export interface Found {
-  readonly place: Place;
-  readonly handle: FileHandle;
-  readonly size: number;
+/** What a look at a file showed. */
+export interface Look {
   readonly rule: Rule;
+  readonly evidence: Evidence;
+  readonly place: Place;
+  /** Of a compressed file: what it unpacks to, as far as that is known yet. */
+  readonly size: number;
+  /** Its first bytes, up to HEAD_BYTES. */
+  readonly head: Buffer;
+  /** Open when it is the wanted file. */
+  readonly handle: OpenFile | undefined;
+  /** What is wrong with a compressed file. */
+  readonly damage: string | undefined;
 }
 
-/** Whether `name` looks like a rotated `original`: app.log.1, app.log-20261121, app-20261121.log. */
-export function isRotatedName(name: string, original: string): boolean {
-  if (name === original) return false;
-  if (name.startsWith(original)) return true;
-  const extension = extname(original);
-  const stem = original.slice(0, original.length - extension.length);
-  return (
-    extension !== "" &&
-    name.startsWith(stem) &&
-    name.endsWith(extension) &&
-    /^[^\p{L}\p{N}]/u.test(name.slice(stem.length))
+export type Found = Look & { readonly handle: OpenFile };
+
+/** What was seen and decided, as fields of a log message. */
+export function lookFields(look: Look, wanted: Wanted): Record<string, string | number> {
+  const fields = evidenceFields(
+    look.rule,
+    look.evidence,
+    { key: placeKey(look.place), size: look.size },
+    { key: placeKey(wanted), head: wanted.head, points: wanted.points },
   );
+  return look.damage === undefined ? fields : { ...fields, damage: look.damage };
 }
 
 /**
- * Opens the file at a path if it is the wanted generation. Returns the rule that decided, and the file only when it
- * is; the caller closes it. Undefined when there is no regular file; throws what keeps it from being opened or read,
- * because then nobody can say what it is.
+ * Opens the file at a path if it is the wanted generation: as it is, or what it unpacks to when it is a gzip file.
+ * Returns what was seen and the rule that decided, and the open file only when it is; the caller closes it. Undefined
+ * when there is no regular file; throws what keeps it from being opened or read, because then nobody can say what it is.
  */
-export async function openIfSame(
-  path: string,
-  wanted: Wanted,
-): Promise<Found | { readonly rule: Rule; readonly handle: undefined } | undefined> {
-  let handle: FileHandle | undefined;
+export async function openIfSame(path: string, wanted: Wanted): Promise<Look | undefined> {
+  let handle: OpenFile | undefined;
   try {
-    handle = await openFile(path);
-    const stats = await handle.stat({ bigint: true });
+    const file = await openFile(path);
+    handle = file;
+    const stats = await file.stat({ bigint: true });
     if (!stats.isFile()) return undefined;
-    const size = Number(stats.size);
-    const place = { path, dev: String(stats.dev), ino: String(stats.ino) };
-    const evidence = await examine(handle, size, wanted);
-    const rule = decide({
-      ...evidence,
-      samePath: path === wanted.path,
-      sameInode: placeKey(place) === placeKey(wanted),
-    });
-    if (!isSame(rule)) return { rule, handle: undefined };
-    const found = { place, handle, size, rule };
+    const plain = await lookInto(file, Number(stats.size), placeOf(path, stats), wanted);
+    if (isSame(plain.rule)) {
+      handle = undefined;
+      return { ...plain, handle: file };
+    }
+    if (!isGzip(plain.head)) return plain;
+    const gzip = await GzipFile.open(file);
+    handle = gzip;
+    const look = await lookInto(gzip, undefined, plain.place, wanted);
+    // A file that is no copy is described as what it is on disk.
+    if (!isSame(look.rule)) return { ...plain, damage: gzip.damage };
     handle = undefined;
-    return found;
+    return { ...look, size: gzip.unpackedBytes, handle: gzip };
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
   } finally {
     await handle?.close().catch(() => undefined);
   }
+}
+
+async function lookInto(file: OpenFile, size: number | undefined, place: Place, wanted: Wanted): Promise<Look> {
+  const { head, ...content } = await examine(file, size, wanted);
+  const evidence: Evidence = {
+    ...content,
+    samePath: place.path === wanted.path,
+    sameInode: placeKey(place) === placeKey(wanted),
+    sameBirth: place.born === "" || wanted.born === "" ? undefined : place.born === wanted.born,
+    compressed: size === undefined,
+  };
+  const rule = decide(evidence);
+  return { rule, evidence, place, size: size ?? 0, head, handle: undefined, damage: undefined };
 }
 
 /**
@@ -105,18 +129,18 @@ async function searchSiblings(
     const stats = await stat(path, { bigint: true }).catch(() => undefined);
     if (stats === undefined) missed = true;
     if (stats === undefined || !stats.isFile() || taken(placeKey(stats))) continue;
-    if (placeKey(stats) !== placeKey(wanted)) {
-      if (path !== wanted.path && isRotatedName(basename(path), original)) copies.push(path);
-      continue;
-    }
+    if (path !== wanted.path && isRotatedName(basename(path), original)) copies.push(path);
+    if (placeKey(stats) !== placeKey(wanted)) continue;
     const found = await openIfSame(path, wanted);
-    if (found?.handle !== undefined) return [found, false];
+    if (isFound(found)) return [found, false];
     missed ||= found === undefined;
   }
+  // What compression makes is there before the original goes, so a plain copy is the more complete.
+  copies.sort((a, b) => Number(isCompressedName(a)) - Number(isCompressedName(b)));
   for (const path of copies) {
     // Whether a copy that cannot be read is one does not matter: nothing could be read of it.
     const found = await openIfSame(path, wanted).catch(() => undefined);
-    if (found?.handle !== undefined) {
+    if (isFound(found)) {
       // What is at a path may be another file by now.
       if (!taken(placeKey(found.place))) return [found, false];
       await found.handle.close();
@@ -126,7 +150,12 @@ async function searchSiblings(
   return [undefined, missed];
 }
 
-async function filesBelow(folder: string): Promise<string[]> {
+export function isFound(look: Look | undefined): look is Found {
+  return look?.handle !== undefined;
+}
+
+/** Regular files of a folder, and one level below (`olddir`). */
+export async function filesBelow(folder: string): Promise<string[]> {
   const list = async (below: string) => readdir(below, { withFileTypes: true }).catch(() => []);
   const files: string[] = [];
   for (const entry of await list(folder)) {

@@ -5,9 +5,15 @@ import { Announcing } from "./announcing.ts";
 import { isCopyInProgress } from "./copy-check.ts";
 import { FileTable, type PathState } from "./file-table.ts";
 import { placeKey, type Generation } from "./generation.ts";
+import { isGzip } from "./gzip-file.ts";
+import { openFile, readAt } from "./identity.ts";
+import { reportLoss } from "./losses.ts";
 import { Recovery } from "./recovery.ts";
 import { Replacement } from "./replacement.ts";
-import { isGone, LOOK_INTERVAL_MS, RETRY_MS, tooManyFiles, type TrackerOptions, type Tracking } from "./tracking.ts";
+import { isCompressedName } from "./rotated-name.ts";
+import { isGone, LOOK_INTERVAL_MS, type TrackerOptions, type Tracking } from "./tracking.ts";
+import { Trouble } from "./trouble.ts";
+import { Unseen } from "./unseen.ts";
 
 /**
  * Decides which generation is behind which path. All decisions run one after another (`serial`); reading does not.
@@ -23,6 +29,8 @@ export class Tracker implements Tracking {
   readonly #announcing: Announcing;
   readonly #recovery: Recovery;
   readonly #replacement: Replacement;
+  readonly #unseen: Unseen;
+  readonly #trouble: Trouble;
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
   /** Paths that were told of before `begin`; undefined once it looked. */
@@ -40,9 +48,11 @@ export class Tracker implements Tracking {
     this.output = output;
     this.schedule = schedule;
     this.signal = signal;
-    this.#announcing = new Announcing(this, (state, error) => this.#pathFailed(state, error));
-    this.#recovery = new Recovery(this, this.#announcing);
+    this.#announcing = new Announcing(this, (state, error) => this.#trouble.pathFailed(state, error));
+    this.#unseen = new Unseen(this, this.#announcing, (path, key) => this.#recovery.claims(path, key));
+    this.#recovery = new Recovery(this, this.#announcing, this.#unseen);
     this.#replacement = new Replacement(this);
+    this.#trouble = new Trouble(this);
   }
 
   get generations(): ReadonlySet<Generation> {
@@ -86,7 +96,7 @@ export class Tracker implements Tracking {
     if (this.#early !== undefined) return void this.#early.add(path);
     const state = this.table.paths.get(path);
     const dueMs = (state?.lastLookMs ?? -Infinity) + LOOK_INTERVAL_MS;
-    if (state !== undefined && dueMs > this.context.now()) {
+    if (state !== undefined && dueMs > this.context.monotonicMs()) {
       state.lookAtMs = Math.min(state.lookAtMs, dueMs);
       return;
     }
@@ -121,13 +131,16 @@ export class Tracker implements Tracking {
       void this.serial(() => this.#look(state.path, undefined));
     }
     this.#recovery.tick(nowMs);
+    this.#unseen.tick(nowMs);
+    this.#trouble.tick(nowMs);
     let openCount = 0;
     for (const gen of this.generations) {
       if (gen.handle !== undefined) openCount++;
       if (gen.error !== undefined && gen.retryAtMs <= nowMs) this.schedule(gen);
       if (gen.detachedAtMs !== undefined && gen.announced) this.#tickDetached(gen, nowMs);
     }
-    if (openCount > this.options.maxOpenFiles) this.table.closeIdle(openCount - this.options.maxOpenFiles);
+    const most = Math.min(this.options.maxOpenFiles, this.#trouble.mostOpenFiles);
+    if (openCount > most) this.table.closeIdle(openCount - most);
   }
 
   #tickDetached(gen: Generation, nowMs: number): void {
@@ -150,13 +163,15 @@ export class Tracker implements Tracking {
   /** A generation was read to its end. */
   reachedEnd(gen: Generation): void {
     gen.drained = true;
+    this.#sayLost(gen);
     if (gen.closing) {
       // Somebody may have written since the last read.
       if (gen.presentEnd() > gen.position) return this.schedule(gen);
       return this.end(gen, undefined);
     }
     this.release(gen);
-    if (this.context.once && gen.detachedAtMs !== undefined) {
+    // Nobody writes to what a compressed file unpacks to.
+    if ((this.context.once || gen.compressed !== undefined) && gen.detachedAtMs !== undefined) {
       gen.closing = true;
       this.schedule(gen);
     }
@@ -164,14 +179,26 @@ export class Tracker implements Tracking {
 
   /** Reading failed; it is tried again. */
   failed(gen: Generation, error: unknown): void {
-    if (gen.error === undefined)
-      this.context.log.warn(`cannot read ${gen.place.path}: ${errorMessage(error)}; trying again`);
-    gen.error = errorMessage(error);
-    gen.retryAtMs = this.context.now() + RETRY_MS;
-    if (tooManyFiles(error)) this.table.closeIdle(16);
+    this.#trouble.readFailed(gen, error);
     // The file of a name that is gone could not be opened again.
     if (gen.detachedAtMs === undefined) void gen.close();
     this.release(gen);
+  }
+
+  /** It could be read. */
+  recovered(gen: Generation): void {
+    this.#trouble.readAgain(gen);
+  }
+
+  /** Says what was found missing at the end of a file. */
+  #sayLost(gen: Generation): void {
+    const damage = gen.compressed?.damage;
+    if (gen.lostBytes === 0 && (damage === undefined || gen.closing)) return;
+    const what = damage === undefined ? "it became shorter" : `damaged: ${damage}; what could be unpacked was read`;
+    const reason = damage === undefined ? "truncated_before_read" : "compressed_damaged";
+    const loss = { what, reason, position: gen.position, knownBytes: gen.lostBytes, isCounted: true } as const;
+    reportLoss(this, { path: gen.place.path, ...loss });
+    gen.lostBytes = 0;
   }
 
   end(gen: Generation, reason: string | undefined): void {
@@ -212,20 +239,23 @@ export class Tracker implements Tracking {
   /** `startAtEnd` is given only for the files that are there when the source starts. */
   async #look(path: string, startAtEnd: boolean | undefined): Promise<void> {
     const { table, context } = this;
+    // Those that were stopped while they were opened are not in the table, and must not be taken for new.
+    if (this.signal.aborted) return;
     const state = table.stateOf(path);
-    state.lastLookMs = context.now();
+    state.lastLookMs = context.monotonicMs();
     const readBefore = state.current?.position ?? 0;
     let stats;
     try {
       stats = await stat(path, { bigint: true });
     } catch (error) {
       if (isGone(error)) return this.#gone(state);
-      this.#pathFailed(state, error);
+      this.#trouble.pathFailed(state, error);
       return;
     }
     if (!stats.isFile()) return this.#gone(state);
     const key = placeKey(stats);
     const gen = table.at(key);
+    if (gen?.compressed !== undefined) return;
     const size = Number(stats.size);
     if (gen !== undefined && state.current === gen && size < readBefore) gen.truncated = true;
     if (state.current !== undefined && state.current !== gen) this.#detach(state);
@@ -235,6 +265,7 @@ export class Tracker implements Tracking {
       state.error = undefined;
       gen.detachedAtMs = undefined;
       gen.closing = false;
+      gen.mtimeMs = Number(stats.mtimeMs);
       if (size > gen.seenEnd) await this.#grown(gen, size);
       const look = `${size}:${stats.mtimeNs}`;
       if (look !== gen.lookedAt || gen.truncated) {
@@ -244,18 +275,44 @@ export class Tracker implements Tracking {
       return;
     }
     if (this.#recovery.claims(path, key)) return;
+    if (isCompressedName(path) && (await this.#isCompressed(state, key))) return;
     const isNew = startAtEnd === undefined && !context.once;
     if (isNew && (await isCopyInProgress(state, key, stats.size, this))) return;
+    const previous = state.previous;
+    if (startAtEnd === undefined && previous?.ended === false)
+      await this.#unseen.find(path, { place: previous.place, lost: [] });
     this.#announcing.create(state, key, startAtEnd ?? false);
+  }
+
+  /** Whether it is a compressed file. Its bytes are no lines; and what it holds was read before it was compressed. */
+  async #isCompressed(state: PathState, key: string): Promise<boolean> {
+    if (state.compressedKey === key) return true;
+    try {
+      const file = await openFile(state.path);
+      try {
+        if (!isGzip(await readAt(file, 0, 3))) return false;
+      } finally {
+        await file.close();
+      }
+    } catch {
+      // It is said when it is opened to be read.
+      return false;
+    }
+    state.compressedKey = key;
+    const why = "rotated files are finished from their compressed remains by themselves, and others are not read";
+    this.context.log.warn(`${state.path} is compressed and left out: ${why}`);
+    return true;
   }
 
   /** What is lost by a later truncation can only be said if the growth was that of the same content. */
   async #grown(gen: Generation, size: number): Promise<void> {
     gen.unverifiedEnd = size;
-    gen.lastGrowthMs = this.context.now();
+    gen.lastGrowthMs = this.context.monotonicMs();
     if (gen.handle === undefined) return;
     const holds = await gen.holdsContent().catch(() => false);
     if (holds) gen.seenEnd = Math.max(gen.seenEnd, size);
+    // Should it be gone after the next start, it is known how much was not read.
+    if (holds && gen.announced && gen.notedEnd !== gen.seenEnd) this.output.update(gen.id, gen.identity());
   }
 
   /** The file was renamed to a path that matches too. False when it is another name (a link) of the same file. */
@@ -281,7 +338,7 @@ export class Tracker implements Tracking {
     state.current = undefined;
     state.previous = gen;
     if (gen.place.path !== state.path) return;
-    gen.detachedAtMs = this.context.now();
+    gen.detachedAtMs = this.context.monotonicMs();
     gen.drained = false;
     this.context.log.info(`${state.path}: rotated or deleted; the old file is read to its end`);
     this.schedule(gen);
@@ -296,17 +353,8 @@ export class Tracker implements Tracking {
     if (state.previous === undefined || state.previous.ended) this.table.paths.delete(state.path);
   }
 
-  #pathFailed(state: PathState, error: unknown): void {
-    const message = errorMessage(error);
-    if (state.error === undefined) this.context.log.warn(`cannot read ${state.path}: ${message}; trying again`);
-    state.error = message;
-    state.retryAtMs = this.context.now() + RETRY_MS;
-    state.waitsForFiles = tooManyFiles(error);
-    if (state.waitsForFiles) this.table.closeIdle(16);
-  }
-
   inputs(): InputStatus[] {
-    return this.table.inputs();
+    return [...this.table.inputs(), ...this.#recovery.inputs()];
   }
 
   async close(): Promise<void> {

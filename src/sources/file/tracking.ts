@@ -32,8 +32,11 @@ export interface Tracking {
   release(gen: Generation): void;
 }
 
-/** How long after a failure it is tried again. */
+/** How long after a failure it is tried again; after each further one twice as long, up to the longest. */
 export const RETRY_MS = 1000;
+export const LONGEST_RETRY_MS = 15_000;
+/** A failure that lasts is said again so often. */
+export const SAY_AGAIN_MS = 600_000;
 /** Looks at a busy file's path, at most one in this many milliseconds. */
 export const LOOK_INTERVAL_MS = 200;
 

@@ -83,7 +83,7 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
     };
     const ended = (how: string): void => {
       history.push(how);
-      assert.deepEqual(run!.output.drops, [], history.join(", "));
+      assert.deepEqual(run!.output.drops, [], history.join(", ") + "\n" + run!.messages.join("\n"));
       messages.push(...run!.messages, `---- ${how} at ${next}`);
       run = undefined;
     };
