@@ -41,6 +41,8 @@ export class SourceRunner {
   #waitingSinceMs: number | undefined;
   #error: string | undefined;
   #finished: Promise<void> = Promise.resolve();
+  /** It did not end when it was told to: nothing that it still does counts. */
+  #isAbandoned = false;
   /** When each partition was last seen with everything delivered. */
   readonly #caughtUpAtMs = new Map<string, number>();
 
@@ -68,11 +70,25 @@ export class SourceRunner {
     this.#finished = this.#run();
   }
 
-  /** Ends reading; resolves when the source has let go of its input. What it emitted stays on its way. */
+  /**
+   * Ends reading; resolves when the source has let go of its input. What it emitted stays on its way. A source that does
+   * not end within STOP_TIMEOUT_MS is left behind: it must not keep the agent from ending, or a new configuration out.
+   */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#options.outbox.wakeAll();
-    await this.#finished;
+    const { clock, log } = this.#options;
+    const waited = new AbortController();
+    const late = sleep(clock, STOP_TIMEOUT_MS, waited.signal).then(() => {
+      if (waited.signal.aborted) return;
+      this.#isAbandoned = true;
+      this.#state = "failed";
+      this.#error = "it did not end when it was stopped";
+      const what = `source "${this.name}" has not ended ${STOP_TIMEOUT_MS / 1000} s after it was stopped and is left behind`;
+      log.error(`${what}; what it read and nobody has yet is read again at the next start`);
+    });
+    await Promise.race([this.#finished, late]);
+    waited.abort();
   }
 
   inputs(): readonly InputStatus[] {
@@ -109,10 +125,11 @@ export class SourceRunner {
         this.#state = "running";
         this.#error = undefined;
         await this.#source.run(this.#output(), this.#stop.signal);
-        this.#state = "ended";
+        if (!this.#isAbandoned) this.#state = "ended";
         return;
       } catch (error) {
         this.#error = errorMessage(error);
+        if (this.#isAbandoned) return;
         if (this.#stop.signal.aborted || once) {
           this.#state = "failed";
           log.error(`source "${this.name}" failed: ${this.#error}`);
@@ -137,6 +154,7 @@ export class SourceRunner {
     return {
       known,
       open: async (partition: OpenPartition) => {
+        if (this.#isAbandoned) return never();
         const position = checkpoints.open(
           this.name,
           partition.id,
@@ -156,14 +174,16 @@ export class SourceRunner {
         return position;
       },
       update: (id, identity) => {
-        checkpoints.update(id, identity);
+        if (!this.#isAbandoned) checkpoints.update(id, identity);
       },
       forget: (id) => {
+        if (this.#isAbandoned) return;
         checkpoints.forget(id);
         this.#caughtUpAtMs.delete(id);
       },
-      emit: (batch) => this.#emit(batch),
+      emit: (batch) => (this.#isAbandoned ? never() : this.#emit(batch)),
       dropped: (count, reason) => {
+        if (this.#isAbandoned) return;
         this.counts.dropped.set(reason, (this.counts.dropped.get(reason) ?? 0) + count);
       },
     };
@@ -192,6 +212,13 @@ export class SourceRunner {
     this.#waitingSinceMs = undefined;
   }
 }
+
+/** A source that was left behind waits here. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+const STOP_TIMEOUT_MS = 10_000;
 
 /**
  * Calls `ack` once, after as many outcomes as there are pipelines, with the worst of them. A function of its own so
