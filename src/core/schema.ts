@@ -31,7 +31,7 @@ export interface JsonSchema {
   readonly "x-secret"?: boolean;
   /** The value is a KQL query, a regular expression, a path template…: `check` compiles it. */
   readonly "x-syntax"?: "kql" | "regex" | "time_format" | "template" | "field" | "path" | "glob";
-  /** Part of what makes a sink the same sink: its checkpoint key is a hash of these (see docs/delivery.md). */
+  /** Part of what makes a source or sink the same one, whatever its name: checkpoints go by a hash of these (docs/delivery.md). */
   readonly "x-identity"?: boolean;
 }
 

@@ -6,16 +6,23 @@ import { writeFileAtomic } from "./atomic-file.ts";
  * Where every route of every partition got to. One JSON file, replaced as a whole:
  *
  *     { "format": 1, "partitions": { "<partition id>": {
- *         "source": "chat", "identity": …, "routes": { "<pipeline>|<sink identity>": [position, resume, sent] } } } }
+ *         "source": "chat", "source_identity": "…", "identity": …,
+ *         "routes": { "<pipeline>|<sink identity>": [position, resume, sent] } } },
+ *       "pipelines": { "<pipeline>": "<its identity>" } }
  *
+ * `source_identity` and `pipelines` find renamed sources and pipelines again; files of older versions have neither.
  * `sent` is only there for sinks that look up what they may have sent before: nothing at or behind that position was
  * ever sent. What lies between `position` and `sent` may have been.
  */
 export interface CheckpointData {
   partitions: Record<string, PartitionCheckpoint>;
+  /** What each pipeline was, by name. */
+  pipelines?: Readonly<Record<string, string>>;
 }
 export interface PartitionCheckpoint {
   source: string;
+  /** What the source was when it last opened the partition. */
+  source_identity?: string;
   identity: unknown;
   routes: Record<string, readonly [position: number, resume: unknown, sent?: number]>;
 }
@@ -41,7 +48,10 @@ export async function readCheckpoint(path: string): Promise<{ data: CheckpointDa
 }
 
 export async function writeCheckpoint(path: string, data: CheckpointData): Promise<void> {
-  await writeFileAtomic(path, JSON.stringify({ format: 1, partitions: data.partitions }) + "\n");
+  await writeFileAtomic(
+    path,
+    JSON.stringify({ format: 1, partitions: data.partitions, pipelines: data.pipelines }) + "\n",
+  );
 }
 
 function parse(text: string, problem: { text: string }): CheckpointData | undefined {
@@ -61,12 +71,21 @@ function parse(text: string, problem: { text: string }): CheckpointData | undefi
     problem.text = "a partition entry has the wrong shape";
     return undefined;
   }
-  return { partitions: partitions as Record<string, PartitionCheckpoint> };
+  const pipelines = (value as { pipelines?: unknown }).pipelines ?? {};
+  if (typeof pipelines !== "object" || Object.values(pipelines).some((each) => typeof each !== "string")) {
+    problem.text = "the list of pipelines has the wrong shape";
+    return undefined;
+  }
+  return {
+    partitions: partitions as Record<string, PartitionCheckpoint>,
+    pipelines: pipelines as Record<string, string>,
+  };
 }
 
 function isPartition(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { source, routes } = value as { source?: unknown; routes?: unknown };
+  const { source, source_identity, routes } = value as Record<"source" | "source_identity" | "routes", unknown>;
+  if (source_identity !== undefined && typeof source_identity !== "string") return false;
   if (typeof source !== "string" || typeof routes !== "object" || routes === null) return false;
   return Object.values(routes).every(
     (entry: unknown) =>

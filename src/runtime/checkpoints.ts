@@ -6,12 +6,14 @@ import {
 } from "../disk/checkpoint-file.ts";
 import type { KnownPartition, Log, ResumePoint } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
+import { adopt, type Identities } from "./adoption.ts";
 import type { Clock } from "./clock.ts";
 import { RouteProgress } from "./progress.ts";
 import { SentMark } from "./sent-mark.ts";
 
 interface PartitionState {
-  readonly source: string;
+  source: string;
+  sourceIdentity: string | undefined;
   identity: unknown;
   readonly routes: Map<string, RouteProgress>;
   /** Its input is gone: dropped once everything is settled. */
@@ -28,6 +30,9 @@ export class Checkpoints {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #partitions = new Map<string, PartitionState>();
+  #pipelines: Readonly<Record<string, string>> = {};
+  /** Of the sources that run, by name. */
+  #sourceIdentities: ReadonlyMap<string, string> = new Map();
   #isDirty = false;
   /** A write was promised and has not looked at the data yet. */
   #isGathering = false;
@@ -54,14 +59,71 @@ export class Checkpoints {
         if (sent !== undefined) progress.sentMark = new SentMark(sent, position);
         routes.set(route, progress);
       }
-      checkpoints.#partitions.set(id, { source: entry.source, identity: entry.identity, routes, isForgotten: false });
+      checkpoints.#partitions.set(id, {
+        ...{ source: entry.source, sourceIdentity: entry.source_identity },
+        ...{ identity: entry.identity, routes, isForgotten: false },
+      });
     }
+    checkpoints.#pipelines = data.pipelines ?? {};
     return checkpoints;
   }
 
   /** Why the last write failed, if it did. */
   get failure(): string | undefined {
     return this.#failure;
+  }
+
+  /**
+   * Follows sources and pipelines that were renamed. To be called before the sources of a configuration start; their
+   * identities are kept for the next time.
+   */
+  adopt(identities: Identities): void {
+    const partitions = Object.fromEntries(
+      [...this.#partitions].map(([id, state]) => [
+        id,
+        {
+          source: state.source,
+          ...(state.sourceIdentity === undefined ? {} : { source_identity: state.sourceIdentity }),
+        },
+      ]),
+    );
+    const { sources, pipelines, orphans, ambiguous } = adopt(partitions, this.#pipelines, identities);
+    const renamed = new Map<string, string>();
+    for (const [id, name] of sources) {
+      const state = this.#partitions.get(id)!;
+      renamed.set(state.source, name);
+      state.source = name;
+    }
+    for (const [former, name] of renamed)
+      this.#log.info(`the source "${former}" is called "${name}" now: it goes on where it was`);
+    for (const state of this.#partitions.values()) {
+      for (const [route, progress] of [...state.routes]) {
+        const bar = route.lastIndexOf("|");
+        const name = pipelines.get(route.slice(0, bar));
+        if (name === undefined) continue;
+        state.routes.delete(route);
+        state.routes.set(name + route.slice(bar), progress);
+      }
+    }
+    for (const [former, name] of pipelines)
+      this.#log.info(`the pipeline "${former}" is called "${name}" now: it goes on where it was`);
+    for (const [former, names] of ambiguous) {
+      const list = names.map((name) => `"${name}"`).join(" or ");
+      this.#log.warn(
+        `checkpoints of a source "${former}" could be those of ${list}: none takes them; see wiretail state show`,
+      );
+    }
+    for (const [former, files] of orphans) {
+      this.#log.warn(
+        `checkpoints of a source "${former}" are of no source of this configuration; what reads its input now begins where start_at says; see wiretail state show`,
+        { files },
+      );
+    }
+    for (const state of this.#partitions.values())
+      state.sourceIdentity =
+        identities.sources.find(({ name }) => name === state.source)?.identity ?? state.sourceIdentity;
+    this.#pipelines = Object.fromEntries(identities.pipelines.map(({ name, identity }) => [name, identity]));
+    this.#sourceIdentities = new Map(identities.sources.map(({ name, identity }) => [name, identity]));
   }
 
   /** What is known of a source's partitions; `routes` are those that its events take at present. */
@@ -96,7 +158,10 @@ export class Checkpoints {
   ): number {
     let state = this.#partitions.get(id);
     if (state === undefined) {
-      state = { source, identity, routes: new Map(), isForgotten: false };
+      state = {
+        ...{ source, sourceIdentity: this.#sourceIdentities.get(source) },
+        ...{ identity, routes: new Map<string, RouteProgress>(), isForgotten: false },
+      };
       this.#partitions.set(id, state);
     }
     state.identity = identity;
@@ -211,7 +276,7 @@ export class Checkpoints {
 
   /** `marks` gets the marks of what may have been sent, to be told once they are on disk. */
   #data(marks: [SentMark, number][]): CheckpointData {
-    const data: CheckpointData = { partitions: {} };
+    const data: CheckpointData = { partitions: {}, pipelines: this.#pipelines };
     for (const [id, state] of this.#partitions) {
       const all = [...state.routes.values()];
       if (state.isForgotten && all.every((progress) => progress.isSettled)) {
@@ -228,7 +293,11 @@ export class Checkpoints {
           routes[route] = [position, resume, mark];
         }
       }
-      data.partitions[id] = { source: state.source, identity: state.identity, routes };
+      data.partitions[id] = {
+        source: state.source,
+        ...(state.sourceIdentity === undefined ? {} : { source_identity: state.sourceIdentity }),
+        ...{ identity: state.identity, routes },
+      };
     }
     return data;
   }

@@ -7,6 +7,7 @@ import type { AnySource, Context, Log, Placeholders } from "../core/component.ts
 import { errorMessage } from "../core/error.ts";
 import { Path } from "../core/path.ts";
 import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
+import { identitiesOf } from "./adoption.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
@@ -136,6 +137,7 @@ export class Graph {
     this.#pipelines = new Map(
       config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
     );
+    this.#options.checkpoints.adopt(identitiesOf(config));
     for (const source of config.sources) {
       if (this.sources.has(source.name)) continue;
       const feeds = pipelinesFrom(config, source.name).map((name) => this.#pipelines.get(name)!);

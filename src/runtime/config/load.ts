@@ -8,7 +8,7 @@ import { PIPELINE } from "./host-schema.ts";
 import { readHost } from "./merge.ts";
 import { readStages, readUsed, realWorld, type ReadStages, type StageReader } from "./pipeline-file.ts";
 import { ProblemList } from "./problems.ts";
-import { checkCycles, checkIdentities, checkNames, warnOfUnused } from "./routes.ts";
+import { checkCycles, checkIdentities, checkNames, warnOfEqualSources, warnOfUnused } from "./routes.ts";
 import { resolveValue, type ConfigWorld } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 import { kqlFault } from "./syntax.ts";
@@ -71,6 +71,10 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   }
   checkIdentities(
     sinks.filter((sink) => hasIdentity(sink.definition.schema)),
+    problems,
+  );
+  warnOfEqualSources(
+    sources.filter((source) => hasIdentity(source.definition.schema)),
     problems,
   );
   checkCycles(sources, pipelines, sinks, problems);

@@ -62,6 +62,19 @@ export function checkIdentities(sinks: readonly SinkConfig[], problems: ProblemL
   }
 }
 
+/** Two sources that read the same: events come twice, and after a rename checkpoints cannot be told apart. */
+export function warnOfEqualSources(sources: readonly SourceConfig[], problems: ProblemList): void {
+  const byIdentity = new Map<string, SourceConfig>();
+  for (const source of sources) {
+    const earlier = byIdentity.get(source.identity);
+    if (earlier === undefined) byIdentity.set(source.identity, source);
+    else {
+      const message = `"${source.name}" reads the same as "${earlier.name}" (${shortLocation(earlier.location)}): every event comes twice, and if both are renamed their checkpoints cannot be told apart; name one of them in all pipelines instead`;
+      problems.warning(source.location, message);
+    }
+  }
+}
+
 /** A sink whose file a source of the same route reads: every event would come back for ever. */
 export function checkCycles(
   sources: readonly SourceConfig[],

@@ -26,7 +26,7 @@ export interface ComponentConfig<D> {
   readonly location: Location;
   /** SHA-256 (base64url) of what the user wrote and of the secrets' values: equal means "did not change" on reload. */
   readonly fingerprint: string;
-  /** 16 characters: hash of the type and of the options marked `x-identity`. A sink's checkpoints hang on it. */
+  /** 16 characters: hash of the type and of the options marked `x-identity`. Checkpoints hang on it. */
   readonly identity: string;
   /** JSON pointers, in `options`, of values that came from `$env` or `$file`: what redactConfig hides beside x-secret. */
   readonly secretPointers?: readonly string[];

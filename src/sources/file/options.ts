@@ -43,6 +43,7 @@ const multiline = t.object(
 export const fileOptions = t.object({
   include: t.array(t.string({ minLength: 1, "x-syntax": "glob" }), {
     minItems: 1,
+    "x-identity": true,
     description: "Files to read: paths or globs (`*`, `**`, `?`, `[a-z]`, `{a,b}`).",
     examples: [["/var/log/nginx/*.log"]],
   }),
