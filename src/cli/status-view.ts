@@ -96,7 +96,11 @@ function sourceLines(source: SourceStatus, { paint, maxInputs }: StatusViewOptio
       input.state,
       input.size_bytes === null ? "" : `${bytes(input.delivered_bytes ?? 0)} of ${bytes(input.size_bytes)}`,
       (input.lag_bytes ?? 0) > 0 ? `lag ${bytes(input.lag_bytes!)}, ${duration(input.lag_seconds ?? 0)}` : "",
-      input.error === null ? "" : paint("red", `✗ ${input.error}`),
+      input.error !== null
+        ? paint("red", `✗ ${input.error}`)
+        : input.waiting_for === null
+          ? ""
+          : paint("dim", `until ${input.waiting_for}`),
     ]);
   lines.push(...columns(rows));
   if (inputs.length > maxInputs) lines.push(paint("dim", `    … and ${inputs.length - maxInputs} more (--all)`));

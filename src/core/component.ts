@@ -140,7 +140,7 @@ export interface InputStatus {
   readonly sizeBytes: number | undefined;
   readonly readBytes: number | undefined;
   readonly error: string | undefined;
-  /** What a `waiting` input waits for, as a part of a sentence. */
+  /** What ends the waiting of a `waiting` input, as the rest of a sentence with "until". */
   readonly waitingFor?: string | undefined;
 }
 

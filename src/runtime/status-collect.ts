@@ -78,6 +78,7 @@ function sourceStatus(config: SourceConfig, runner: SourceRunner): SourceStatus 
       lag_bytes: lagBytes ?? null,
       lag_seconds: lagSeconds ?? null,
       error: input.error ?? null,
+      waiting_for: input.waitingFor ?? null,
     };
   });
   return {

@@ -57,6 +57,8 @@ export interface SourceInputStatus {
   readonly lag_bytes: number | null;
   readonly lag_seconds: number | null;
   readonly error: string | null;
+  /** What ends the waiting of a `waiting` input, as the rest of a sentence with "until". */
+  readonly waiting_for: string | null;
 }
 
 export interface PipelineStatus {

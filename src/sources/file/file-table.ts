@@ -165,6 +165,6 @@ function inputOf(gen: Generation, name: string): InputStatus {
 }
 
 function waitsFor(gen: Generation): string {
-  if (gen.blockedBy === undefined) return "it is being opened";
-  return `${gen.blockedBy.place.path} is read to its end first`;
+  if (gen.blockedBy === undefined) return "it is opened";
+  return `${gen.blockedBy.place.path} is read to its end`;
 }

@@ -14,10 +14,11 @@ export interface OpenFile {
 
 /** RFC 1952: the two bytes of its magic, and the only method there is (deflate). */
 const MAGIC = Buffer.from([0x1f, 0x8b, 8]);
-/** Compressed bytes that are given to the decoder at a time. */
-const INPUT_BYTES = 64 << 10;
-/** The same near damage: at most what so many compressed bytes stand for is lost before the damage itself. */
-const FINE_BYTES = 16;
+/**
+ * Compressed bytes that are given to the decoder at a time. What it made of a piece in which it then meets damage it keeps
+ * to itself: so that is given again in smaller pieces.
+ */
+const STEPS_BYTES = [64 << 10, 256, 1] as const;
 const CHUNK_BYTES = 128 << 10;
 /** Deflate cannot make more of a byte (zlib's "maximum compression factor"). */
 const MAX_RATIO = 1032;
@@ -40,8 +41,8 @@ export class GzipFile implements OpenFile {
   readonly #compressedBytes: number;
   #gunzip: Gunzip | undefined;
   #inputAt = 0;
-  /** Where to go on in small steps, because the decoder fails in the step that begins there. */
-  #fineFrom = Infinity;
+  /** Where each size of step begins to be used: where the decoder failed in a larger one. */
+  #fineFrom = [0, Infinity, Infinity];
   /** Unpacked and perhaps still needed: chunks that follow each other, from `#start` up to `#end`. */
   #chunks: Buffer[] = [];
   #start = 0;
@@ -134,8 +135,9 @@ export class GzipFile implements OpenFile {
   /** Unpacks the next stretch. */
   async #unpack(): Promise<void> {
     const gunzip = (this.#gunzip ??= newDecoder());
-    const isFine = this.#inputAt >= this.#fineFrom;
-    const step = isFine ? FINE_BYTES : Math.min(INPUT_BYTES, this.#fineFrom - this.#inputAt);
+    let level = 2;
+    while (this.#inputAt < this.#fineFrom[level]!) level--;
+    const step = Math.min(STEPS_BYTES[level]!, (this.#fineFrom[level + 1] ?? Infinity) - this.#inputAt);
     // Of its own for each step: the decoder works on it in another thread.
     const input = Buffer.allocUnsafe(step);
     const { bytesRead } = await this.#file.read(input, 0, step, this.#inputAt);
@@ -148,13 +150,12 @@ export class GzipFile implements OpenFile {
     } catch (error) {
       if (!isDamage(error)) throw error;
       gunzip.destroy();
-      if (isFine || bytesRead === 0) {
+      if (level === 2 || bytesRead === 0) {
         this.#damage = `${errorMessage(error)} at byte ${this.#inputAt} of ${this.#compressedBytes}`;
         this.#isAtEnd = true;
         return;
       }
-      // The decoder keeps what it made of this input before the damage: it is given again in small pieces.
-      this.#fineFrom = this.#inputAt;
+      this.#fineFrom[level + 1] = this.#inputAt;
       this.#rewind();
     }
   }

@@ -29,7 +29,7 @@ const HEALTHY: AgentStatus = {
       inputs: [
         {
           ...{ name: "/var/log/chat/connections.log", state: "idle", size_bytes: 98_765_432, read_bytes: 98_765_432 },
-          ...{ delivered_bytes: 98_765_432, lag_bytes: 0, lag_seconds: 0, error: null },
+          ...{ delivered_bytes: 98_765_432, lag_bytes: 0, lag_seconds: 0, error: null, waiting_for: null },
         },
       ],
     },
@@ -69,6 +69,7 @@ const TROUBLED: AgentStatus = {
         ...{ name: `/var/log/chat/${i}.log`, state: i === 3 ? "failed" : "reading", size_bytes: 1_000_000 },
         ...{ read_bytes: 900_000, delivered_bytes: 500_000, lag_bytes: i * 1000, lag_seconds: i },
         error: i === 3 ? "EACCES: permission denied" : null,
+        waiting_for: null,
       })),
     },
     {
