@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
-import type { Client, ClientOptions } from "@elastic/elasticsearch";
 import { errorMessage, systemErrorCode, WiretailError } from "../../core/error.ts";
 import type { Log, Verdict, WriteResult } from "../../core/component.ts";
-import { quickReply } from "./bulk.ts";
 import { cloudIdUrl } from "./cloud-id.ts";
+import type { NodeClient, NodeClientOptions } from "./node-client.ts";
 import { Nodes, type Node } from "./nodes.ts";
 import type { ElasticsearchOptions } from "./options.ts";
 import { callVerdict, retryAfter } from "./verdict.ts";
@@ -51,42 +50,33 @@ export interface ConnectionContext {
 }
 
 /**
- * The vendor's client, one for each node, used for its connections only: its retries, sniffing, pools and serialisation
+ * The vendor's transport, one for each node, used for its connections only: its retries, sniffing, pools and serialisation
  * of bodies are off. Which node is asked, and which is left out, is up to `Nodes`.
  */
 export class Connection {
-  readonly #nodes: Nodes<Client>;
+  readonly #nodes: Nodes<NodeClient>;
   readonly #opaqueId: string;
   readonly #context: ConnectionContext;
   #closed = false;
 
-  private constructor(nodes: Nodes<Client>, opaqueId: string, context: ConnectionContext) {
+  private constructor(nodes: Nodes<NodeClient>, opaqueId: string, context: ConnectionContext) {
     this.#nodes = nodes;
     this.#opaqueId = opaqueId;
     this.#context = context;
   }
 
-  /** Throws WT_CONFIG_INVALID where the CA file cannot be read. Loading the client takes 0.1 s, so it is done here. */
+  /** Throws WT_CONFIG_INVALID where the CA file cannot be read. Loading it takes 0.1 s, so it is done here. */
   static async open(options: ElasticsearchOptions, opaqueId: string, context: ConnectionContext): Promise<Connection> {
-    const { Client, Serializer } = await import("@elastic/elasticsearch");
-    class ReplySerializer extends Serializer {
-      override deserialize<T>(json: string): T {
-        return (quickReply(json) as T | undefined) ?? super.deserialize<T>(json);
-      }
-    }
-    const settings: ClientOptions = {
-      maxRetries: 0,
-      requestTimeout: options.request_timeout_ms,
-      compression: false,
-      Serializer: ReplySerializer,
+    const { openNodeClients } = await import("./node-client.ts");
+    const addresses = options.nodes ?? [cloudIdUrl(options.cloud_id ?? "")];
+    const clients = openNodeClients(addresses, {
+      requestTimeoutMs: options.request_timeout_ms,
       tls: {
         rejectUnauthorized: options.tls.verify,
         ...(options.ca_file === undefined ? {} : { ca: readCa(options.ca_file) }),
       },
-      ...authOf(options),
-    };
-    const addresses = options.nodes ?? [cloudIdUrl(options.cloud_id ?? "")];
-    const clients = addresses.map((address) => new Client({ ...settings, node: address }));
+      auth: authOf(options),
+    });
     const nodes = new Nodes(clients, {
       monotonicMs: () => context.monotonicMs(),
       random: Math.random,
@@ -108,7 +98,7 @@ export class Connection {
       const wait = taken.waitMs > 0 ? { retryAfterMs: taken.waitMs } : {};
       throw new CallFailed(0, verdict.outcome === "retry" ? { ...verdict, ...wait } : verdict, true);
     }
-    const tried = new Set<Node<Client>>();
+    const tried = new Set<Node<NodeClient>>();
     for (let node = taken; ;) {
       try {
         return await this.#callNode(node, call, signal);
@@ -127,7 +117,7 @@ export class Connection {
     for (const { target } of this.#nodes.all) await target.close();
   }
 
-  async #callNode(node: Node<Client>, call: Call, signal: AbortSignal): Promise<Reply> {
+  async #callNode(node: Node<NodeClient>, call: Call, signal: AbortSignal): Promise<Reply> {
     const { body } = call;
     const headers: Record<string, string> = {};
     if (call.gzipped === true) headers["content-encoding"] = "gzip";
@@ -149,7 +139,7 @@ export class Connection {
   }
 
   /** What a failed call means, for its documents and for the node. */
-  #failure(node: Node<Client>, error: unknown): CallFailed {
+  #failure(node: Node<NodeClient>, error: unknown): CallFailed {
     const { name, meta } = error as {
       name?: string;
       meta?: { statusCode?: number; body?: unknown; headers?: unknown };
@@ -219,7 +209,7 @@ function aborted(isClear: boolean): CallFailed {
 }
 
 /** Any answer is good that does not say that it cannot: small servers do not even know this path. */
-async function probeNode(client: Client, signal: AbortSignal): Promise<string | undefined> {
+async function probeNode(client: NodeClient, signal: AbortSignal): Promise<string | undefined> {
   try {
     await client.transport.request({ method: "HEAD", path: "/" }, { signal, requestTimeout: PROBE_TIMEOUT_MS });
     return undefined;
@@ -257,10 +247,10 @@ function connectionVerdict(message: string): Extract<Verdict, { outcome: "retry"
   return { outcome: "retry", reason: `not reached: ${message}` };
 }
 
-function authOf(options: ElasticsearchOptions): Pick<ClientOptions, "auth"> {
-  if (options.api_key !== undefined) return { auth: { apiKey: options.api_key } };
-  if (options.username === undefined) return {};
-  return { auth: { username: options.username, password: options.password ?? "" } };
+function authOf(options: ElasticsearchOptions): NodeClientOptions["auth"] {
+  if (options.api_key !== undefined) return { apiKey: options.api_key };
+  if (options.username === undefined) return undefined;
+  return { username: options.username, password: options.password ?? "" };
 }
 
 function readCa(file: string): Buffer {
