@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { cp, readFile, symlink, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { after, before, describe, test, type TestContext } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { runDelivery, type DeliveryRunResult } from "../support/delivery-run.ts";
 import { temporaryFolder } from "../support/folders.ts";
+import type { CodeChange } from "../support/installed-copy.ts";
+import { buildMutant } from "../support/mutant.ts";
 import { startElasticsearch, type ElasticsearchServer } from "../support/servers/elasticsearch.ts";
 import { startMoto, type MotoServer } from "../support/servers/moto.ts";
 import type { Tally } from "../support/traffic.ts";
@@ -65,7 +65,7 @@ describe("all sinks at once, on files that grow and are rotated, with Elasticsea
   for (const mutant of mutants()) {
     test(`an agent is found out that ${mutant.does}`, async (t) => {
       const folder = await temporaryFolder(t);
-      const command = [process.execPath, await mutate(t, mutant)];
+      const command = [process.execPath, await buildMutant(t, mutant.changes)];
       let result: DeliveryRunResult;
       try {
         result = await runDelivery({
@@ -100,7 +100,7 @@ describe("the same with Elasticsearch 9", () => {
 interface Mutant {
   readonly name: string;
   readonly does: string;
-  readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[];
+  readonly changes: readonly CodeChange[];
   /** Throws unless the mutant did the harm that it was made for. */
   found(result: DeliveryRunResult): void;
 }
@@ -157,21 +157,4 @@ function mutants(): readonly Mutant[] {
       found: ({ double }) => assert.ok(double.doubled.length > 0),
     },
   ];
-}
-
-/** A copy of the built agent with some places changed. Returns its launcher. */
-async function mutate(t: TestContext, { changes }: Mutant): Promise<string> {
-  const folder = await temporaryFolder(t);
-  for (const part of ["bin", "dist/src", "pipelines", "package.json"]) {
-    await cp(resolve(part), join(folder, part), { recursive: true });
-  }
-  await symlink(resolve("node_modules"), join(folder, "node_modules"));
-  for (const { file, from, to } of changes) {
-    const path = join(folder, "dist", file);
-    const code = await readFile(path, "utf8");
-    assert.equal(code.split(from).length, 2, `${file} has no longer the one place to change: ${from}`);
-    const changed = code.replace(from, () => to);
-    await writeFile(path, changed);
-  }
-  return join(folder, "bin/wiretail");
 }

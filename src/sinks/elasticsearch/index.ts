@@ -69,7 +69,7 @@ A circuit breaker for each node leaves out those that fail, and probes them besi
       name: "elasticsearch_duplicates",
       kind: "counter",
       unit: "events",
-      description: "Events that the server had already (409, or found in an older backing index): delivered before.",
+      description: "Events that the server had already (409, or found when it was looked up): delivered before.",
     },
     {
       name: "elasticsearch_looked_up_events",

@@ -5,8 +5,8 @@ import type { LostBulks } from "./lost-bulks.ts";
 
 /** Ids asked for in one call. */
 const IDS_PER_CALL = 5_000;
-/** Older indices that are looked into, the newest ones: more rollovers than that between two attempts are not expected. */
-const MAX_OLDER = 5;
+/** Indices that are looked into, the newest ones: more rollovers than that between two attempts are not expected. */
+const MAX_BACKING = 6;
 const MAX_OF_ALIAS = 10;
 
 interface Resolved {
@@ -14,18 +14,19 @@ interface Resolved {
   readonly aliases?: readonly { readonly indices?: string | readonly string[] }[];
 }
 
-/** What a name stands for: older indices may hold documents of it that the one written to now does not know. */
+/** What a name stands for. */
 interface Backing {
-  readonly older: readonly string[];
+  readonly indices: readonly string[];
   /** Whether the name may come to stand for another index: a data stream or an alias. */
   readonly canRoll: boolean;
 }
 
 /**
  * An `_id` protects from duplicates only inside one index: what is sent again after a data stream or an alias rolled
- * over would be indexed twice. So documents that may have arrived before are looked up, by id, in the older indices:
+ * over would be indexed twice. So documents that may have arrived before are looked up, by id, in the newest indices:
  * those that an earlier process may have sent (`maybeSent`), and those whose last call had no clear answer. Not before
- * the server has ended all that it was sent. `_mget` by index finds what no refresh has made searchable yet.
+ * the server has ended all that it was sent. `_mget` by index finds what no refresh has made searchable yet. The index
+ * that is written to is asked, too: its 409 would help no more if it rolled over before the call comes to it.
  *
  * A plain index answers 409 for what it has, and needs none of that.
  */
@@ -53,7 +54,7 @@ export class RolloverGuard {
     }
   }
 
-  /** Indexes in the batch of documents that older indices have already. Throws CallFailed. `name` is where they go. */
+  /** Indexes in the batch of documents that are there already. Throws CallFailed. `name` is where they go. */
   async delivered(
     batch: SinkBatch,
     name: string,
@@ -78,12 +79,12 @@ export class RolloverGuard {
     if (backing?.canRoll === false) return undefined;
     const { metrics } = this.#context;
     if (backing === undefined || !isQuiet) metrics.counter("elasticsearch_unchecked_events").add(ids.length);
-    const older = backing?.older ?? [];
-    if (older.length === 0) return undefined;
+    const indices = backing?.indices ?? [];
+    if (indices.length === 0) return undefined;
     const found = new Set<number>();
     for (let at = 0; at < ids.length; at += IDS_PER_CALL) {
       const some = ids.slice(at, at + IDS_PER_CALL);
-      const there = await Promise.all(older.map((each) => this.#lookUp(each, some, signal)));
+      const there = await Promise.all(indices.map((each) => this.#lookUp(each, some, signal)));
       for (const list of there) for (const i of list) found.add(indexes[at + i]!);
     }
     metrics.counter("elasticsearch_looked_up_events").add(ids.length);
@@ -149,17 +150,15 @@ export class RolloverGuard {
         signal,
       );
       const { data_streams, aliases } = (reply.body ?? {}) as Resolved;
-      // One index alone comes as a string. Backing indices come oldest first; the last one is written to.
+      // One index alone comes as a string. Backing indices come oldest first.
       const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
-      if (backing.length > 0) return { older: backing.slice(0, -1).slice(-MAX_OLDER), canRoll: true };
+      if (backing.length > 0) return { indices: backing.slice(-MAX_BACKING), canRoll: true };
       const indices = [aliases?.[0]?.indices ?? []].flat();
-      // Which one is written to is not told: what is found there would have answered 409.
-      if (indices.length > 0)
-        return { older: indices.length === 1 ? [] : indices.sort().slice(-MAX_OF_ALIAS), canRoll: true };
-      return { older: [], canRoll: this.#isDataStream };
+      if (indices.length > 0) return { indices: indices.sort().slice(-MAX_OF_ALIAS), canRoll: true };
+      return { indices: [], canRoll: this.#isDataStream };
     } catch (error) {
       if (!(error instanceof CallFailed) || !isFinal(error)) throw error;
-      if (error.status === 404) return { older: [], canRoll: this.#isDataStream };
+      if (error.status === 404) return { indices: [], canRoll: this.#isDataStream };
       this.#isBlind = true;
       this.#context.log.warn(
         `cannot look into the backing indices of ${name}: events that are sent again after a rollover may appear twice; give the privileges view_index_metadata and read`,

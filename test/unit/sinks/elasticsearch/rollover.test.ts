@@ -84,13 +84,15 @@ describe("elasticsearch: what may have been sent before is looked up", () => {
     assert.deepEqual(world.calls, []);
   });
 
-  test("what an earlier process may have sent is asked for by id in every older backing index, and in no other", async () => {
-    const world = new World().dataStream("a", "b", "c");
+  test("what an earlier process may have sent is asked for by id in the newest backing indices, the present one among them", async () => {
+    const world = new World().dataStream("z", "a", "b", "c", "d", "e", "f");
     world.indices.get("a")!.add(id(1));
-    world.indices.get("b")!.add(id(3));
-    world.indices.get("c")!.add(id(4));
-    assert.deepEqual((await ask(world, sinkBatch(6, true))).sort(), [1, 3]);
-    assert.deepEqual(world.calls, ["GET /_tasks", "GET /_resolve/index/logs", "POST /a/_mget", "POST /b/_mget"]);
+    world.indices.get("c")!.add(id(3));
+    // Its own 409 would be no help: it may roll over before the call comes to it.
+    world.indices.get("f")!.add(id(4));
+    assert.deepEqual((await ask(world, sinkBatch(6, true))).sort(), [1, 3, 4]);
+    const looked = ["a", "b", "c", "d", "e", "f"].map((index) => `POST /${index}/_mget`);
+    assert.deepEqual(world.calls, ["GET /_tasks", "GET /_resolve/index/logs", ...looked]);
     assert.equal(world.counted("looked_up_events"), 6);
     assert.equal(world.counted("unchecked_events"), 0);
   });
@@ -147,17 +149,15 @@ describe("elasticsearch: what may have been sent before is looked up", () => {
     assert.deepEqual(world.calls, ["GET /_resolve/index/logs"]);
   });
 
-  test("an alias of several indices is looked up in all of them, an alias of one in none", async () => {
+  test("an alias is looked up in all of its indices: it may roll over as a data stream does", async () => {
     const world = new World(false);
     world.resolved = { aliases: [{ indices: ["app-1", "app-2"] }] };
     for (const name of ["app-1", "app-2"]) world.indices.set(name, new Set());
     world.indices.get("app-1")!.add(id(2));
     assert.deepEqual(await ask(world, sinkBatch(3, true)), [2]);
     world.resolved = { aliases: [{ indices: "app-1" }] };
-    world.calls.length = 0;
-    assert.deepEqual(await ask(world, sinkBatch(3, true)), []);
+    assert.deepEqual(await ask(world, sinkBatch(3, true)), [2]);
     assert.ok(world.calls.includes("GET /_tasks"), "a bulk from before may come after a rollover");
-    assert.ok(!world.calls.some((call) => call.includes("_mget")));
   });
 
   test("an index that was deleted meanwhile holds nothing", async () => {
