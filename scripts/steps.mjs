@@ -108,15 +108,21 @@ export async function build(name) {
   writeFileSync(stamp, started.toISOString() + "\n");
 }
 
-/** Compiles the byte kernel to WebAssembly, unless it is newer than its source and its compiler. */
+/** Compiles the byte kernel to WebAssembly, where it is not newer than its source and its compiler. */
 async function buildKernel() {
-  const source = "src/codec/kernel/assembly/lines.ts";
-  const target = "dist/src/codec/kernel/lines.wasm";
-  const changedMs = Math.max(...[source, "package-lock.json"].map((file) => newest(path.join(ROOT, file))));
-  if (newest(path.join(ROOT, target)) > changedMs) return;
+  await buildModule("lines", "lines.ts", "lines.ts");
+  await buildModule("machine", "machine/machine.ts", "machine");
+}
+
+/** `inputs`: the file or folder that the module is made of. */
+async function buildModule(name, source, inputs) {
+  const folder = "src/codec/kernel/assembly";
+  const target = `dist/src/codec/kernel/${name}.wasm`;
+  const files = [path.join(folder, inputs), "package-lock.json"];
+  if (newest(path.join(ROOT, target)) > Math.max(...files.map((file) => newest(path.join(ROOT, file))))) return;
   const flags = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd"];
-  const compile = [...["node_modules/assemblyscript/bin/asc.js", source], ...flags, "--outFile", target];
-  await step("building the byte kernel (asc)", process.execPath, compile);
+  const compile = ["node_modules/assemblyscript/bin/asc.js", `${folder}/${source}`, ...flags, "--outFile", target];
+  await step(`building the byte kernel's ${name} (asc)`, process.execPath, compile);
 }
 
 /** Removes compiled files whose source is gone, so that a deleted test does not go on running. */

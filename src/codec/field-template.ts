@@ -7,6 +7,8 @@ export interface FieldTemplate {
   /** The text, when it names no field. */
   readonly constant: string | undefined;
   readonly fields: readonly string[];
+  /** What it is made of, in order. */
+  readonly pieces: readonly (string | { readonly field: string })[];
   /** The text for an event; a template of one field and nothing else gives a copy of its value. Undefined when a field is absent. */
   readonly value: (event: LogEvent) => unknown;
 }
@@ -29,6 +31,7 @@ export function compileFieldTemplate(text: string): FieldTemplate {
   return {
     constant: fields.length === 0 ? (parts as readonly string[]).join("") : undefined,
     fields,
+    pieces: parts.map((part) => (typeof part === "string" ? part : { field: part.name })),
     value: typeof only === "string" ? (event) => fillIn(parts, event) : (event) => copyOf(event.get(only)),
   };
 }

@@ -1,5 +1,6 @@
 import type { Encoding, LineBatch, Partition, SinkBatch } from "./batch.ts";
 import type { Envelope, LogEvent } from "./event.ts";
+import type { StagePlan } from "./plan.ts";
 import type { Infer, Schema } from "./schema.ts";
 
 export type Stability = "stable" | "beta" | "experimental";
@@ -188,6 +189,8 @@ export interface Stage {
    * unchanged when it fails. `when` and `on_error` are the runtime's business.
    */
   apply(event: LogEvent): undefined | StageFailure | typeof DROP;
+  /** The same said as a plan, if it can be: pipelines whose stages all have one are compiled. */
+  readonly plan?: StagePlan | undefined;
 }
 
 export interface StageContext {

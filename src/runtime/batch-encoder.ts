@@ -3,6 +3,7 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
 import { lineKernel, type LineFramePieces } from "../codec/kernel/line-kernel.ts";
+import type { MadeDocuments } from "../codec/kernel/machine.ts";
 import { BodyWriter, CHUNK_CHARACTERS } from "./body-writer.ts";
 import { compact, documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../codec/document.ts";
 
@@ -29,14 +30,15 @@ export function toEvents(batch: LineBatch, from = 0, to = batch.count): LogEvent
 export class BatchEncoder {
   readonly #pipeline: string;
   readonly #idPart: string;
-  readonly #encodings: readonly Encoding[];
+  /** Distinct. */
+  readonly encodings: readonly Encoding[];
   readonly #pool: BufferPool;
 
   /** `idPart` stands for the pipeline in event ids. */
   constructor(pipeline: string, idPart: string, encodings: readonly Encoding[], pool: BufferPool) {
     this.#pipeline = pipeline;
     this.#idPart = idPart;
-    this.#encodings = [...new Map(encodings.map((encoding) => [encodingKey(encoding), encoding])).values()];
+    this.encodings = [...new Map(encodings.map((encoding) => [encodingKey(encoding), encoding])).values()];
     this.#pool = pool;
   }
 
@@ -44,7 +46,7 @@ export class BatchEncoder {
   encodeLines(batch: LineBatch): EncodedBatch {
     if (batch.flags !== undefined) return this.encodeEvents(batch, toEvents(batch));
     const idPrefix = this.#idPrefix(batch);
-    const writers = this.#encodings.map((encoding) => {
+    const writers = this.encodings.map((encoding) => {
       const writer = new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch));
       const pieces = linePieces(batch, encoding, idPrefix);
       const { lines } = batch;
@@ -68,9 +70,9 @@ export class BatchEncoder {
    * Encodes the events that a batch becomes, a part at a time: `add` them in order, at most as many as the batch has
    * lines, then `finish`. Parts may be let go of after `add`.
    */
-  begin(batch: LineBatch): { add(events: readonly LogEvent[]): void; finish(): EncodedBatch } {
+  begin(batch: LineBatch): BatchEncoding {
     const idPrefix = this.#idPrefix(batch);
-    const encodings = this.#encodings;
+    const encodings = this.encodings;
     const offsets = new Float64Array(batch.count);
     const timesMs = new Float64Array(batch.count);
     let subIndexes: Uint16Array | undefined;
@@ -107,14 +109,31 @@ export class BatchEncoder {
         }
       }
     };
-    const finish = (): EncodedBatch => {
+    const writeTexts = (): void => {
       writers.forEach((writer, k) => {
-        writer.write(texts[k]!);
+        if (texts[k] !== "") writer.write(texts[k]!);
+        texts[k] = "";
       });
+    };
+    const addDocuments: BatchEncoding["addDocuments"] = (made, firstLine, body) => {
+      writeTexts();
+      writers.forEach((writer, k) => {
+        const { bytes, ends } = body(k);
+        const base = writer.byteLength;
+        const absolute = ends.slice();
+        for (let i = 0; i < absolute.length; i++) absolute[i]! += base;
+        writer.append(bytes, absolute);
+      });
+      for (let i = 0; i < made.count; i++) offsets[count + i] = batch.offsets[firstLine + made.lines[i]!]!;
+      timesMs.set(made.timesMs, count);
+      count += made.count;
+    };
+    const finish = (): EncodedBatch => {
+      writeTexts();
       const subs = subIndexes?.subarray(0, count);
       return this.#encoded(batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers);
     };
-    return { add, finish };
+    return { idPrefix, add, addDocuments, finish };
   }
 
   #idPrefix(batch: LineBatch): string {
@@ -133,7 +152,7 @@ export class BatchEncoder {
     const bodies = new Map<string, EncodedBody>();
     let byteLength = 0;
     writers.forEach((writer, k) => {
-      bodies.set(encodingKey(this.#encodings[k]!), writer.finish());
+      bodies.set(encodingKey(this.encodings[k]!), writer.finish());
       // What it holds is the whole buffer: that is what the memory budget has to count.
       byteLength += writer.buffer.length;
     });
@@ -146,6 +165,20 @@ export class BatchEncoder {
       ...{ byteLength, endPosition, resume, readAtMs, release },
     };
   }
+}
+
+/** A batch that is being encoded, a part at a time and in order. */
+export interface BatchEncoding {
+  /** What the ids of its events begin with. */
+  readonly idPrefix: string;
+  add(events: readonly LogEvent[]): void;
+  /** Documents that a program made, of lines counted from `firstLine`; `body(k)` are they in encoding k. */
+  readonly addDocuments: (
+    made: Pick<MadeDocuments, "count" | "lines" | "timesMs">,
+    firstLine: number,
+    body: (encoding: number) => Pick<MadeDocuments, "bytes" | "ends">,
+  ) => void;
+  finish(): EncodedBatch;
 }
 
 /** What the documents of a batch will take, about: lines, and some 150 bytes around each. */

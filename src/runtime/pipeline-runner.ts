@@ -17,6 +17,7 @@ import type { PipelineConfig } from "./config/types.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
 import type { SinkRunner } from "./sink-runner.ts";
+import { CompiledPipeline } from "./specialise/compiled-pipeline.ts";
 import { StageChain, type ChainStage, type DeadLetterEvent } from "./stage-chain.ts";
 
 /** One sink of a pipeline, with the name of the route in checkpoints. */
@@ -67,6 +68,7 @@ export class PipelineRunner {
   readonly #encoder: BatchEncoder;
   readonly #when: ((event: LogEvent) => boolean) | undefined;
   readonly #usesEvents: boolean;
+  readonly #compiled: CompiledPipeline | undefined;
   readonly #idPart: string;
 
   constructor(options: PipelineRunnerOptions) {
@@ -85,6 +87,8 @@ export class PipelineRunner {
       encodings.length > 0 ? encodings : [JSON_ENCODING],
       pool,
     );
+    const isPlanned = this.#when === undefined && config.stages.length > 0;
+    this.#compiled = isPlanned ? CompiledPipeline.create(this.chain.planned, this.#encoder.encodings) : undefined;
   }
 
   /** `done` is called once: when everything the batch became is settled, or with `retry` when the agent stops before. */
@@ -142,10 +146,20 @@ export class PipelineRunner {
       // None misses it: what is read here again is for another pipeline.
       if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
     };
-    for (let from = 0; from < batch.count; from += EVENTS_AT_A_TIME) {
-      const events = toEvents(batch, from, Math.min(from + EVENTS_AT_A_TIME, batch.count));
+    const plain = (from: number, to: number): void => {
+      const events = toEvents(batch, from, to);
       if (this.#when !== undefined) this.#skip(events, this.#when);
       encoder.add(this.chain.run(events, deadLetter));
+    };
+    const isDone = this.#compiled?.run(batch, encoder.idPrefix, {
+      documents: encoder.addDocuments,
+      plain,
+      counted: (lines, drops, milliseconds) => this.chain.countCompiled(lines, drops, milliseconds),
+    });
+    if (isDone !== true) {
+      for (let from = 0; from < batch.count; from += EVENTS_AT_A_TIME) {
+        plain(from, Math.min(from + EVENTS_AT_A_TIME, batch.count));
+      }
     }
     return encoder.finish();
   }

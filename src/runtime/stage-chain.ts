@@ -5,6 +5,7 @@ import { Path } from "../core/path.ts";
 import { parseKql } from "../codec/kql/parse.ts";
 import { compilePredicate } from "../codec/kql/predicate.ts";
 import type { OnError, StageConfig } from "./config/types.ts";
+import type { PlannedStage } from "./specialise/compile.ts";
 
 /** What a stage did so far. `in = out + dropped + deadLettered` at any moment between batches. */
 export interface StageCounts {
@@ -42,6 +43,8 @@ const ERROR_MESSAGE = "error.message";
 /** The stages of one pipeline in order, with `when`, `on_error`, counts and times. Synchronous; a call a batch. */
 export class StageChain {
   readonly steps: readonly ChainStage[];
+  /** The same as plans, for the specialiser. */
+  readonly planned: readonly PlannedStage[];
   readonly #steps: readonly Step[];
   readonly #errorPath = new Path(ERROR_MESSAGE);
 
@@ -56,12 +59,28 @@ export class StageChain {
       onError: config.onError,
     }));
     this.steps = this.#steps;
+    this.planned = this.#steps.map(({ label, stage }, i) => ({ label, plan: stage.plan, when: configs[i]!.when }));
   }
 
   /** Runs all stages over the events, in place, and returns the same array with those that are left. */
   run(events: LogEvent[], deadLetter: DeadLetterEvent): LogEvent[] {
     for (let index = 0; index < this.#steps.length; index++) this.runOne(index, events, deadLetter);
     return events;
+  }
+
+  /**
+   * Counts events that went through all stages in a compiled program; of these `dropped[i]` were left out by stage i.
+   * The time is the first stage's: a program is not measured in parts.
+   */
+  countCompiled(events: number, dropped: Int32Array, milliseconds: number): void {
+    let left = events;
+    for (const [index, { counts }] of this.#steps.entries()) {
+      counts.in += left;
+      counts.dropped += dropped[index]!;
+      left -= dropped[index]!;
+      counts.out += left;
+    }
+    if (this.#steps.length > 0) this.#steps[0]!.counts.milliseconds += milliseconds;
   }
 
   /** Runs one stage: what `try` shows step by step. */

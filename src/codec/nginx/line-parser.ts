@@ -1,9 +1,11 @@
+import type { TextPattern } from "../../core/plan.ts";
 import { isIp } from "../ip.ts";
 import { diagnosis, protectAgainstBacktracking } from "../pattern.ts";
 import { compileTimeFormat, type TimeParser } from "../time/format.ts";
 import { toDecimal, toInteger, toList, unescapeHex, unescapeJson } from "./convert.ts";
 import { compileFill, type Fill, type FillStep } from "./fill-code.ts";
 import { parseNginxDefinition, type NginxEscape } from "./definition.ts";
+import { nginxPlan } from "./plan.ts";
 import { nginxRegex, type NginxCapture } from "./line-regex.ts";
 import { isStreamFormat, lookUp, nginxField, NGINX_TIMES, type NginxConversion } from "./variables.ts";
 
@@ -80,6 +82,20 @@ export class NginxLineParser {
       this.#fillStep(this.#steps[step]!, match, false, values, slots);
     });
     this.#diagnose = diagnosis(beginnings);
+  }
+
+  /** What `match` and `fill` do, as a plan. */
+  get plan(): TextPattern {
+    const group = this.#timeGroup;
+    const time =
+      this.#parseTime === undefined ? undefined : { group, reader: { read: this.#parseTime, dependsOnClock: false } };
+    const own = Int32Array.of(0, 1, 2);
+    const rare = ({ conversion }: FillStep, text: string): readonly unknown[] => {
+      const values: unknown[] = [];
+      fillRare(conversion, this.#escape === "none" ? text : this.#unescape(text), this.#absent, [0, 1, 2], values, own);
+      return values;
+    };
+    return nginxPlan(this.#regex.source, this.#steps, this.fields, time, this.#escape, rare);
   }
 
   /** The regular expression, for checks and documentation. */

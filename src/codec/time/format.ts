@@ -1,5 +1,5 @@
 import { WiretailError } from "../../core/error.ts";
-import { parseTimeFormat } from "./directives.ts";
+import { OP, parseTimeFormat } from "./directives.ts";
 import { isoParser } from "./iso8601.ts";
 import { epochParser } from "./number.ts";
 import { StrptimeParser } from "./strptime.ts";
@@ -56,6 +56,13 @@ export function compileTimeFormat(format: string, options: TimeFormatOptions): T
   }
   const parser = new StrptimeParser(parseTimeFormat(format), zone, options.now);
   return (text) => parser.parse(text);
+}
+
+/** Whether times of a format that compiles depend on the clock: it has no year, or no date. */
+export function dependsOnClock(format: string): boolean {
+  if (!format.includes("%")) return false;
+  const kinds = new Set(parseTimeFormat(format).map(({ kind }) => kind));
+  return !kinds.has(OP.year) && !kinds.has(OP.shortYear) && !kinds.has(OP.epochSeconds);
 }
 
 /** A parser that tries several formats in order; the first that fits wins. */

@@ -2,6 +2,7 @@ import { isIp } from "../../codec/ip.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { Path } from "../../core/path.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 
 const schema = t.object({
@@ -45,6 +46,7 @@ const CONVERTERS: Readonly<Record<Type, Converter>> = {
 };
 
 class Convert implements Stage {
+  readonly plan: StagePlan;
   readonly #paths: readonly Path[];
   readonly #types: readonly Type[];
   readonly #converters: readonly Converter[];
@@ -53,6 +55,7 @@ class Convert implements Stage {
   constructor(options: Infer<typeof schema>) {
     this.#paths = Object.keys(options.fields).map((name) => new Path(name));
     this.#types = Object.values(options.fields);
+    this.plan = { kind: "convert", fields: Object.entries(options.fields) };
     this.#converters = this.#types.map((type) => CONVERTERS[type]);
     this.#worked = this.#paths.map(() => undefined);
   }

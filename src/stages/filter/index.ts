@@ -33,8 +33,9 @@ export const filter = defineStage({
   validate: (options) =>
     (options.keep === undefined) === (options.drop === undefined) ? [["", "give one of keep and drop"] as const] : [],
   create: (options) => {
-    const matches = compilePredicate(parseKql(options.keep ?? options.drop ?? ""));
+    const query = options.keep ?? options.drop ?? "";
+    const matches = compilePredicate(parseKql(query));
     const keeps = options.keep !== undefined;
-    return { apply: (event) => (matches(event) === keeps ? undefined : DROP) };
+    return { plan: { kind: "filter", query, keeps }, apply: (event) => (matches(event) === keeps ? undefined : DROP) };
   },
 });

@@ -2,6 +2,7 @@ import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { KeySequence } from "../../core/key-sequence.ts";
 import { Path } from "../../core/path.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { noText, SOURCE_OPTIONS } from "../parsed-fields.ts";
 
@@ -16,6 +17,7 @@ const schema = t.object({
 });
 
 class ParseJson implements Stage {
+  readonly plan: StagePlan | undefined;
   readonly #source: Path;
   readonly #target: Path | undefined;
   readonly #original: Path | undefined;
@@ -24,6 +26,8 @@ class ParseJson implements Stage {
   constructor(options: Infer<typeof schema>) {
     this.#source = new Path(options.field);
     this.#target = options.target === undefined ? undefined : new Path(options.target);
+    if (options.target === undefined)
+      this.plan = { kind: "parse_json", field: options.field, keepsOriginal: options.keep_original };
     this.#original = options.keep_original ? new Path("event.original") : undefined;
   }
 

@@ -1,6 +1,7 @@
 import { NginxLineParser } from "../../codec/nginx/line-parser.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { ParsedFields, SOURCE_OPTIONS } from "../parsed-fields.ts";
 
@@ -20,12 +21,17 @@ const schema = t.object({
 });
 
 class ParseNginx implements Stage {
+  readonly plan: StagePlan;
   readonly #parser: NginxLineParser;
   readonly #target: ParsedFields;
 
   constructor(options: Infer<typeof schema>) {
     this.#parser = new NginxLineParser(options.format, options.escape);
     this.#target = new ParsedFields(this.#parser.fields, options.field, options.keep_original);
+    this.plan = {
+      kind: "parse_text",
+      ...{ field: options.field, patterns: [this.#parser.plan], keepsOriginal: options.keep_original },
+    };
   }
 
   apply(event: LogEvent): undefined | StageFailure {

@@ -2,6 +2,7 @@ import { compilePattern, type Pattern } from "../../codec/pattern.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import { WiretailError } from "../../core/error.ts";
 import type { LogEvent } from "../../core/event.ts";
+import type { StagePlan, TextPattern } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { ParsedFields, SOURCE_OPTIONS, type Filler } from "../parsed-fields.ts";
 
@@ -49,6 +50,7 @@ class Alternative implements Filler {
 }
 
 class ParseRegex implements Stage {
+  readonly plan: StagePlan;
   readonly #alternatives: readonly Alternative[];
   readonly #explain: (text: string) => string;
 
@@ -56,6 +58,10 @@ class ParseRegex implements Stage {
     const sources = typeof options.pattern === "string" ? [options.pattern] : options.pattern;
     const patterns = sources.map((source) => compilePattern(source, { allowBacktracking: options.allow_backtracking }));
     this.#alternatives = patterns.map((pattern) => new Alternative(pattern, options));
+    this.plan = {
+      kind: "parse_text",
+      ...{ field: options.field, patterns: patterns.map(textPattern), keepsOriginal: options.keep_original },
+    };
     this.#explain =
       patterns.length === 1 ? patterns[0]!.explain : () => `matches none of the ${patterns.length} patterns`;
   }
@@ -71,6 +77,14 @@ class ParseRegex implements Stage {
     }
     return new StageFailure(this.#explain(text));
   }
+}
+
+function textPattern({ regex, captures, fields }: Pattern): TextPattern {
+  return {
+    source: regex.source,
+    captures: captures.map(({ group, field }) => ({ group, field: fields[field]!, take: "text" })),
+    ...{ ips: [], needs: [], time: undefined, absent: "", escape: "none" },
+  };
 }
 
 /** Takes fields out of text by a regular expression. */

@@ -1,7 +1,8 @@
-import { compileTimeFormats, type TimeParser } from "../../codec/time/format.ts";
+import { compileTimeFormats, dependsOnClock, type TimeParser } from "../../codec/time/format.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { Path } from "../../core/path.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { formatIsoTime } from "../../core/time.ts";
 
@@ -27,6 +28,7 @@ const schema = t.object({
 });
 
 class ParseTimestamp implements Stage {
+  readonly plan: StagePlan;
   readonly #source: Path;
   readonly #target: Path;
   readonly #isEventTime: boolean;
@@ -42,6 +44,11 @@ class ParseTimestamp implements Stage {
       options.remove_field && options.field !== options.target && !options.target.startsWith(options.field + ".");
     this.#parse = compileTimeFormats(options.formats, { zone: options.zone, now });
     this.#formats = options.formats.join(", ");
+    this.plan = {
+      kind: "parse_time",
+      ...{ field: options.field, target: options.target, removesField: this.#removes },
+      reader: { read: this.#parse, dependsOnClock: options.formats.some(dependsOnClock) },
+    };
   }
 
   apply(event: LogEvent): undefined | StageFailure {

@@ -26,6 +26,7 @@ export const remove = defineStage({
   create: (options) => {
     const paths = options.fields.map((name) => new Path(name));
     return {
+      plan: { kind: "remove", fields: options.fields },
       apply(event) {
         for (let i = 0; i < paths.length; i++) event.delete(paths[i]!);
         return undefined;

@@ -1,6 +1,7 @@
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { Path } from "../../core/path.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 
 const schema = t.object({
@@ -17,6 +18,7 @@ interface Move {
 }
 
 class Rename implements Stage {
+  readonly plan: StagePlan;
   readonly #moves: readonly Move[];
   readonly #ignoresMissing: boolean;
   readonly #found: unknown[];
@@ -28,6 +30,7 @@ class Rename implements Stage {
       isInside: to.startsWith(from + "."),
     }));
     this.#ignoresMissing = options.ignore_missing;
+    this.plan = { kind: "rename", moves: Object.entries(options.fields), needsAll: !options.ignore_missing };
     this.#found = this.#moves.map(() => undefined);
   }
 

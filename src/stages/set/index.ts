@@ -3,6 +3,7 @@ import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { Extension } from "../../core/extension.ts";
 import { Path } from "../../core/path.ts";
+import type { SetValue, StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 
 const schema = t.object({
@@ -16,7 +17,8 @@ const schema = t.object({
 /** What a field is given: the same for all events, or worked out of each. */
 type Value =
   | { readonly constant: unknown; readonly json: string }
-  | { readonly of: (event: LogEvent) => unknown; readonly needs: string };
+  | { readonly of: (event: LogEvent) => unknown; readonly needs: string; readonly pieces: Pieces };
+type Pieces = Extract<SetValue, { readonly pieces: unknown }>["pieces"];
 
 interface Template {
   /** Which of the fields it is for. */
@@ -26,6 +28,7 @@ interface Template {
 }
 
 class SetFields implements Stage {
+  readonly plan: StagePlan;
   readonly #paths: readonly Path[];
   readonly #templates: readonly Template[];
   readonly #overwrite: boolean;
@@ -39,6 +42,11 @@ class SetFields implements Stage {
     const values = entries.map(([, value]) => compileValue(value));
     this.#templates = values.flatMap((value, at) => ("of" in value ? [{ at, of: value.of, needs: value.needs }] : []));
     this.#overwrite = options.overwrite;
+    this.plan = {
+      kind: "set",
+      fields: entries.map(([name], i) => [name, planOf(values[i]!)]),
+      overwrites: options.overwrite,
+    };
     this.#worked = values.map((value) => ("of" in value ? undefined : value.constant));
     // Without overlap the order does not matter, and all can be set at once.
     this.#extension = options.overwrite ? extensionOf(this.#paths, values) : undefined;
@@ -79,9 +87,13 @@ function compileValue(value: unknown): Value {
     const template = compileFieldTemplate(value);
     return template.constant !== undefined
       ? { constant: template.constant, json: JSON.stringify(template.constant) }
-      : { of: template.value, needs: template.fields.join(", ") };
+      : { of: template.value, needs: template.fields.join(", "), pieces: template.pieces };
   }
   return { constant: deepFreeze(value), json: JSON.stringify(value) };
+}
+
+function planOf(value: Value): SetValue {
+  return "json" in value ? { json: value.json } : { pieces: value.pieces };
 }
 
 function extensionOf(paths: readonly Path[], values: readonly Value[]): Extension | undefined {

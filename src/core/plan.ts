@@ -1,0 +1,76 @@
+/**
+ * What a stage does, said so that the specialiser (runtime/specialise) can put it into a compiled program. It must say
+ * all of it: the program and `apply` have to give the same events. Where a program meets something unusual it leaves
+ * the line to `apply`, so failures need no description.
+ */
+export type StagePlan =
+  /** Fields out of text, by the first pattern that matches. The source field is removed, unless a capture fills it. */
+  | {
+      readonly kind: "parse_text";
+      readonly field: string;
+      readonly patterns: readonly TextPattern[];
+      /** Keep the line as it was read in `event.original`. */
+      readonly keepsOriginal: boolean;
+    }
+  /** The keys of a JSON object become fields; the source field is removed. */
+  | { readonly kind: "parse_json"; readonly field: string; readonly keepsOriginal: boolean }
+  | {
+      readonly kind: "parse_time";
+      readonly field: string;
+      readonly target: string;
+      readonly removesField: boolean;
+      readonly reader: TimeReader;
+    }
+  | {
+      readonly kind: "set";
+      readonly fields: readonly (readonly [name: string, value: SetValue])[];
+      readonly overwrites: boolean;
+    }
+  | {
+      readonly kind: "rename";
+      readonly moves: readonly (readonly [from: string, to: string])[];
+      readonly needsAll: boolean;
+    }
+  | { readonly kind: "remove"; readonly fields: readonly string[] }
+  | { readonly kind: "convert"; readonly fields: readonly (readonly [name: string, type: ConvertType])[] }
+  /** KQL; `keeps`: what matches stays, otherwise it is left out. */
+  | { readonly kind: "filter"; readonly query: string; readonly keeps: boolean };
+
+export type ConvertType = "integer" | "float" | "boolean" | "string" | "ip";
+
+/** A constant as JSON, or a text of constants and fields; a single field and nothing else is copied with its type. */
+export type SetValue =
+  { readonly json: string } | { readonly pieces: readonly (string | { readonly field: string })[] };
+
+/** A regular expression whose captures become fields. */
+export interface TextPattern {
+  /** JavaScript's syntax, no flags, no names. */
+  readonly source: string;
+  readonly captures: readonly TextCapture[];
+  /** Fields that get a copy of another one that was captured, where that is an IP address. */
+  readonly ips: readonly (readonly [from: string, to: string])[];
+  /** Groups that must take part; where one does not, `apply` decides what to do. */
+  readonly needs: readonly number[];
+  readonly time: { readonly group: number; readonly reader: TimeReader } | undefined;
+  /** A text that means that there is no value, beside the empty one; for captures of other kinds than `text`. */
+  readonly absent: string;
+  /** What backslashes mean in captures of other kinds than `text`. */
+  readonly escape: "none" | "hex" | "json";
+}
+
+export interface TextCapture {
+  readonly group: number;
+  readonly field: string;
+  /**
+   * `text`: whatever was captured. `present`: text, unescaped, unless it is absent. `integer`: the same for digits.
+   * A function: the field's value, or undefined for none, of the unescaped text.
+   */
+  readonly take: "text" | "present" | "integer" | ((text: string) => unknown);
+}
+
+export interface TimeReader {
+  /** Milliseconds since the epoch, NaN when the text is no time. */
+  readonly read: (text: string) => number;
+  /** The same text may mean another time a minute later (there is no year or date in it). */
+  readonly dependsOnClock: boolean;
+}

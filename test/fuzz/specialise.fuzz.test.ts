@@ -1,0 +1,425 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { encodingKey, type EncodedBatch } from "../../src/core/batch.ts";
+import { BothWays, BULK, PLAIN_JSON, readBatch, stageConfig, type StageText } from "../support/pipelines.ts";
+
+/**
+ * Random pipelines over random lines, once compiled and once event by event: the documents (as JSON), their offsets and
+ * times, what stages count and the dead letters must be the same.
+ */
+const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+const ENCODINGS = [BULK, PLAIN_JSON];
+
+const character = fc.constantFrom(
+  ...[
+    "a",
+    "k",
+    "Z",
+    "0",
+    "9",
+    " ",
+    " ",
+    '"',
+    "\\",
+    "\\x22",
+    "\\xC3\\xA9",
+    "\\xff",
+    "\\u00e9",
+    "\\n",
+    "\t",
+    "\u0001",
+    "\u007f",
+  ],
+  ...["é", "日", "\u2028", "\u00a0", "😀", "/", "{", "}", "[", "]", ":", ",", "-", ".", "=", "x".repeat(40)],
+);
+const wild = fc.string({ unit: character, maxLength: 10 });
+const word = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom(
+      "GET",
+      "200",
+      "404",
+      "-",
+      "",
+      "info",
+      "warn",
+      "true",
+      "0",
+      "007",
+      "-5",
+      "1.5",
+      "1e3",
+      "12345678901234567",
+    ),
+  },
+  { weight: 2, arbitrary: wild },
+);
+const address = fc.oneof(fc.ipV4(), fc.ipV6(), word);
+const time = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .date({ min: new Date("1969-01-01"), max: new Date("2040-01-01"), noInvalidDate: true })
+      .map((date) => date.toISOString()),
+  },
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(fc.nat(3), fc.nat(999_999))
+      .map(([second, micros]) => `2019-12-11T20:47:1${second}.${String(micros).padStart(6, "0")}Z`),
+  },
+  { weight: 3, arbitrary: fc.nat(1999).map((ms) => `2019-12-11T20:47:14.${ms}+01:00`) },
+  fc.nat(2_000_000_000).map(String),
+  fc.nat(2_000_000_000).map((ms) => String(1_576_097_234_000 + ms)),
+  fc.nat(9999).map((n) => `20:47:14.${String(n).padStart(4, "0")} UTC`),
+  word,
+);
+const NGINX_MONTHS = ["Jan", "Feb", "Dec", "Xyz"];
+const nginxTime = fc
+  .tuple(fc.nat(32), fc.constantFrom(...NGINX_MONTHS), fc.nat(61), fc.constantFrom("+0000", "+0130", "-0800"))
+  .map(
+    ([day, month, second, zone]) =>
+      `${String(day).padStart(2, "0")}/${month}/2019:20:47:${String(second).padStart(2, "0")} ${zone}`,
+  );
+const request = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(fc.constantFrom("GET", "POST"), wild)
+      .map(([method, url]) => `${method} /${url.replaceAll(" ", "")} HTTP/1.1`),
+  },
+  wild,
+);
+const combined = fc
+  .tuple(address, word, nginxTime, request, word, fc.oneof(fc.nat(600).map(String), word), word, wild)
+  .map(
+    ([ip, user, at, what, status, bytes, referrer, agent]) =>
+      `${ip} - ${user} [${at}] "${what}" ${status} ${bytes} "${referrer}" "${agent}"`,
+  );
+const timed = fc
+  .tuple(
+    address,
+    fc.constantFrom("0.250", "-", "12.003", "x"),
+    fc.constantFrom("0.1, 0.2", "-", "0.5 : 0.7", "1"),
+    fc.constantFrom("example.org:8080", "[::1]:80", "h"),
+  )
+  .map(([ip, took, upstream, host]) => `${ip} ${took} ${upstream} ${host}`);
+
+const KEYS = [
+  "level",
+  "ts",
+  "msg",
+  "message",
+  "status",
+  "log",
+  "host",
+  "log.level",
+  "a.b",
+  "a",
+  "error",
+  "@timestamp",
+  "event",
+  "é",
+  "__proto__",
+  "user",
+];
+const scalar: fc.Arbitrary<unknown> = fc.oneof(
+  word,
+  wild,
+  fc.integer(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.boolean(),
+  fc.constant(null),
+  time,
+);
+const value: fc.Arbitrary<unknown> = fc.oneof(
+  { weight: 6, arbitrary: scalar },
+  { weight: 1, arbitrary: fc.array(scalar, { maxLength: 3 }) },
+  {
+    weight: 2,
+    arbitrary: fc.dictionary(fc.constantFrom("b", "c", "message", "level", "b.c", "file"), scalar, { maxKeys: 3 }),
+  },
+);
+const object = fc.array(fc.tuple(fc.constantFrom(...KEYS), value), { maxLength: 7 });
+/** Objects with their members in random order, perhaps twice, with spaces or without. */
+const json = fc.tuple(object, fc.constantFrom("", " "), fc.boolean()).map(([members, space, escaped]) => {
+  const distinct = Math.abs(members.length) % 5 === 4 ? members : [...new Map(members)];
+  const text = `{${distinct.map(([key, inner]) => `${JSON.stringify(key)}:${space}${JSON.stringify(inner) ?? "null"}`).join("," + space)}}`;
+  return escaped ? text.replace(/é/g, "\\u00e9").replaceAll("/", "\\/") : text;
+});
+const pairs = fc
+  .tuple(time, word, word, wild)
+  .map(([at, level, user, message]) => `${at} ${level} user=${user}: ${message}`);
+const anything = fc.oneof(
+  fc.string(),
+  wild,
+  fc.constant("{}"),
+  fc.constant(""),
+  fc.constant("null"),
+  fc.constant('{"a":1}x'),
+);
+
+const FIELDS = [
+  "level",
+  "log.level",
+  "user",
+  "user.name",
+  "status",
+  "http.response.status_code",
+  "a",
+  "a.b",
+  "message",
+  "event.kind",
+  "msg",
+  "labels.x",
+  "source.ip",
+];
+const name = fc.constantFrom(...FIELDS);
+const kql = fc.oneof(
+  fc
+    .tuple(name, fc.constantFrom("info", "200", "true", "GET", '"a b"', "i*", "*o", "*a*", "*"))
+    .map(([field, text]) => `${field}: ${text}`),
+  fc
+    .tuple(name, fc.constantFrom("<", "<=", ">", ">="), fc.constantFrom("300", "-1", "1.5"))
+    .map(([field, operator, number]) => `${field} ${operator} ${number}`),
+);
+const condition = fc.oneof(
+  { weight: 3, arbitrary: kql },
+  fc.tuple(kql, kql).map(([a, b]) => `${a} and not ${b}`),
+  fc.tuple(kql, kql).map(([a, b]) => `${a} or ${b}`),
+  fc.constant("not error.message: *"),
+);
+const setting = fc.oneof(
+  fc.constantFrom<unknown>("x", 7, true, null, ["web"], { k: 1 }, 'a "quoted" é'),
+  name.map((field) => `{${field}}`),
+  name.map((field) => `<{${field}}> {${field}}`),
+);
+const TIME_FORMATS = ["iso8601", "epoch_s", "epoch_ms", "%Y-%m-%dT%H:%M:%S.%fZ", "%H:%M:%S.%4L UTC"];
+const stage: fc.Arbitrary<StageText> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({ fields: fc.dictionary(name, setting, { minKeys: 1, maxKeys: 3 }), overwrite: fc.boolean() })
+      .map((options) => ({ type: "set", options })),
+  },
+  fc
+    .tuple(name, name)
+    .filter(([from, to]) => from !== to)
+    .map(([from, to]) => ({ type: "rename", options: { fields: { [from]: to } } })),
+  fc.array(name, { minLength: 1, maxLength: 2 }).map((fields) => ({ type: "remove", options: { fields } })),
+  fc
+    .dictionary(name, fc.constantFrom("integer", "float", "boolean", "string", "ip"), { minKeys: 1, maxKeys: 2 })
+    .map((fields) => ({ type: "convert", options: { fields } })),
+  condition.map((keep) => ({ type: "filter", options: { keep } })),
+  condition.map((drop) => ({ type: "filter", options: { drop } })),
+  fc
+    .tuple(
+      fc.constantFrom("ts", "message", "level"),
+      fc.array(fc.constantFrom(...TIME_FORMATS), { minLength: 1, maxLength: 3 }),
+      fc.constantFrom("@timestamp", "labels.at"),
+      fc.boolean(),
+    )
+    .map(([field, formats, target, remove_field]) => ({
+      type: "parse_timestamp",
+      options: { field, formats, target, remove_field },
+    })),
+  fc
+    .tuple(
+      name,
+      fc.constantFrom(
+        "^(?<labels.first>\\S+) (?<labels.rest>.*)$",
+        "(?<user.name>[a-z]+)=(?<labels.x>[^ ]*)",
+        "^(?<message>.+?)(?:-(?<labels.x>\\d{1,3}))?$",
+      ),
+      fc.boolean(),
+    )
+    .map(([field, pattern, keep_original]) => ({ type: "parse_regex", options: { field, pattern, keep_original } })),
+);
+const staged = fc
+  .tuple(stage, fc.option(condition, { nil: undefined }), fc.constantFrom("keep", "drop", "dead_letter"))
+  .map(([one, when, onError]) => ({ ...one, when, onError }));
+const first: fc.Arbitrary<readonly [StageText[], fc.Arbitrary<string>]> = fc.constantFrom<
+  readonly [StageText[], fc.Arbitrary<string>]
+>(
+  [[{ type: "parse_nginx" }], combined],
+  [[{ type: "parse_nginx", options: { keep_original: true } }], combined],
+  [
+    [{ type: "parse_nginx", options: { format: "$remote_addr $request_time $upstream_response_time $http_host" } }],
+    timed,
+  ],
+  [[{ type: "parse_json" }], json],
+  [
+    [
+      { type: "parse_json", options: { keep_original: true } },
+      { type: "parse_timestamp", options: { field: "ts", formats: ["iso8601", "epoch_s", "epoch_ms"] }, when: "ts: *" },
+    ],
+    json,
+  ],
+  [[{ type: "set", options: { fields: { "event.kind": "event", level: "none" } } }, { type: "parse_json" }], json],
+  [
+    [
+      {
+        type: "parse_regex",
+        options: { pattern: "^(?<ts>\\S+) (?<log.level>\\w*) user=(?<user.name>[^:]*): (?<message>.*)$" },
+      },
+    ],
+    pairs,
+  ],
+  [
+    [
+      {
+        type: "parse_regex",
+        options: {
+          pattern: [
+            "^(?<ts>[0-9T:.Z-]+) (?:(?<log.level>info|warn)|(?<labels.x>\\S*)) (?<message>.*)",
+            "^(?<ts>[^ ]+?) (?<message>.*)$",
+          ],
+        },
+      },
+    ],
+    pairs,
+  ],
+  [[], pairs],
+);
+
+let compiledLines = 0;
+let plainLines = 0;
+
+test("a compiled pipeline makes the same documents, counts and dead letters as its stages do event by event", () => {
+  const property = fc.property(
+    first.chain(([stages, line]) =>
+      fc.record({
+        stages: fc.array(staged, { maxLength: 5 }).map((more) => [...stages, ...more]),
+        lines: fc.array(fc.oneof({ weight: 12, arbitrary: line }, anything), { minLength: 1, maxLength: 12 }),
+        from: fc.nat(1e12),
+      }),
+    ),
+    ({ stages, lines, from }) => {
+      const both = new BothWays(stages.map(stageConfig), ENCODINGS);
+      if (both.refusal() !== undefined) return;
+      const bytes = Buffer.from(lines.map((line) => line.replaceAll("\n", "") + "\n").join(""));
+      for (let round = 0; round < 2; round++) {
+        const batch = readBatch(bytes, from + round);
+        const compiled = both.run("compiled", batch);
+        const plain = both.run("plain", batch);
+        assert.deepEqual(documents(compiled.encoded), documents(plain.encoded));
+        assert.deepEqual([...compiled.encoded.offsets], [...plain.encoded.offsets]);
+        assert.deepEqual([...compiled.encoded.timesMs], [...plain.encoded.timesMs]);
+        assert.deepEqual(compiled.counts, plain.counts);
+        assert.deepEqual(compiled.deadLetters, plain.deadLetters);
+        plainLines += compiled.plainLines ?? batch.count;
+        compiledLines += batch.count - (compiled.plainLines ?? batch.count);
+      }
+    },
+  );
+  fc.assert(property, {
+    interruptAfterTimeLimit: SECONDS * 1000,
+    markInterruptAsFailure: false,
+    numRuns: 1_000_000,
+    includeErrorInReport: true,
+  });
+});
+
+test("in that test most lines that a program can take are taken by it", () => {
+  assert.ok(compiledLines > plainLines / 4, `${compiledLines} compiled, ${plainLines} plain`);
+});
+
+const atom = fc.constantFrom(
+  ...[
+    "a",
+    "b",
+    "é",
+    " ",
+    ".",
+    "\\d",
+    "\\S",
+    "\\s",
+    "\\w",
+    "[^ ]",
+    '[^"]',
+    "[^ab]",
+    "[a-c]",
+    "[^é]",
+    "\\.",
+    "=",
+    "\\W",
+    "[\\d.]",
+    "[^]",
+  ],
+);
+const quantifier = fc.constantFrom("", "", "", "*", "+", "?", "*?", "+?", "??", "{2}", "{1,3}", "{2,}");
+const piece: fc.Arbitrary<string> = fc.tuple(atom, quantifier).map(([what, how]) => what + how);
+const { expression } = fc.letrec<{ expression: string; term: string }>((tie) => ({
+  expression: fc.array(tie("term"), { minLength: 1, maxLength: 4 }).map((terms) => terms.join("")),
+  term: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    piece,
+    fc
+      .tuple(fc.constantFrom("(", "(?:"), tie("expression"), quantifier)
+      .map(([open, inner, how]) => `${open}${inner})${how}`),
+    fc
+      .tuple(fc.constantFrom("(", "(?:"), tie("expression"), tie("expression"))
+      .map(([open, a, b]) => `${open}${a}|${b})`),
+  ),
+}));
+const subject = fc.string({
+  unit: fc.constantFrom("a", "b", "c", "é", "日", "😀", " ", ".", "=", "1", '"', "\u2028", "\u00a0", "\t", "-"),
+  maxLength: 14,
+});
+
+test("a regular expression in a program finds what JavaScript's finds", () => {
+  let compared = 0;
+  const property = fc.property(
+    expression,
+    fc.boolean(),
+    fc.boolean(),
+    fc.array(subject, { minLength: 1, maxLength: 6 }),
+    (source, begins, ends, lines) => {
+      // Groups get names, so that they give fields.
+      let groups = 0;
+      const named = source.replace(/\((?!\?)/g, () => `(?<g.f${++groups}>`);
+      const pattern = `${begins ? "^" : ""}(?<g.all>${named})${ends ? "$" : ""}`;
+      try {
+        new RegExp(source);
+      } catch {
+        return;
+      }
+      const options = { pattern, allow_backtracking: true };
+      const both = new BothWays([stageConfig({ type: "parse_regex", options })]);
+      if (both.refusal() !== undefined) return;
+      const batch = readBatch(Buffer.from(lines.map((line) => line + "\n").join("")));
+      const compiled = both.run("compiled", batch);
+      assert.deepEqual(
+        documents(compiled.encoded, [BULK]),
+        documents(both.run("plain", batch).encoded, [BULK]),
+        pattern,
+      );
+      compared += batch.count - (compiled.plainLines ?? batch.count);
+    },
+  );
+  fc.assert(property, {
+    interruptAfterTimeLimit: SECONDS * 1000,
+    markInterruptAsFailure: false,
+    numRuns: 1_000_000,
+    includeErrorInReport: true,
+  });
+  assert.ok(compared > 50, `${compared} lines matched by a program`);
+});
+
+function documents(batch: EncodedBatch, encodings = ENCODINGS): unknown[] {
+  return encodings.flatMap((encoding) => {
+    const { bytes, offsets } = batch.bodies.get(encodingKey(encoding))!;
+    assert.equal(offsets.length, batch.count + 1);
+    assert.equal(offsets[batch.count], bytes.length);
+    return Array.from({ length: batch.count }, (_, i) => {
+      const text = bytes.toString("utf8", offsets[i], offsets[i + 1]);
+      assert.ok(text.endsWith("}\n"));
+      return text
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as unknown);
+    });
+  });
+}

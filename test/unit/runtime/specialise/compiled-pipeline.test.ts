@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodingKey, type Encoding } from "../../../../src/core/batch.ts";
+import { components } from "../../../../src/cli/components.ts";
+import { loadPipelineFile } from "../../../../src/runtime/config/pipeline-file.ts";
+import type { StageConfig } from "../../../../src/runtime/config/types.ts";
+import {
+  BothWays,
+  BULK,
+  ENVELOPE,
+  PLAIN_JSON,
+  readBatch,
+  stageConfig,
+  type PipelineResult,
+  type StageText,
+} from "../../../support/pipelines.ts";
+
+const NGINX =
+  '203.0.113.7 - - [11/Dec/2019:20:47:14 +0000] "GET /a?b=1 HTTP/1.1" 200 512 "-" "curl/8.5.0"\n' +
+  '2001:db8::7 - ada [11/Dec/2019:20:47:15 +0100] "POST /ä HTTP/2.0" 404 0 "https://x/" "say \\x22hi\\x22"\n';
+const JSON_LINES =
+  '{"ts":"2019-12-11T20:47:14.285Z","level":"info","msg":"one","req":{"method":"GET"},"n":1.50}\n' +
+  '{ "level": "warn", "msg": "a \\"b\\" é", "ts": "2019-12-11T20:47:14.286123Z", "list": [1, 2] }\n';
+
+async function shipped(name: string): Promise<readonly StageConfig[]> {
+  const { pipeline, problems } = await loadPipelineFile(name, process.cwd(), components);
+  assert.deepEqual(problems, []);
+  return pipeline!.stages;
+}
+
+function bothWays(stages: readonly StageText[], encodings?: readonly Encoding[]): BothWays {
+  return new BothWays(
+    stages.map((stage) => stageConfig(stage)),
+    encodings,
+  );
+}
+
+function documents(result: PipelineResult, encoding = BULK): unknown[] {
+  const { bytes, offsets } = result.encoded.bodies.get(encodingKey(encoding))!;
+  return Array.from({ length: result.encoded.count }, (_, i) =>
+    bytes
+      .toString("utf8", offsets[i], offsets[i + 1])
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown),
+  );
+}
+
+/** Runs both ways, which must agree, and returns how many lines of the compiled run went the plain way. */
+function agree(both: BothWays, text: string, encodings: readonly Encoding[] = [BULK]): number | undefined {
+  const batch = readBatch(Buffer.from(text), 4_294_967_000);
+  const [compiled, plain] = [both.run("compiled", batch), both.run("plain", batch)];
+  for (const encoding of encodings) assert.deepEqual(documents(compiled, encoding), documents(plain, encoding));
+  assert.deepEqual(compiled.encoded.timesMs, plain.encoded.timesMs);
+  assert.deepEqual(compiled.encoded.offsets, plain.encoded.offsets);
+  assert.deepEqual(compiled.counts, plain.counts);
+  return compiled.plainLines;
+}
+
+for (const name of ["nginx-access", "nginx-stream", "json-lines", "connections-log", "tcpdump-text"]) {
+  test(`the shipped pipeline ${name} is compiled`, async () => {
+    assert.equal(new BothWays(await shipped(name)).refusal(), undefined);
+  });
+}
+
+test("whole lines of the shipped formats need nothing but the program, escapes and other alphabets included", async () => {
+  assert.equal(agree(new BothWays(await shipped("nginx-access")), NGINX), 0);
+  assert.equal(agree(new BothWays(await shipped("json-lines")), JSON_LINES), 0);
+  const connections = "2019.12.11, 20:47:14.0285 UTC -> Socket connected successfully\n";
+  assert.equal(agree(new BothWays(await shipped("connections-log")), connections), 0);
+});
+
+test("everyday stages behind a parser are part of the program", () => {
+  const both = bothWays([
+    { type: "parse_nginx" },
+    { type: "convert", options: { fields: { "http.version": "float" } } },
+    { type: "rename", options: { fields: { "user_agent.original": "agent", "source.address": "client.address" } } },
+    {
+      type: "set",
+      options: { fields: { "labels.where": "{client.address} {http.response.status_code}", "event.kind": "event" } },
+    },
+    { type: "filter", options: { drop: "http.response.status_code >= 500 or url.original: /healthz*" } },
+    {
+      type: "parse_regex",
+      options: { field: "url.original", pattern: "^(?<url.path>[^?]*)(?:\\?(?<url.query>.*))?$" },
+    },
+    { type: "set", options: { fields: { "event.outcome": "failure" } }, when: "http.response.status_code >= 400" },
+    { type: "remove", options: { fields: ["agent"] } },
+  ]);
+  assert.equal(both.refusal(), undefined);
+  assert.equal(agree(both, NGINX), 0);
+});
+
+test("only the lines that do not parse go the plain way, and stay in their places", async () => {
+  const both = new BothWays(await shipped("nginx-access"));
+  assert.equal(agree(both, NGINX + "nothing like it\n" + NGINX + "\n" + NGINX), 2);
+});
+
+test("what filters leave out is counted where it was left out", () => {
+  const stages = [
+    { type: "parse_json" },
+    { type: "filter", options: { keep: "level: info" } },
+    { type: "remove", options: { fields: ["n"] } },
+  ];
+  const result = bothWays(stages).run("compiled", readBatch(Buffer.from(JSON_LINES)));
+  assert.equal(result.plainLines, 0);
+  assert.deepEqual(
+    result.counts.map(({ in: read, out, dropped }) => [read, out, dropped]),
+    [
+      [2, 2, 0],
+      [2, 1, 1],
+      [1, 1, 0],
+    ],
+  );
+});
+
+test("documents of several encodings are made of one run", () => {
+  const encodings = [PLAIN_JSON, BULK, { kind: "json", before: '{"_id":"', after: '",' }] as const;
+  const both = bothWays([{ type: "parse_nginx" }], encodings);
+  assert.equal(agree(both, NGINX.repeat(700), encodings), 0);
+});
+
+test("a member that has the name of a field of the source replaces it, as it does event by event", () => {
+  const both = bothWays([{ type: "parse_json" }]);
+  assert.equal(agree(both, '{"host":"web1","log":"text\\n","stream":"stdout"}\n{"log":7}\n'), 0);
+  assert.equal(agree(both, '{"host":{"name":"x"}}\n{"host.name":"x"}\n{"log":{"level":"info"}}\n'), 3);
+});
+
+test("JSON that JSON.parse would change is left to it", () => {
+  const both = bothWays([{ type: "parse_json" }]);
+  for (const line of [
+    '{"a":1,"a":2}',
+    '{"x":{"a":1,"a":2}}',
+    '{"\\u0061":1}',
+    '{"a":1e999}',
+    '{"a":01}',
+    '{"a":"\t"}',
+    "[1]",
+    '{"a":1}}',
+  ])
+    assert.equal(agree(both, line + "\n"), 1, line);
+});
+
+test("a line longer than the program's memory goes the plain way", () => {
+  const long = JSON.stringify({ level: "x".repeat(200_000), n: 1 });
+  assert.equal(agree(bothWays([{ type: "parse_json" }]), JSON_LINES + long + "\n" + JSON_LINES), 1);
+  const quotes = JSON.stringify({ msg: '"'.repeat(15_000) });
+  const stages = [{ type: "parse_json" }, { type: "set", options: { fields: { a: "{msg}", b: "{msg}{msg}" } } }];
+  assert.equal(agree(bothWays(stages), (quotes + "\n").repeat(4)), 4);
+});
+
+test("where most lines are nothing for the program it is given a rest, and tried again", () => {
+  const both = bothWays([{ type: "parse_nginx" }]);
+  const nothing = readBatch(Buffer.from("no access log\n".repeat(100)));
+  assert.equal(both.run("compiled", nothing).plainLines, 100);
+  assert.equal(both.run("compiled", nothing).plainLines, undefined);
+  for (let i = 0; i < 14; i++) both.run("compiled", nothing);
+  assert.equal(both.run("compiled", readBatch(Buffer.from(NGINX))).plainLines, 0);
+});
+
+test("a pipeline that cannot be compiled says which stage is why, and runs event by event", () => {
+  const both = bothWays([{ type: "parse_json" }, { type: "rename", options: { fields: { "req.method": "method" } } }]);
+  assert.match(both.refusal()!, /^stage 2 rename: req.method is moved out of a JSON value$/);
+  assert.equal(agree(both, JSON_LINES), undefined);
+  const text = bothWays([{ type: "parse_nginx" }], [{ kind: "text" }]);
+  assert.equal(text.refusal(), "there is no machine");
+});
+
+test("each partition's own fields are in its documents", () => {
+  const both = bothWays([{ type: "parse_nginx" }]);
+  for (const path of ["/a.log", "/b.log", '/"c".log', "/a.log"]) {
+    const envelope = { ...ENVELOPE, values: [...ENVELOPE.values.slice(0, 2), path] };
+    const result = both.run("compiled", readBatch(Buffer.from(NGINX), 0, envelope));
+    assert.equal(result.plainLines, 0);
+    for (const document of documents(result)) {
+      assert.equal((document as { log: { file: { path: string } } }[])[1]!.log.file.path, path);
+    }
+  }
+});
