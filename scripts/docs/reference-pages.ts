@@ -132,7 +132,7 @@ const ONE_OF_EACH: AgentStatus = {
     {
       ...{ name: "", type: "", state: "working", routed_events: 0, delivered_events: 0, queued_events: 0 },
       ...{ dead_lettered_events: 0, retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0 },
-      ...{ oldest_queued_seconds: null, failing_since: null, next_attempt: null, last_error: null },
+      ...{ oldest_queued_seconds: null, failing_since: null, next_attempt: null, last_error: null, notes: [] },
     },
   ],
 };

@@ -134,6 +134,7 @@ function sinkLines(sink: SinkStatus, status: AgentStatus, { paint }: StatusViewO
       );
     if (sink.state === "holding") lines.push(paint("dim", `    hint: wiretail check ${status.config_file} --connect`));
   }
+  for (const note of sink.notes) lines.push(paint("yellow", `    ! ${note}`));
   return lines;
 }
 

@@ -282,6 +282,8 @@ export interface Sink {
    * and pipeline, or undefined when there is none.
    */
   position?(partitionId: string, pipeline: string): ResumePoint | undefined;
+  /** What somebody who looks at `status` should know of it at this moment, in whole sentences without a full stop. */
+  notes?(): readonly string[];
   /** Checks for `check --connect`; each says what was tried and, when it failed, what to do. */
   probe?(signal: AbortSignal): Promise<ProbeResult[]>;
   /** Lets go of everything. Called once, after the last write. */

@@ -146,6 +146,7 @@ function sinkStatus(config: SinkConfig, runner: SinkRunner, nowMs: number): Sink
     failing_since: isoOrNull(failingSinceMs),
     next_attempt: isoOrNull(runner.nextAttemptMs),
     last_error: lastError === undefined ? null : { message: lastError.message, at: formatIsoTime(lastError.atMs) },
+    notes: runner.sink.notes?.() ?? [],
   };
 }
 

@@ -96,6 +96,8 @@ export interface SinkStatus {
   readonly failing_since: string | null;
   readonly next_attempt: string | null;
   readonly last_error: { readonly message: string; readonly at: string } | null;
+  /** What the sink itself says: what it waits for, which nodes it leaves out, what it could not make sure of. */
+  readonly notes: readonly string[];
 }
 
 /** The runtime's own metrics. Per-file series are left out on purpose: their number has no bound. */

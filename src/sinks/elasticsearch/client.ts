@@ -110,6 +110,11 @@ export class Connection {
     }
   }
 
+  /** For `status`. */
+  notes(): string[] {
+    return this.#nodes.notes();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -27,6 +27,8 @@ export class LostBulks {
   readonly #context: Context;
   #waitingSinceMs: number | undefined;
   #isBlind = false;
+  /** What is waited for at this moment, for `status`. */
+  note: string | undefined;
 
   constructor(connection: Caller, names: CallNames, context: Context) {
     this.#connection = connection;
@@ -46,6 +48,7 @@ export class LostBulks {
       if (running === undefined) return false;
       if (running.length === 0) {
         this.#waitingSinceMs = undefined;
+        this.note = undefined;
         return true;
       }
       const now = context.monotonicMs();
@@ -54,9 +57,11 @@ export class LostBulks {
       const what = `the server still works on ${running.length} bulk task${running.length === 1 ? "" : "s"} sent before (X-Opaque-Id ${this.#names.prefix}/…), the longest for ${longest.toFixed(1)} s`;
       if (now - this.#waitingSinceMs > WAIT_IN_ALL_MS) {
         this.#waitingSinceMs = undefined;
+        this.note = undefined;
         context.log.warn(`${what}: waited for ${WAIT_IN_ALL_MS / 60_000} minutes and go on, events may appear twice`);
         return false;
       }
+      this.note = what;
       if (now - begunAtMs > WAIT_AT_A_TIME_MS || signal.aborted)
         throw new CallFailed(0, { outcome: "retry", reason: `waiting: ${what}` }, true);
       await context.sleep(pauseMs, signal);

@@ -118,6 +118,13 @@ export class Nodes<T> {
     node.askedUntilMs = Math.max(node.askedUntilMs, this.#options.monotonicMs() + askedMs);
   }
 
+  /** The nodes that are left out at present, with the reason, where there are others. */
+  notes(): string[] {
+    if (this.all.length === 1) return [];
+    const out = this.all.filter((node) => node.state !== "closed");
+    return out.map((node) => `${this.#nameOf(node)} is left out: ${node.fault}`);
+  }
+
   /** Gives up probes under way; resolves when none is. */
   async close(): Promise<void> {
     this.#stop.abort();

@@ -38,6 +38,7 @@ export class RolloverGuard {
   /** Whether some call with documents of a batch, since it was handed over first, had no clear answer. */
   readonly #isUnclear = new WeakMap<EncodedBatch, boolean>();
   #isBlind = false;
+  #unchecked = 0;
 
   constructor(connection: Caller, lostBulks: LostBulks, context: Context, isDataStream: boolean) {
     this.#connection = connection;
@@ -78,7 +79,7 @@ export class RolloverGuard {
     const backing = await this.#backing(name, signal);
     if (backing?.canRoll === false) return undefined;
     const { metrics } = this.#context;
-    if (backing === undefined || !isQuiet) metrics.counter("elasticsearch_unchecked_events").add(ids.length);
+    if (backing === undefined || !isQuiet) this.#countUnchecked(ids.length);
     const indices = backing?.indices ?? [];
     if (indices.length === 0) return undefined;
     const found = new Set<number>();
@@ -129,8 +130,23 @@ export class RolloverGuard {
     return docs.flatMap((doc, i) => (doc.found === true ? [i] : []));
   }
 
-  #giveUp(index: string, why: string, events: number): [] {
+  /** For `status`. */
+  notes(): string[] {
+    const notes = this.#lostBulks.note === undefined ? [] : [`waiting: ${this.#lostBulks.note}`];
+    if (this.#unchecked > 0)
+      notes.push(
+        `${this.#unchecked} events were sent again without knowing whether they were there: after a rollover they may be there twice`,
+      );
+    return notes;
+  }
+
+  #countUnchecked(events: number): void {
+    this.#unchecked += events;
     this.#context.metrics.counter("elasticsearch_unchecked_events").add(events);
+  }
+
+  #giveUp(index: string, why: string, events: number): [] {
+    this.#countUnchecked(events);
     this.#context.log.warn(`cannot look into ${index} for events that may be there already: they may appear twice`, {
       error: why,
     });

@@ -202,6 +202,10 @@ export class ElasticsearchSink implements Sink {
     }
   }
 
+  notes(): string[] {
+    return [...this.#rollover.notes(), ...this.#connection.notes()];
+  }
+
   probe(signal: AbortSignal): Promise<ProbeResult[]> {
     return probe({
       connection: this.#connection,

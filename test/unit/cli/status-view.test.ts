@@ -7,7 +7,7 @@ import type { AgentStatus, SinkStatus } from "../../../src/runtime/status.ts";
 const sink = (name: string, type: string, over: Partial<SinkStatus>): SinkStatus => ({
   ...{ name, type, state: "working", routed_events: 0, delivered_events: 0, queued_events: 0, dead_lettered_events: 0 },
   ...{ retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0, oldest_queued_seconds: null },
-  ...{ failing_since: null, next_attempt: null, last_error: null, ...over },
+  ...{ failing_since: null, next_attempt: null, last_error: null, notes: [], ...over },
 });
 
 const HEALTHY: AgentStatus = {
@@ -84,6 +84,7 @@ const TROUBLED: AgentStatus = {
       ...{ dead_lettered_events: 1000, failing_since: "2026-11-21T12:00:00.000Z" },
       next_attempt: "2026-11-21T12:30:20.000Z",
       last_error: { message: "security_exception: action is unauthorized", at: "2026-11-21T12:30:00.000Z" },
+      notes: ["the node http://es-2:9200 is left out: connect ECONNREFUSED 192.0.2.7:9200"],
     }),
     sink("cw", "cloudwatch_logs", {
       ...{ state: "retrying", routed_events: 10, delivered_events: 4, queued_events: 6 },

@@ -43,6 +43,7 @@ describe("elasticsearch: circuit breakers of nodes", () => {
     world.down.add("b");
     nodes.failed(node("b"), "reset");
     for (let i = 0; i < 6; i++) assert.notEqual(await take(), "b");
+    assert.deepEqual(nodes.notes(), ["b is left out: reset"]);
     assert.deepEqual(world.probes, []);
     world.nowMs = 1000;
     assert.notEqual(await take(), "b", "the call that begins the probe does not wait for it");

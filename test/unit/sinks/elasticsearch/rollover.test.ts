@@ -173,6 +173,7 @@ describe("elasticsearch: what may have been sent before is looked up", () => {
     assert.deepEqual(await ask(world, sinkBatch(3, true)), []);
     assert.deepEqual(await ask(world, sinkBatch(4, true)), []);
     assert.equal(world.counted("unchecked_events"), 7);
+    assert.match(world.guard.notes().join(), /^7 events were sent again without knowing/);
     assert.equal(world.context.logged.filter(({ level }) => level === "warn").length, 1);
 
     const blind = new World().dataStream("a", "b");
@@ -207,6 +208,7 @@ describe("elasticsearch: bulks that outlive their client", () => {
     };
     assert.deepEqual(await ask(world, sinkBatch(3, true)), [1]);
     assert.equal(naps, 4);
+    assert.deepEqual(world.guard.notes(), []);
   });
 
   test("calls of our own that are under way are not waited for", async () => {
@@ -224,6 +226,7 @@ describe("elasticsearch: bulks that outlive their client", () => {
       /still works on 1 bulk task sent before.*wiretail\/es\/x.*3\.0 s/,
     );
     assert.ok(world.nowMs >= 20_000 && world.nowMs < 30_000);
+    assert.match(world.guard.notes().join(), /^waiting: the server still works on 1 bulk task/);
     const batch = sinkBatch(3, true);
     for (let attempt = 1; world.nowMs < 700_000; attempt++) {
       const outcome = await ask(world, batch, attempt).catch(() => undefined);
