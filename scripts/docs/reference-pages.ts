@@ -99,7 +99,10 @@ export function metricsPage(components: ComponentLists): string {
 const ZERO_STAGE = {
   in_events: 0,
   out_events: 0,
+  created_events: 0,
   dropped_events: 0,
+  dropped_on_error_events: 0,
+  held_events: 0,
   dead_lettered_events: 0,
   failed_events: 0,
   seconds: 0,
@@ -122,15 +125,37 @@ const ONE_OF_EACH: AgentStatus = {
   dead_letters_dropped: 0,
   sources: [
     {
-      ...{ name: "", type: "", state: "running", error: null, waiting_since: null, read_events: 0, read_bytes: 0 },
-      ...{ dropped: { reason: 0 }, lag_bytes: 0, lag_seconds: 0, inputs: [] },
+      ...{
+        name: "",
+        type: "",
+        state: "running",
+        error: null,
+        waiting_since: null,
+        waiting_for: null,
+        read_events: 0,
+        read_bytes: 0,
+      },
+      ...{ into_pipelines_events: { pipeline: 0 }, dropped_events: {}, dropped: { reason: 0 } },
+      ...{ lag_bytes: 0, lag_seconds: 0, eta_seconds: 0, inputs: [] },
     },
   ],
-  pipelines: [{ name: "", in_events: 0, out_events: 0, skipped_events: 0, stages: [{ stage: "", ...ZERO_STAGE }] }],
+  pipelines: [
+    { name: "", in_events: 0, out_events: 0, skipped_events: 0, routes: {}, stages: [{ stage: "", ...ZERO_STAGE }] },
+  ],
   slowest_stage: null,
+  equations: [],
   sinks: [
     {
-      ...{ name: "", type: "", state: "working", routed_events: 0, delivered_events: 0, queued_events: 0 },
+      ...{
+        name: "",
+        type: "",
+        state: "working",
+        routed_events: 0,
+        from_pipelines_events: 0,
+        replayed_events: 0,
+        delivered_events: 0,
+        queued_events: 0,
+      },
       ...{ dead_lettered_events: 0, retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0 },
       ...{ oldest_queued_seconds: null, failing_since: null, next_attempt: null, last_error: null, notes: [] },
     },

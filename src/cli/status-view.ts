@@ -29,7 +29,7 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
   if (status.checkpoint_error !== null)
     lines.push(paint("red", `✗ checkpoints cannot be written: ${status.checkpoint_error}`));
   lines.push("", paint("bold", "SOURCES"));
-  for (const source of status.sources) lines.push(...sourceLines(source, options));
+  for (const source of status.sources) lines.push(...sourceLines(source, status.now, options));
   const stages = status.pipelines.flatMap((pipeline) =>
     pipeline.stages.map((stage) => ({ pipeline: pipeline.name, ...stage })),
   );
@@ -53,7 +53,7 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
   }
   lines.push("", paint("bold", "SINKS"));
   for (const sink of status.sinks) lines.push(...sinkLines(sink, status, options));
-  lines.push(...deadLetterLines(status, options));
+  lines.push(...deadLetterLines(status, options), ...defectLines(status, options));
   return lines;
 }
 
@@ -72,17 +72,21 @@ function deadLetterLines({ dead_letters: letters }: AgentStatus, { paint }: Stat
   return lines;
 }
 
-function sourceLines(source: SourceStatus, { paint, maxInputs }: StatusViewOptions): string[] {
+function sourceLines(source: SourceStatus, now: string, { paint, maxInputs }: StatusViewOptions): string[] {
   const mark =
     source.state === "failed"
       ? paint("red", "✗ failed")
       : source.state === "waiting"
-        ? paint("yellow", "! waiting for sinks")
+        ? paint("yellow", "! waiting")
         : paint("green", `✓ ${source.state}`);
-  const lag = source.lag_bytes > 0 ? `lag ${bytes(source.lag_bytes)}, ${duration(source.lag_seconds)}` : "no lag";
+  const lag = source.lag_bytes > 0 ? lagText(source.lag_bytes, source.lag_seconds, source.eta_seconds) : "no lag";
   const lines = [
     `  ${source.name} (${source.type})  ${mark}  read ${count(source.read_events)} events, ${bytes(source.read_bytes)}  ${lag}`,
   ];
+  if (source.waiting_for !== null) {
+    const { since, detail } = source.waiting_for;
+    lines.push(paint("yellow", `    for ${duration(secondsBetween(since, now))}: ${detail}`));
+  }
   if (source.error !== null) lines.push(paint("red", `    ${source.error}`));
   for (const [reason, amount] of Object.entries(source.dropped))
     lines.push(paint("yellow", `    ! ${bytes(amount)} given up: ${reason}`));
@@ -95,7 +99,8 @@ function sourceLines(source: SourceStatus, { paint, maxInputs }: StatusViewOptio
       `    ${input.name}`,
       input.state,
       input.size_bytes === null ? "" : `${bytes(input.delivered_bytes ?? 0)} of ${bytes(input.size_bytes)}`,
-      (input.lag_bytes ?? 0) > 0 ? `lag ${bytes(input.lag_bytes!)}, ${duration(input.lag_seconds ?? 0)}` : "",
+      (input.lag_bytes ?? 0) > 0 ? lagText(input.lag_bytes!, input.lag_seconds ?? 0, input.eta_seconds) : "",
+      (input.lag_bytes ?? 0) > 0 && input.behind !== null ? `behind: ${input.behind}` : "",
       input.error !== null
         ? paint("red", `✗ ${input.error}`)
         : input.waiting_for === null
@@ -106,6 +111,22 @@ function sourceLines(source: SourceStatus, { paint, maxInputs }: StatusViewOptio
   if (inputs.length > maxInputs) lines.push(paint("dim", `    … and ${inputs.length - maxInputs} more (--all)`));
   if (inputs.length === 0 && source.type === "file") lines.push(paint("yellow", `    ! no file matches yet`));
   return lines;
+}
+
+function lagText(lagBytes: number, lagSeconds: number, etaSeconds: number | null): string {
+  const eta = etaSeconds === null ? "not catching up" : `caught up in ${duration(etaSeconds)}`;
+  return `lag ${bytes(lagBytes)}, ${duration(lagSeconds)}, ${eta}`;
+}
+
+/** Equations that do not add up, which must never be. */
+function defectLines({ equations }: AgentStatus, { paint }: StatusViewOptions): string[] {
+  const broken = equations.filter((equation) => !equation.holds);
+  if (broken.length === 0) return [];
+  return [
+    "",
+    paint("red", "✗ events do not add up: a defect in Wiretail, please report it with wiretail status --json"),
+    ...broken.map(({ of, name, text }) => paint("red", `  ${of} ${name}: ${text}`)),
+  ];
 }
 
 function sinkLines(sink: SinkStatus, status: AgentStatus, { paint }: StatusViewOptions): string[] {

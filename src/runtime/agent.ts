@@ -228,6 +228,8 @@ export class Agent {
       sources: [...this.#graph.sources.values()],
       pipelines: this.#graph.pipelines,
       sinks: [...this.#graph.sinks.values()],
+      fromPipelines: (runner) => this.#graph.fromPipelines(runner),
+      replayedTo: (runner) => this.#replays.replayedTo(runner),
     });
   }
 

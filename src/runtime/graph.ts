@@ -55,6 +55,8 @@ export class Graph {
   #pipelines = new Map<string, PipelineRunner>();
   /** Replaced by `apply`; they may still be writing dead letters. */
   readonly #retired = new Set<PipelineRunner>();
+  /** Events that replaced pipelines queued for a sink. */
+  readonly #routedBefore = new WeakMap<SinkRunner, number>();
 
   constructor(options: GraphOptions) {
     this.#options = options;
@@ -133,7 +135,12 @@ export class Graph {
       throw error;
     }
     for (const [name, sink] of made) this.sinks.set(name, sink);
-    for (const [name, pipeline] of this.#pipelines) if (kept.get(name) !== pipeline) this.#retired.add(pipeline);
+    for (const [name, pipeline] of this.#pipelines) {
+      if (kept.get(name) === pipeline) continue;
+      this.#retired.add(pipeline);
+      for (const { runner, counts } of pipeline.routes)
+        this.#routedBefore.set(runner, (this.#routedBefore.get(runner) ?? 0) + counts.routed);
+    }
     this.#pipelines = new Map(
       config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
     );
@@ -151,6 +158,14 @@ export class Graph {
   /** Resolves when every source has ended for good: the end of `--once`. */
   async sourcesEnded(): Promise<void> {
     await Promise.all([...this.sources.values()].map(({ runner }) => runner.finished));
+  }
+
+  /** Events that pipelines, present and replaced ones, queued for a sink. */
+  fromPipelines(runner: SinkRunner): number {
+    let events = this.#routedBefore.get(runner) ?? 0;
+    for (const { routes } of this.#pipelines.values())
+      for (const route of routes) if (route.runner === runner) events += route.counts.routed;
+    return events;
   }
 
   /** Called once a second: notes which inputs have nothing left to deliver, for lag in seconds. */
@@ -235,7 +250,13 @@ export class Graph {
     const { clock, log, outbox, pool, checkpoints, deadLetters } = this.#options;
     const routes = config.to.map((sinkName): Route => {
       const { config: sink, runner } = this.sinks.get(sinkName)!;
-      return { key: routeKey(config.name, sink.identity), sinkName, sinkIdentity: sink.identity, runner };
+      return {
+        key: routeKey(config.name, sink.identity),
+        sinkName,
+        sinkIdentity: sink.identity,
+        runner,
+        counts: { routed: 0, had: 0 },
+      };
     });
     return new PipelineRunner({
       ...{ config, routes, clock, outbox, pool, checkpoints, deadLetters, log: log(config.name) },

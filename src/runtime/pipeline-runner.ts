@@ -26,6 +26,8 @@ export interface Route {
   readonly sinkName: string;
   readonly sinkIdentity: string;
   readonly runner: SinkRunner;
+  /** Totals since the start: events queued for the sink, and events that it had from an earlier reading. */
+  readonly counts: { routed: number; had: number };
 }
 
 export interface PipelineRunnerOptions {
@@ -105,9 +107,11 @@ export class PipelineRunner {
     const waiting: { progress: RouteProgress; pending: PendingBatch }[] = [];
     // A route's position must not pass an event whose dead letter is not on disk yet: it counts as one more document.
     const extra = deadLetters.length > 0 ? 1 : 0;
-    for (const { key, runner } of this.routes) {
+    for (const { key, runner, counts } of this.routes) {
       const progress = checkpoints.progress(batch.partition.id, key)!;
       const from = firstAtOrAfter(encoded.offsets, progress.enqueued);
+      counts.routed += encoded.count - from;
+      counts.had += from;
       const pending = progress.begin(encoded.count - from + extra, batch.endPosition, batch.resume);
       if (extra > 0) waiting.push({ progress, pending });
       if (from < encoded.count) runner.enqueue(entry, progress, pending, from, encoded.count);

@@ -4,6 +4,7 @@ import { errorMessage } from "../core/error.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
+import { LagMeter, type Rates } from "./lag-meter.ts";
 import type { Outbox } from "./outbox.ts";
 import type { BatchOutcome, PipelineRunner } from "./pipeline-runner.ts";
 
@@ -13,6 +14,18 @@ export interface SourceCounts {
   bytes: number;
   /** By reason. */
   readonly dropped: Map<string, number>;
+  /** Events that each pipeline took. */
+  readonly intoPipelines: Map<string, number>;
+}
+
+/** What a source waits for before it reads on. */
+export interface SourceWait {
+  /**
+   * `memory_budget`: sinks are behind and memory is used up. `checkpoint`: a new file's place has to be on disk first.
+   * `file_descriptors`: too many files are open.
+   */
+  readonly reason: "memory_budget" | "checkpoint" | "file_descriptors";
+  readonly sinceMs: number;
 }
 
 export interface SourceRunnerOptions {
@@ -27,11 +40,22 @@ export interface SourceRunnerOptions {
   readonly once: boolean;
 }
 
+/** How far behind an input is. */
+export interface InputLag {
+  readonly deliveredBytes: number;
+  readonly lagBytes: number;
+  readonly lagSeconds: number;
+  readonly rates: Rates | undefined;
+  readonly etaSeconds: number | undefined;
+  /** The sink that is furthest behind. */
+  readonly behind: string | undefined;
+}
+
 export type SourceState = "starting" | "running" | "waiting" | "ended" | "failed";
 
 /** Runs one source: hands its batches to its pipelines, holds it back while the outbox is full, restarts it. */
 export class SourceRunner {
-  readonly counts: SourceCounts = { events: 0, bytes: 0, dropped: new Map() };
+  readonly counts: SourceCounts = { events: 0, bytes: 0, dropped: new Map(), intoPipelines: new Map() };
   readonly routes: readonly string[];
   readonly name: string;
   readonly #options: SourceRunnerOptions;
@@ -43,8 +67,12 @@ export class SourceRunner {
   #finished: Promise<void> = Promise.resolve();
   /** It did not end when it was told to: nothing that it still does counts. */
   #isAbandoned = false;
-  /** When each partition was last seen with everything delivered. */
-  readonly #caughtUpAtMs = new Map<string, number>();
+  /** By partition. */
+  readonly #meters = new Map<string, LagMeter>();
+  /** Opens whose checkpoint is not on disk yet, and since when there are any. */
+  #opening = 0;
+  #openingSinceMs = 0;
+  #shortOfFilesSinceMs: number | undefined;
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options;
@@ -57,6 +85,15 @@ export class SourceRunner {
   }
   get waitingSinceMs(): number | undefined {
     return this.#waitingSinceMs;
+  }
+  /** What it waits for at the moment, if anything. Times are milliseconds since the epoch. */
+  get waitsFor(): SourceWait | undefined {
+    if (this.#waitingSinceMs !== undefined) return { reason: "memory_budget", sinceMs: this.#waitingSinceMs };
+    if (this.#opening > 0 && this.#options.checkpoints.failure !== undefined)
+      return { reason: "checkpoint", sinceMs: this.#openingSinceMs };
+    if (this.#shortOfFilesSinceMs !== undefined)
+      return { reason: "file_descriptors", sinceMs: this.#shortOfFilesSinceMs };
+    return undefined;
   }
   get error(): string | undefined {
     return this.#error;
@@ -95,25 +132,44 @@ export class SourceRunner {
     return this.#source?.inputs() ?? [];
   }
 
-  /** Bytes of an input that no route has settled yet, and for how long there have been any. */
-  lag(input: InputStatus): {
-    deliveredBytes: number | undefined;
-    lagBytes: number | undefined;
-    lagSeconds: number | undefined;
-  } {
-    const now = this.#options.clock.now();
-    if (input.partition === undefined || input.sizeBytes === undefined)
-      return { deliveredBytes: undefined, lagBytes: undefined, lagSeconds: undefined };
-    const settled = this.#options.checkpoints.settled(input.partition, this.routes) ?? 0;
-    const deliveredBytes = Math.min(settled, input.sizeBytes);
-    const lagBytes = input.sizeBytes - deliveredBytes;
-    if (lagBytes === 0 || !this.#caughtUpAtMs.has(input.partition)) this.#caughtUpAtMs.set(input.partition, now);
-    return { deliveredBytes, lagBytes, lagSeconds: (now - this.#caughtUpAtMs.get(input.partition)!) / 1000 };
+  /** Bytes of an input that some route has not settled yet, for how long there have been any, and until when about. */
+  lag(input: InputStatus): InputLag | undefined {
+    const { checkpoints, clock, pipelines } = this.#options;
+    const { partition, sizeBytes } = input;
+    if (partition === undefined || sizeBytes === undefined) return undefined;
+    const now = clock.monotonicMs();
+    const deliveredBytes = Math.min(checkpoints.settled(partition, this.routes) ?? 0, sizeBytes);
+    let meter = this.#meters.get(partition);
+    if (meter === undefined) this.#meters.set(partition, (meter = new LagMeter(now)));
+    meter.observe(now, deliveredBytes, sizeBytes);
+    const lagBytes = sizeBytes - deliveredBytes;
+    const behind =
+      lagBytes === 0
+        ? undefined
+        : pipelines
+            .flatMap((pipeline) => pipeline.routes)
+            .find(({ key }) => (checkpoints.progress(partition, key)?.position ?? 0) <= deliveredBytes)?.sinkName;
+    return {
+      ...{ deliveredBytes, lagBytes, behind, lagSeconds: meter.lagMs(now) / 1000 },
+      ...{
+        rates: meter.rates(now, deliveredBytes, sizeBytes),
+        etaSeconds: meter.etaSeconds(now, deliveredBytes, sizeBytes),
+      },
+    };
   }
 
-  /** Notes which inputs have no lag at this moment; called every second. */
+  /** Notes how far inputs are at this moment; called every second. */
   observeLag(): void {
-    for (const input of this.inputs()) this.lag(input);
+    let isShort = false;
+    const seen = new Set<string | undefined>();
+    for (const input of this.inputs()) {
+      this.lag(input);
+      seen.add(input.partition);
+      if (input.error !== undefined && /EMFILE|ENFILE|too many (open )?files/i.test(input.error)) isShort = true;
+    }
+    for (const partition of this.#meters.keys()) if (!seen.has(partition)) this.#meters.delete(partition);
+    if (!isShort) this.#shortOfFilesSinceMs = undefined;
+    else this.#shortOfFilesSinceMs ??= this.#options.clock.now();
   }
 
   async #run(): Promise<void> {
@@ -170,7 +226,12 @@ export class SourceRunner {
           },
           (route) => asksWhatArrived.has(route),
         );
-        await checkpoints.sync();
+        if (this.#opening++ === 0) this.#openingSinceMs = this.#options.clock.now();
+        try {
+          await checkpoints.sync();
+        } finally {
+          this.#opening--;
+        }
         return position;
       },
       update: (id, identity) => {
@@ -179,7 +240,7 @@ export class SourceRunner {
       forget: (id) => {
         if (this.#isAbandoned) return;
         checkpoints.forget(id);
-        this.#caughtUpAtMs.delete(id);
+        this.#meters.delete(id);
       },
       emit: (batch) => (this.#isAbandoned ? never() : this.#emit(batch)),
       dropped: (count, reason) => {
@@ -194,7 +255,12 @@ export class SourceRunner {
     this.counts.events += batch.count;
     this.counts.bytes += batch.byteLength;
     const done = settleWhenAll(pipelines.length, batch.ack);
-    for (const pipeline of pipelines) pipeline.process(batch, done);
+    const { intoPipelines } = this.counts;
+    for (const pipeline of pipelines) {
+      const before = pipeline.counts.in;
+      pipeline.process(batch, done);
+      intoPipelines.set(pipeline.name, (intoPipelines.get(pipeline.name) ?? 0) + pipeline.counts.in - before);
+    }
     const room = this.#stop.signal.aborted ? undefined : outbox.room();
     if (room === undefined) return undefined;
     this.#waitingSinceMs ??= clock.now();

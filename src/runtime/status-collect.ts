@@ -1,5 +1,6 @@
 import { formatIsoTime } from "../core/time.ts";
 import type { HostConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import { equationsOf } from "./equations.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PipelineRunner } from "./pipeline-runner.ts";
 import type { SinkRunner } from "./sink-runner.ts";
@@ -24,13 +25,17 @@ export interface StatusParts {
   readonly sources: readonly { readonly config: SourceConfig; readonly runner: SourceRunner }[];
   readonly pipelines: readonly PipelineRunner[];
   readonly sinks: readonly { readonly config: SinkConfig; readonly runner: SinkRunner }[];
+  /** Events that pipelines, and replays, queued for a sink. */
+  readonly fromPipelines: (runner: SinkRunner) => number;
+  readonly replayedTo: (runner: SinkRunner) => number;
 }
 
 /** Reads the counters of everything that runs. */
 export function collectStatus(parts: StatusParts): AgentStatus {
-  const sources = parts.sources.map(({ config, runner }) => sourceStatus(config, runner));
   const pipelines = parts.pipelines.map(pipelineStatus);
-  const sinks = parts.sinks.map(({ config, runner }) => sinkStatus(config, runner, parts.nowMs));
+  const sinks = parts.sinks.map(({ config, runner }) => sinkStatus(config, runner, parts));
+  const sources = parts.sources.map(({ config, runner }) => sourceStatus(config, runner, sinks, parts));
+  const equations = equationsOf({ sources, pipelines, sinks });
   const healthy =
     parts.checkpointError === undefined &&
     sources.every((source) => source.state !== "failed") &&
@@ -63,20 +68,30 @@ export function collectStatus(parts: StatusParts): AgentStatus {
     pipelines,
     slowest_stage: slowestStage(pipelines),
     sinks,
+    equations,
   };
 }
 
-function sourceStatus(config: SourceConfig, runner: SourceRunner): SourceStatus {
+function sourceStatus(
+  config: SourceConfig,
+  runner: SourceRunner,
+  sinks: readonly SinkStatus[],
+  parts: StatusParts,
+): SourceStatus {
   const inputs = runner.inputs().map((input): SourceInputStatus => {
-    const { deliveredBytes, lagBytes, lagSeconds } = runner.lag(input);
+    const lag = runner.lag(input);
     return {
       name: input.name,
       state: input.state,
       size_bytes: input.sizeBytes ?? null,
       read_bytes: input.readBytes ?? null,
-      delivered_bytes: deliveredBytes ?? null,
-      lag_bytes: lagBytes ?? null,
-      lag_seconds: lagSeconds ?? null,
+      delivered_bytes: lag?.deliveredBytes ?? null,
+      lag_bytes: lag?.lagBytes ?? null,
+      lag_seconds: lag?.lagSeconds ?? null,
+      delivered_bytes_per_second: lag?.rates?.deliveredBytesPerSecond ?? null,
+      grown_bytes_per_second: lag?.rates?.grownBytesPerSecond ?? null,
+      eta_seconds: lag?.etaSeconds ?? null,
+      behind: lag?.behind ?? null,
       error: input.error ?? null,
       waiting_for: input.waitingFor ?? null,
     };
@@ -87,13 +102,46 @@ function sourceStatus(config: SourceConfig, runner: SourceRunner): SourceStatus 
     state: runner.state,
     error: runner.error ?? null,
     waiting_since: isoOrNull(runner.waitingSinceMs),
+    waiting_for: waitingFor(runner, sinks, parts),
     read_events: runner.counts.events,
     read_bytes: runner.counts.bytes,
+    into_pipelines_events: Object.fromEntries(runner.counts.intoPipelines),
+    dropped_events: {},
     dropped: Object.fromEntries(runner.counts.dropped),
     lag_bytes: inputs.reduce((sum, input) => sum + (input.lag_bytes ?? 0), 0),
     lag_seconds: inputs.reduce((most, input) => Math.max(most, input.lag_seconds ?? 0), 0),
+    eta_seconds: inputs.some((input) => (input.lag_bytes ?? 0) > 0 && input.eta_seconds === null)
+      ? null
+      : inputs.reduce((most, input) => Math.max(most, input.eta_seconds ?? 0), 0),
     inputs,
   };
+}
+
+/** Why a source does not read on, in words, and which sinks it is because of. */
+function waitingFor(
+  runner: SourceRunner,
+  sinks: readonly SinkStatus[],
+  { config, checkpointError }: StatusParts,
+): SourceStatus["waiting_for"] {
+  const wait = runner.waitsFor;
+  if (wait === undefined) return null;
+  const { reason } = wait;
+  const since = formatIsoTime(wait.sinceMs);
+  if (reason === "checkpoint")
+    return { reason, since, sinks: [], detail: `checkpoints cannot be written: ${checkpointError ?? "?"}` };
+  if (reason === "file_descriptors")
+    return { reason, since, sinks: [], detail: "too many files are open: raise LimitNOFILE or max_open_files" };
+  // What is in memory is there for the sinks that are not working; when all work, for the one that is furthest behind.
+  const full = sinks.filter((sink) => sink.queued_events > 0);
+  const failing = full.filter((sink) => sink.state !== "working");
+  const oldest = Math.max(...full.map((sink) => sink.oldest_queued_seconds ?? 0));
+  const slow = failing.length > 0 ? failing : full.filter((sink) => sink.oldest_queued_seconds === oldest);
+  const names = slow.map(({ name }) => name);
+  const why = slow.map(({ name, state, last_error }) =>
+    state === "working" ? `${name} is slower than the source` : `${name} is ${state}: ${last_error?.message ?? "?"}`,
+  );
+  const detail = `the memory budget of ${config.memoryBudgetBytes} bytes is used up: ${why.join("; ")}`;
+  return { reason, since, sinks: names, detail };
 }
 
 function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
@@ -102,11 +150,20 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
     in_events: pipeline.counts.in,
     out_events: pipeline.counts.out,
     skipped_events: pipeline.counts.skipped,
+    routes: Object.fromEntries(
+      pipeline.routes.map(({ sinkName, counts }) => [
+        sinkName,
+        { routed_events: counts.routed, had_events: counts.had },
+      ]),
+    ),
     stages: pipeline.chain.steps.map(({ label, counts }) => ({
       stage: label,
       in_events: counts.in,
       out_events: counts.out,
+      created_events: 0,
       dropped_events: counts.dropped,
+      dropped_on_error_events: counts.droppedOnError,
+      held_events: 0,
       dead_lettered_events: counts.deadLettered,
       failed_events: counts.failed,
       seconds: counts.milliseconds / 1000,
@@ -127,7 +184,8 @@ function slowestStage(pipelines: readonly PipelineStatus[]): AgentStatus["slowes
   return { pipeline: slowest.pipeline, stage: slowest.stage, share: slowest.seconds / total };
 }
 
-function sinkStatus(config: SinkConfig, runner: SinkRunner, nowMs: number): SinkStatus {
+function sinkStatus(config: SinkConfig, runner: SinkRunner, parts: StatusParts): SinkStatus {
+  const { nowMs } = parts;
   const { counts, oldestQueuedMs } = runner;
   const { lastError, failingSinceMs, state } = runner.health;
   return {
@@ -135,6 +193,8 @@ function sinkStatus(config: SinkConfig, runner: SinkRunner, nowMs: number): Sink
     type: config.definition.type,
     state,
     routed_events: counts.routed,
+    from_pipelines_events: parts.fromPipelines(runner),
+    replayed_events: parts.replayedTo(runner),
     delivered_events: counts.delivered,
     queued_events: runner.queued,
     dead_lettered_events: counts.deadLettered,

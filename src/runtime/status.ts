@@ -1,3 +1,4 @@
+import type { Equation } from "./equations.ts";
 import type { Sample } from "./metrics.ts";
 
 /** What `wiretail status --json` prints and `/metrics` is made from. Times are ISO 8601, numbers say their unit. */
@@ -30,6 +31,8 @@ export interface AgentStatus {
   /** The stage that took most time so far. */
   readonly slowest_stage: { readonly pipeline: string; readonly stage: string; readonly share: number } | null;
   readonly sinks: readonly SinkStatus[];
+  /** What went in is what came out and what became of the rest, for everything that runs. */
+  readonly equations: readonly Equation[];
 }
 
 export interface SourceStatus {
@@ -39,12 +42,26 @@ export interface SourceStatus {
   readonly error: string | null;
   /** Since when it reads no further because sinks are behind. */
   readonly waiting_since: string | null;
+  /** What it waits for, since when, because of which sinks, and in words. */
+  readonly waiting_for: {
+    readonly reason: "memory_budget" | "checkpoint" | "file_descriptors";
+    readonly since: string;
+    readonly sinks: readonly string[];
+    readonly detail: string;
+  } | null;
   readonly read_events: number;
   readonly read_bytes: number;
+  /** Events that each of its pipelines took, by pipeline. */
+  readonly into_pipelines_events: Readonly<Record<string, number>>;
+  /** Events given up after they were read, by reason. */
+  readonly dropped_events: Readonly<Record<string, number>>;
+  /** Input given up before it became events, in bytes, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
   /** Over all inputs: bytes not delivered to every sink yet, and the longest time any input has had some. */
   readonly lag_bytes: number;
   readonly lag_seconds: number;
+  /** Until all inputs are delivered, if it goes on as in the last seconds; null when it does not catch up, or is not known. */
+  readonly eta_seconds: number | null;
   readonly inputs: readonly SourceInputStatus[];
 }
 
@@ -56,6 +73,13 @@ export interface SourceInputStatus {
   readonly delivered_bytes: number | null;
   readonly lag_bytes: number | null;
   readonly lag_seconds: number | null;
+  /** Over the last 15 seconds. */
+  readonly delivered_bytes_per_second: number | null;
+  readonly grown_bytes_per_second: number | null;
+  /** 0 without lag; null when it does not catch up, or is not known yet. */
+  readonly eta_seconds: number | null;
+  /** The sink that is furthest behind. */
+  readonly behind: string | null;
   readonly error: string | null;
   /** What ends the waiting of a `waiting` input, as the rest of a sentence with "until". */
   readonly waiting_for: string | null;
@@ -66,6 +90,8 @@ export interface PipelineStatus {
   readonly in_events: number;
   readonly out_events: number;
   readonly skipped_events: number;
+  /** By sink: events queued for it, and events that it had from an earlier reading of the same input. */
+  readonly routes: Readonly<Record<string, { readonly routed_events: number; readonly had_events: number }>>;
   readonly stages: readonly StageStatus[];
 }
 
@@ -73,7 +99,13 @@ export interface StageStatus {
   readonly stage: string;
   readonly in_events: number;
   readonly out_events: number;
+  /** Events made of others. */
+  readonly created_events: number;
   readonly dropped_events: number;
+  /** Those of `dropped_events` that the stage could not process (`on_error: "drop"`). */
+  readonly dropped_on_error_events: number;
+  /** Events that wait for others. */
+  readonly held_events: number;
   readonly dead_lettered_events: number;
   readonly failed_events: number;
   readonly seconds: number;
@@ -84,6 +116,8 @@ export interface SinkStatus {
   readonly type: string;
   readonly state: "working" | "retrying" | "holding";
   readonly routed_events: number;
+  readonly from_pipelines_events: number;
+  readonly replayed_events: number;
   readonly delivered_events: number;
   readonly queued_events: number;
   readonly dead_lettered_events: number;
@@ -128,6 +162,8 @@ export function statusSamples(status: AgentStatus): Sample[] {
     const description = "Dead letters removed without being asked, by reason: budget or age";
     add("counter", "dead_letters_dropped", description, letters, { reason });
   }
+  const broken = status.equations.filter((equation) => !equation.holds).length;
+  add("gauge", "equations_broken", "Equations of events that do not add up: a defect", broken);
   for (const source of status.sources) {
     const labels = { source: source.name };
     add("counter", "source_events", "Events read", source.read_events, labels);
@@ -141,6 +177,22 @@ export function statusSamples(status: AgentStatus): Sample[] {
       labels,
     );
     add("gauge", "source_waiting", "1 while the source waits for sinks", source.state === "waiting" ? 1 : 0, labels);
+    for (const reason of ["memory_budget", "checkpoint", "file_descriptors"] as const) {
+      const { waiting_for: wait } = source;
+      const seconds = wait?.reason === reason ? (Date.parse(status.now) - Date.parse(wait.since)) / 1000 : 0;
+      const description = "How long the source has waited for this, seconds";
+      add("gauge", "source_waiting_seconds", description, seconds, { ...labels, reason });
+    }
+    if (source.eta_seconds !== null)
+      add(
+        "gauge",
+        "source_eta_seconds",
+        "Time until the lag is delivered at the recent rate",
+        source.eta_seconds,
+        labels,
+      );
+    for (const [pipeline, events] of Object.entries(source.into_pipelines_events))
+      add("counter", "source_into_pipeline_events", "Events that a pipeline took", events, { ...labels, pipeline });
     for (const [reason, count] of Object.entries(source.dropped)) {
       add("counter", "source_dropped_bytes", "Input given up, bytes, by reason", count, { ...labels, reason });
     }

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import type { AgentStatus } from "../../src/runtime/status.ts";
+import { checkEquations } from "./equations.ts";
 
 /** The launcher of this checkout. Tests run from its root. */
 export const WIRETAIL = resolve("bin/wiretail");
@@ -60,8 +61,9 @@ export class AgentProcess {
     await this.#ended;
   }
 
-  /** SIGTERM; resolves with the exit code. */
-  stop(): Promise<number | string> {
+  /** SIGTERM; resolves with the exit code. Before that the equations of the agent's numbers are checked. */
+  async stop(): Promise<number | string> {
+    if (!this.#isEnded) await this.status();
     this.child.kill("SIGTERM");
     return this.#ended;
   }
@@ -75,10 +77,16 @@ export class AgentProcess {
     assert.ok(!this.#isEnded, this.stderr);
   }
 
-  /** What `wiretail status --json` says. */
+  /** What `wiretail status --json` says. Its equations have to hold, whenever anybody looks. */
   async status(): Promise<AgentStatus> {
-    const { stdout } = await wiretail(["status", "--json", "-c", this.#configFile]);
-    return JSON.parse(stdout) as AgentStatus;
+    // The file may have been spoilt meanwhile, on purpose.
+    const stateDir = /\bstate_dir"?[=:]"?([^"\s]+)/.exec(this.stderr)?.[1];
+    const where = stateDir === undefined ? ["-c", this.#configFile] : ["--state-dir", stateDir];
+    const { stdout, stderr } = await wiretail(["status", "--json", ...where]);
+    assert.notEqual(stdout, "", stderr);
+    const status = JSON.parse(stdout) as AgentStatus;
+    checkEquations(status);
+    return status;
   }
 
   async started(): Promise<this> {

@@ -11,8 +11,10 @@ import { readSettings } from "./settings.ts";
 export async function readStateDir(file: string): Promise<string> {
   const world = realWorld();
   const problems = new ProblemList();
-  const settings = readSettings(readHost(file, world, problems), world, problems);
-  if (settings !== undefined) return settings.stateDir;
+  const host = readHost(file, world, problems);
+  const settings = readSettings(host, world, problems);
+  // Of a file that cannot be read nothing is known: the default would be another agent's.
+  if (settings !== undefined && host.complete) return settings.stateDir;
   const first = problems.sorted().find((problem) => problem.severity === "error");
   throw new WiretailError("WT_CONFIG_INVALID", first === undefined ? `${file} cannot be read` : formatProblem(first), {
     hint: `wiretail check ${file}`,

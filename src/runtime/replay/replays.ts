@@ -72,6 +72,7 @@ export class Replays {
   #underWay: readonly string[] = [];
   #running: Promise<void> = Promise.resolve();
   readonly #waitingFor = new Set<string>();
+  readonly #replayed = new WeakMap<SinkRunner, number>();
 
   constructor(options: ReplaysOptions) {
     this.#options = options;
@@ -85,6 +86,11 @@ export class Replays {
       if (health !== undefined && health.state !== "working") waiting[name] = health.lastError?.message ?? health.state;
     }
     return { ...this.#status, waiting_for: waiting };
+  }
+
+  /** Events that were queued for a sink by replays. */
+  replayedTo(runner: SinkRunner): number {
+    return this.#replayed.get(runner) ?? 0;
   }
 
   get #isActive(): boolean {
@@ -326,6 +332,7 @@ export class Replays {
           const progress = new RouteProgress({ position: 0, resume: null });
           // It may have been sent before: by a run that was cut short, or to another sink of this name.
           progress.sentMark = new SentMark(Infinity, Infinity);
+          this.#replayed.set(runner, this.replayedTo(runner) + batch.count);
           const pending = progress.begin(batch.count, batch.endPosition, null);
           runner.enqueue(entry, progress, pending, 0, batch.count);
         }),

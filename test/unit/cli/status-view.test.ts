@@ -5,10 +5,22 @@ import { statusLines } from "../../../src/cli/status-view.ts";
 import type { AgentStatus, SinkStatus } from "../../../src/runtime/status.ts";
 
 const sink = (name: string, type: string, over: Partial<SinkStatus>): SinkStatus => ({
-  ...{ name, type, state: "working", routed_events: 0, delivered_events: 0, queued_events: 0, dead_lettered_events: 0 },
+  ...{
+    name,
+    type,
+    state: "working",
+    routed_events: 0,
+    from_pipelines_events: 0,
+    replayed_events: 0,
+    delivered_events: 0,
+    queued_events: 0,
+    dead_lettered_events: 0,
+  },
   ...{ retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0, oldest_queued_seconds: null },
   ...{ failing_since: null, next_attempt: null, last_error: null, notes: [], ...over },
 });
+
+const NO_MORE = { created_events: 0, dropped_on_error_events: 0, held_events: 0 };
 
 const HEALTHY: AgentStatus = {
   ...{
@@ -24,37 +36,61 @@ const HEALTHY: AgentStatus = {
   memory: { queued_bytes: 12_345, budget_bytes: 33_554_432, resident_bytes: 98_000_000 },
   sources: [
     {
-      ...{ name: "chat", type: "file", state: "running", error: null, waiting_since: null },
-      ...{ read_events: 1_234_567, read_bytes: 98_765_432, dropped: {}, lag_bytes: 0, lag_seconds: 0 },
+      ...{
+        name: "chat",
+        type: "file",
+        state: "running",
+        error: null,
+        waiting_since: null,
+        waiting_for: null,
+        eta_seconds: 0,
+      },
+      ...{
+        read_events: 1_234_567,
+        read_bytes: 98_765_432,
+        dropped: {},
+        into_pipelines_events: {},
+        dropped_events: {},
+        lag_bytes: 0,
+        lag_seconds: 0,
+      },
       inputs: [
         {
           ...{ name: "/var/log/chat/connections.log", state: "idle", size_bytes: 98_765_432, read_bytes: 98_765_432 },
           ...{ delivered_bytes: 98_765_432, lag_bytes: 0, lag_seconds: 0, error: null, waiting_for: null },
+          ...{ delivered_bytes_per_second: 0, grown_bytes_per_second: 0, eta_seconds: 0, behind: null },
         },
       ],
     },
   ],
   pipelines: [
     {
-      ...{ name: "chat", in_events: 1_234_567, out_events: 1_234_000, skipped_events: 0 },
+      ...{ name: "chat", in_events: 1_234_567, out_events: 1_234_000, skipped_events: 0, routes: {} },
       stages: [
         {
-          ...{ stage: "1 parse_regex", in_events: 1_234_567, out_events: 1_234_567, dropped_events: 0 },
+          ...{ stage: "1 parse_regex", in_events: 1_234_567, out_events: 1_234_567, dropped_events: 0, ...NO_MORE },
           ...{ dead_lettered_events: 0, failed_events: 12, seconds: 1.5 },
         },
         {
-          ...{ stage: "2 filter", in_events: 1_234_567, out_events: 1_234_000, dropped_events: 567 },
+          ...{ stage: "2 filter", in_events: 1_234_567, out_events: 1_234_000, dropped_events: 567, ...NO_MORE },
           ...{ dead_lettered_events: 0, failed_events: 0, seconds: 0.5 },
         },
       ],
     },
   ],
+  equations: [],
   slowest_stage: { pipeline: "chat", stage: "1 parse_regex", share: 0.75 },
   sinks: [sink("here", "local", { routed_events: 1_234_000, delivered_events: 1_234_000, requests: 300 })],
 };
 
 const TROUBLED: AgentStatus = {
   ...HEALTHY,
+  equations: [
+    {
+      ...{ of: "sink", name: "es", text: "10 routed = 4 delivered + 5 queued", holds: false },
+      ...{ left: { routed: 10 }, right: { delivered: 4, queued: 5 } },
+    },
+  ],
   ...{ healthy: false, checkpoint_error: "ENOSPC: no space left on device", dead_letters_dropped: 1240 },
   dead_letters: {
     ...{ letters: 900, bytes: 250_000_000, max_bytes: 268_435_456, oldest_at: "2026-11-20T10:00:00.000Z" },
@@ -64,10 +100,16 @@ const TROUBLED: AgentStatus = {
     {
       ...HEALTHY.sources[0]!,
       ...{ state: "waiting", waiting_since: "2026-11-21T12:00:00.000Z", lag_bytes: 5_000_000, lag_seconds: 1805 },
+      waiting_for: {
+        ...{ reason: "memory_budget", since: "2026-11-21T12:00:00.000Z", sinks: ["es"] },
+        detail: "the memory budget of 33554432 bytes is used up: es is holding: 403 blocked",
+      },
+      eta_seconds: null,
       dropped: { line_too_long: 4096 },
       inputs: Array.from({ length: 12 }, (_, i) => ({
         ...{ name: `/var/log/chat/${i}.log`, state: i === 3 ? "failed" : "reading", size_bytes: 1_000_000 },
         ...{ read_bytes: 900_000, delivered_bytes: 500_000, lag_bytes: i * 1000, lag_seconds: i },
+        ...{ delivered_bytes_per_second: 500, grown_bytes_per_second: 0, eta_seconds: i * 2, behind: "es" },
         error: i === 3 ? "EACCES: permission denied" : null,
         waiting_for: null,
       })),
