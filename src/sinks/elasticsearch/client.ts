@@ -39,6 +39,21 @@ export class CallFailed extends Error {
   }
 }
 
+/**
+ * Reads a reply with a function that only takes it apart. What answers may be a proxy, or a server of the future: when
+ * the reply has another form than expected that is no defect of ours, and the call counts as not answered. Throws
+ * CallFailed then.
+ */
+export function readReply<T>(of: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CallFailed) throw error;
+    const reason = `the answer to ${of} has not the form that Elasticsearch's have (${errorMessage(error)})`;
+    throw new CallFailed(0, { outcome: "retry", reason }, false);
+  }
+}
+
 /** All that most parts of the sink need of a Connection. */
 export type Caller = Pick<Connection, "call">;
 

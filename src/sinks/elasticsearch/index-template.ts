@@ -1,5 +1,5 @@
 import type { Log } from "../../core/component.ts";
-import { CallFailed, type Connection } from "./client.ts";
+import { CallFailed, readReply, type Caller } from "./client.ts";
 import { DYNAMIC_TEMPLATES, ecsProperties } from "./ecs.ts";
 
 /** Grows whenever the template below changes: a server's older one of ours is then replaced. */
@@ -100,7 +100,7 @@ export type Installation =
 
 /** What is on the server for these names: whether ours is to be installed. */
 export async function findTemplate(
-  connection: Connection,
+  connection: Caller,
   target: TemplateTarget,
   signal: AbortSignal,
 ): Promise<Installation | undefined> {
@@ -115,7 +115,11 @@ export async function findTemplate(
     },
     signal,
   );
-  const all = (reply.body as { index_templates?: InstalledTemplate[] } | undefined)?.index_templates ?? [];
+  return readReply("_index_template", () => readTemplates(reply.body, target));
+}
+
+function readTemplates(body: unknown, target: TemplateTarget): Installation | undefined {
+  const all = ((body ?? {}) as { index_templates?: InstalledTemplate[] }).index_templates ?? [];
   const matching = all
     .filter((one) => one.index_template.index_patterns.some((pattern) => matches(pattern, target.example)))
     .sort((a, b) => (b.index_template.priority ?? 0) - (a.index_template.priority ?? 0));
@@ -144,7 +148,7 @@ const UNKNOWN_SETTING = /unknown setting \[([^\]]+)\]/;
  * best is used, and said. Throws CallFailed when it cannot be done.
  */
 export async function installTemplate(
-  connection: Connection,
+  connection: Caller,
   target: TemplateTarget,
   log: Log,
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 import type { Context } from "../../core/component.ts";
 import type { CallNames } from "./call-names.ts";
-import { CallFailed, type Caller } from "./client.ts";
+import { CallFailed, readReply, type Caller } from "./client.ts";
 
 /** One write waits so long at a time; the runtime then makes it again after a pause. */
 const WAIT_AT_A_TIME_MS = 20_000;
@@ -53,7 +53,7 @@ export class LostBulks {
       }
       const now = context.monotonicMs();
       this.#waitingSinceMs ??= now;
-      const longest = Math.max(...running.map((task) => (task.running_time_in_nanos ?? 0) / 1e9));
+      const longest = Math.max(...running.map((task) => Number(task.running_time_in_nanos ?? 0) / 1e9));
       const what = `the server still works on ${running.length} bulk task${running.length === 1 ? "" : "s"} sent before (X-Opaque-Id ${this.#names.prefix}/…), the longest for ${longest.toFixed(1)} s`;
       if (now - this.#waitingSinceMs > WAIT_IN_ALL_MS) {
         this.#waitingSinceMs = undefined;
@@ -71,11 +71,11 @@ export class LostBulks {
   /** Undefined when that may not be looked at. */
   async #running(signal: AbortSignal): Promise<Task[] | undefined> {
     if (this.#isBlind) return undefined;
-    let said: Tasks;
+    let body: unknown;
     try {
       const query = { actions: "*bulk*", detailed: "true", filter_path: TASK_FILTER };
       const reply = await this.#connection.call({ method: "GET", path: "/_tasks", query }, signal);
-      said = reply.body as Tasks;
+      body = reply.body;
     } catch (error) {
       if (!(error instanceof CallFailed) || ![400, 403, 404, 405].includes(error.status)) throw error;
       this.#isBlind = true;
@@ -85,13 +85,16 @@ export class LostBulks {
       );
       return undefined;
     }
-    if ((said.node_failures?.length ?? 0) > 0) {
-      const reason = "some nodes of the cluster do not say what they work on (node_failures in _tasks)";
-      throw new CallFailed(0, { outcome: "retry", reason }, true);
-    }
-    return Object.values(said.nodes ?? {})
-      .flatMap((node) => Object.values(node.tasks ?? {}))
-      .filter((task) => this.#names.isLost(task.headers?.["X-Opaque-Id"] ?? ""));
+    return readReply("_tasks", () => {
+      const said = (body ?? {}) as Tasks;
+      if ((said.node_failures?.length ?? 0) > 0) {
+        const reason = "some nodes of the cluster do not say what they work on (node_failures in _tasks)";
+        throw new CallFailed(0, { outcome: "retry", reason }, true);
+      }
+      return Object.values(said.nodes ?? {})
+        .flatMap((node) => Object.values(node.tasks ?? {}))
+        .filter((task) => this.#names.isLost(task.headers?.["X-Opaque-Id"] ?? ""));
+    });
   }
 }
 

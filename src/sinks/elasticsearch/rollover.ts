@@ -1,6 +1,6 @@
 import { eventId, type EncodedBatch, type SinkBatch } from "../../core/batch.ts";
 import type { Context } from "../../core/component.ts";
-import { CallFailed, type Caller } from "./client.ts";
+import { CallFailed, readReply, type Caller } from "./client.ts";
 import type { LostBulks } from "./lost-bulks.ts";
 
 /** Ids asked for in one call. */
@@ -104,7 +104,7 @@ export class RolloverGuard {
 
   /** Which of these ids an index has, by their places in the list. */
   async #lookUp(index: string, ids: readonly string[], signal: AbortSignal): Promise<number[]> {
-    let docs: readonly { found?: boolean; error?: { type?: string } }[];
+    let body: unknown;
     try {
       const reply = await this.#connection.call(
         {
@@ -115,19 +115,16 @@ export class RolloverGuard {
         },
         signal,
       );
-      docs = (reply.body as { docs?: typeof docs }).docs ?? [];
+      body = reply.body;
     } catch (error) {
       if (error instanceof CallFailed && error.status === 404) return []; // Deleted meanwhile.
       if (error instanceof CallFailed && isFinal(error)) return this.#giveUp(index, error.message, ids.length);
       throw error;
     }
-    const fault = docs.find((doc) => doc.error !== undefined && doc.error.type !== "index_not_found_exception")?.error;
-    if (fault?.type === "index_closed_exception") return this.#giveUp(index, "it is closed", ids.length);
-    if (docs.length !== ids.length || fault !== undefined) {
-      const reason = `cannot look up events in ${index}: ${fault?.type ?? "the answer is not complete"}`;
-      throw new CallFailed(0, { outcome: "retry", reason }, true);
-    }
-    return docs.flatMap((doc, i) => (doc.found === true ? [i] : []));
+    const { there, fault } = readReply("_mget", () => readFound(body, ids.length));
+    if (fault === undefined) return there;
+    if (fault === "index_closed_exception") return this.#giveUp(index, "it is closed", ids.length);
+    throw new CallFailed(0, { outcome: "retry", reason: `cannot look up events in ${index}: ${fault}` }, true);
   }
 
   /** For `status`. */
@@ -165,13 +162,7 @@ export class RolloverGuard {
         },
         signal,
       );
-      const { data_streams, aliases } = (reply.body ?? {}) as Resolved;
-      // One index alone comes as a string. Backing indices come oldest first.
-      const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
-      if (backing.length > 0) return { indices: backing.slice(-MAX_BACKING), canRoll: true };
-      const indices = [aliases?.[0]?.indices ?? []].flat();
-      if (indices.length > 0) return { indices: indices.sort().slice(-MAX_OF_ALIAS), canRoll: true };
-      return { indices: [], canRoll: this.#isDataStream };
+      return readReply("_resolve/index", () => this.#readResolved((reply.body ?? {}) as Resolved));
     } catch (error) {
       if (!(error instanceof CallFailed) || !isFinal(error)) throw error;
       if (error.status === 404) return { indices: [], canRoll: this.#isDataStream };
@@ -183,6 +174,29 @@ export class RolloverGuard {
       return undefined;
     }
   }
+
+  #readResolved({ data_streams, aliases }: Resolved): Backing {
+    // One index alone comes as a string. Backing indices come oldest first.
+    const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
+    if (backing.length > 0) return { indices: backing.slice(-MAX_BACKING), canRoll: true };
+    const indices = [aliases?.[0]?.indices ?? []].flat();
+    if (indices.length > 0) return { indices: indices.sort().slice(-MAX_OF_ALIAS), canRoll: true };
+    return { indices: [], canRoll: this.#isDataStream };
+  }
+}
+
+/** What a reply of `_mget` says: the places of ids that were found, or why that is not known. */
+function readFound(body: unknown, count: number): { there: number[]; fault?: string } {
+  const { docs = [] } = (body ?? {}) as { docs?: readonly { found?: boolean; error?: { type?: string } }[] };
+  const there: number[] = [];
+  let fault = docs.length === count ? undefined : "the answer is not complete";
+  docs.forEach((doc, i) => {
+    if (doc.found === true) there.push(i);
+    else if (doc.error !== undefined) {
+      if (doc.error.type !== "index_not_found_exception") fault = String(doc.error.type);
+    } else if (doc.found !== false) fault = "the answer does not say of each whether it was found";
+  });
+  return fault === undefined ? { there } : { there, fault };
 }
 
 /** The server said no, and would say so again. */

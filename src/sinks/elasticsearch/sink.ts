@@ -10,7 +10,7 @@ import {
 } from "../../core/component.ts";
 import { BodyBuffers, BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
 import type { CallNames } from "./call-names.ts";
-import { CallFailed, type Connection, type Reply } from "./client.ts";
+import { CallFailed, readReply, type Connection, type Reply } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
 import { LostBulks } from "./lost-bulks.ts";
 import { dataStreamName, type ElasticsearchOptions } from "./options.ts";
@@ -136,12 +136,12 @@ export class ElasticsearchSink implements Sink {
     const reply = await this.#callBulk(name, body, gzipped, signal);
     if (!gzipped && spare !== undefined) this.#buffers.give(spare);
     const said = reply.body as BulkReply | undefined;
-    if (typeof said !== "object" || typeof said.errors !== "boolean") {
+    if (typeof said !== "object" || (said as unknown) === null || typeof said.errors !== "boolean") {
       this.#rollover.unclear(batch);
       return { outcome: "hold", reason: "the answer is not that of a bulk call: is there a proxy in between?" };
     }
     if (!said.errors && said.items === undefined) return DELIVERED;
-    const outcome = bulkOutcome(said, count, leaveOut);
+    const outcome = readReply("_bulk", () => bulkOutcome(said, count, leaveOut));
     if (outcome.duplicates > 0) metrics.counter("elasticsearch_duplicates").add(outcome.duplicates);
     if (outcome.failureStore > 0) metrics.counter("elasticsearch_failure_store").add(outcome.failureStore);
     // Perhaps our template was deleted meanwhile: the next attempt looks again.

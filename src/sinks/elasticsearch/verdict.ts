@@ -31,6 +31,11 @@ const KINDS: ReadonlyMap<string, "delivered" | "rejected" | "retry" | "hold"> = 
   ["parse_exception", "rejected"],
   ["x_content_parse_exception", "rejected"],
   ["json_parse_exception", "rejected"],
+  ["json_e_o_f_exception", "rejected"],
+  ["x_content_e_o_f_exception", "rejected"],
+  ["stream_constraints_exception", "rejected"],
+  ["input_coercion_exception", "rejected"],
+  ["number_format_exception", "rejected"],
   ["date_time_parse_exception", "rejected"],
   ["max_bytes_length_exceeded_exception", "rejected"],
   // An ingest pipeline's own `fail` processor: somebody wants these refused.
@@ -66,6 +71,7 @@ const DOCUMENT_REASONS = [
   /immense term|bytes can be at most \d+ in length/i,
   /failed to parse|mapper for \[.*\] conflicts|can't (merge|index)|cannot (merge|be changed from type)/i,
   /object mapping .* tried to parse/i,
+  /timestamp field \[.*\] (is missing|encountered multiple values)/i,
   /field name cannot (be|contain)|document contains at least one immense/i,
   // Time series data streams take only times of their present window.
   /is outside of ranges of currently writable indices/i,
@@ -80,7 +86,7 @@ export function itemVerdict(item: BulkItem): Verdict {
     if ((status >= 200 && status < 300) || status === 409) return DELIVERED;
     return { outcome: "hold", reason: `status ${status} without an error`, unknown: true };
   }
-  const kind = KINDS.get(error.type ?? "");
+  const kind = kindOf(status, error);
   const reason = describe(error);
   if (kind === "delivered") return DELIVERED;
   if (kind === "rejected") return { outcome: "rejected", reason };
@@ -91,12 +97,17 @@ export function itemVerdict(item: BulkItem): Verdict {
   return { outcome: "hold", reason, unknown: true };
 }
 
+function kindOf(
+  status: number,
+  error: ServerError | undefined,
+): "delivered" | "rejected" | "retry" | "hold" | undefined {
+  const kind = KINDS.get(error?.type ?? "");
+  // "no master", "state not recovered": a cluster that is starting blocks everything for a while, with 503.
+  return error?.type === "cluster_block_exception" && status === 503 ? "retry" : kind;
+}
+
 function blamesDocument(error: ServerError): boolean {
-  for (let at: ServerError | undefined = error; at !== undefined; at = at.caused_by) {
-    const reason = at.reason ?? "";
-    if (DOCUMENT_REASONS.some((pattern) => pattern.test(reason))) return true;
-  }
-  return false;
+  return causes(error).some((at) => DOCUMENT_REASONS.some((pattern) => pattern.test(reasonOf(at))));
 }
 
 /** The verdict on a whole call that the server refused. `body` is what it answered, parsed if it was JSON. */
@@ -105,8 +116,9 @@ export function callVerdict(status: number, body: unknown, retryAfterMs: number 
   const reason = `HTTP ${status}${error === undefined ? plainText(body) : `: ${describe(error)}`}`;
   if (status === 413) return { outcome: "too_large", reason };
   if (status === 401) return { outcome: "hold", reason: `${reason} (check api_key, or username and password)` };
-  if (KINDS.get(error?.type ?? "") === "hold") return { outcome: "hold", reason };
-  if (status === 429 || status === 408 || status >= 500 || KINDS.get(error?.type ?? "") === "retry") {
+  const kind = kindOf(status, error);
+  if (kind === "hold") return { outcome: "hold", reason };
+  if (status === 429 || status === 408 || status >= 500 || kind === "retry") {
     return { outcome: "retry", reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
   return { outcome: "hold", reason };
@@ -126,12 +138,27 @@ function plainText(body: unknown): string {
 /** `type: reason; caused by type: reason`, the causes only where they say more. Bounded: reasons quote documents. */
 export function describe(error: ServerError): string {
   const parts: string[] = [];
-  for (let at: ServerError | undefined = error; at !== undefined && parts.length < 4; at = at.caused_by) {
-    const said = cut(at.reason ?? "");
+  for (const at of causes(error)) {
+    const said = cut(reasonOf(at));
     if (parts.length > 0 && said !== "" && parts.some((part) => part.includes(said))) continue;
-    parts.push([at.type, said].filter((text) => text !== undefined && text !== "").join(": "));
+    const type = typeof at.type === "string" ? cut(at.type) : "";
+    parts.push([type, said].filter((text) => text !== "").join(": "));
   }
-  return parts.join("; caused by ");
+  return parts.slice(0, 4).join("; caused by ");
+}
+
+/** The error and what caused it, outermost first, as far as the reply has the form that it should have. */
+function causes(error: ServerError): ServerError[] {
+  const all: ServerError[] = [];
+  for (let at: unknown = error; typeof at === "object" && at !== null && all.length < 10;) {
+    all.push(at);
+    at = (at as ServerError).caused_by;
+  }
+  return all;
+}
+
+function reasonOf(error: ServerError): string {
+  return typeof error.reason === "string" ? error.reason : "";
 }
 
 const REASON_CHARACTERS = 400;

@@ -42,11 +42,14 @@ const ITEMS: readonly (readonly [number, string, string, string])[] = [
   ],
   [400, "illegal_argument_exception", 'Document contains at least one immense term in field="k"', "rejected"],
   [400, "illegal_argument_exception", "mapper [a] cannot be changed from type [long] to [keyword]", "rejected"],
+  [400, "illegal_argument_exception", "data stream timestamp field [@timestamp] is missing", "rejected"],
+  [400, "input_coercion_exception", "Numeric value (99999999999) out of range of int", "rejected"],
   [400, "fail_processor_exception", "not wanted here", "rejected"],
   [429, "es_rejected_execution_exception", "rejected execution of coordinating operation", "retry"],
   [429, "circuit_breaking_exception", "[parent] Data too large", "retry"],
   [503, "unavailable_shards_exception", "[una][0] primary shard is not active Timeout: [1s]", "retry"],
   [503, "something_new_exception", "who knows", "retry"],
+  [503, "cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/2/no master];", "retry"],
   [500, "null_pointer_exception", "a defect of the server", "retry"],
   [403, "cluster_block_exception", "index [lim] blocked by: [FORBIDDEN/8/index write (api)];", "hold"],
   [
@@ -81,6 +84,17 @@ describe("elasticsearch: the verdict on a document", () => {
     });
   }
 
+  test("only what nobody knows is marked as unknown: it may end in the dead letters while others are taken", () => {
+    const isUnknown = (status: number, type: string, reason: string) => {
+      const verdict = itemVerdict({ status, error: { type, reason } });
+      return verdict.outcome === "hold" && verdict.unknown === true;
+    };
+    assert.ok(isUnknown(400, "something_new_exception", "who knows"));
+    assert.ok(isUnknown(400, "illegal_argument_exception", "pipeline with id [nope] does not exist"));
+    for (const type of ["security_exception", "cluster_block_exception", "index_closed_exception"])
+      assert.ok(!isUnknown(403, type, "why"), type);
+  });
+
   test("every 2xx is delivered, and a status without an error that we do not know holds", () => {
     assert.equal(itemVerdict({ status: 200 }).outcome, "delivered");
     assert.equal(itemVerdict({ status: 201 }).outcome, "delivered");
@@ -106,6 +120,7 @@ describe("elasticsearch: the verdict on a whole call", () => {
     [408, "", "retry"],
     [502, "<html>Bad Gateway</html>", "retry"],
     [503, body("master_not_discovered_exception"), "retry"],
+    [503, body("cluster_block_exception"), "retry"],
     [504, "", "retry"],
     [401, body("security_exception"), "hold"],
     [403, body("cluster_block_exception"), "hold"],
