@@ -57,6 +57,11 @@ function weighted(random: () => number, kinds: readonly FaultKind[]): FaultKind 
   return kinds.find((kind) => (at -= kind.weight) < 0) ?? pick(random, kinds);
 }
 
+/** A plan by hand: what, when in milliseconds, and how. */
+export function planOf(faults: readonly (readonly [name: string, atMs: number, draw: Draw])[]): PlannedFault[] {
+  return faults.map(([name, atMs, draw], i) => ({ kind: kindsOf([name])[0]!, atMs, draw, seed: i }));
+}
+
 /** The kinds of these names; all for none. Throws what is wrong with a name. */
 export function kindsOf(names: readonly string[]): readonly FaultKind[] {
   if (names.length === 0) return FAULT_KINDS;

@@ -79,8 +79,8 @@ const descriptors: FaultKind = {
       await sleep(Number(draw["forMs"]));
       await run("prlimit", ["--pid", String(pid), `--nofile=${before.trim()}:`]);
       return `${open.length} were open`;
-    } catch {
-      return "it was killed meanwhile";
+    } catch (error) {
+      return `it was killed meanwhile (${String(error).slice(0, 150)})`;
     }
   },
 };
