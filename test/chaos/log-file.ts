@@ -113,10 +113,10 @@ export class LogFile {
 }
 
 /**
- * Up to where every sink has what is in a file, as the agent's checkpoint on disk says: 0 when it does not know the
- * file. A file is told by the fingerprint of its beginning, because what is under a name may be another one by now.
+ * Up to where every sink has what is in a file, as the agent's checkpoint on disk says; undefined when it does not know
+ * the file. A file is told by the fingerprint of its beginning, because what is under a name may be another one by now.
  */
-export async function settledPosition(stateDir: string, path: string): Promise<number> {
+export async function settledPosition(stateDir: string, path: string): Promise<number | undefined> {
   interface Entry {
     identity?: { ino?: string; head?: { length: number; hash: string } };
     routes: Record<string, [number, unknown]>;
@@ -126,7 +126,7 @@ export async function settledPosition(stateDir: string, path: string): Promise<n
     const text = await readFile(`${stateDir}/checkpoints.json`, "utf8");
     entries = Object.values((JSON.parse(text) as { partitions: Record<string, Entry> }).partitions);
   } catch {
-    return 0;
+    return undefined;
   }
   const bytes = await readFile(path).catch(() => Buffer.alloc(0));
   const ino = String((await stat(path).catch(() => undefined))?.ino);
@@ -137,5 +137,5 @@ export async function settledPosition(stateDir: string, path: string): Promise<n
     const hash = createHash("sha256").update(bytes.subarray(0, head.length)).digest().toString("base64url", 0, 16);
     if (hash === head.hash) lowest = Math.min(lowest, ...Object.values(routes).map(([position]) => position));
   }
-  return lowest === Infinity ? 0 : lowest;
+  return lowest === Infinity ? undefined : lowest;
 }

@@ -188,7 +188,7 @@ class ChaosRun {
       dataStream: `logs-${this.#dataset}-default`,
       writeHost: async (variant) => void (await writeHost(folder, hostConfig(hostParts, variant))),
       list: async (log, why) => {
-        const tokens = log.after(await settledPosition(stateDir, log.path));
+        const tokens = log.after((await settledPosition(stateDir, log.path)) ?? 0);
         unreadable.push(...tokens.map((token) => ({ token, why })));
         return tokens.length;
       },

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Slice } from "../../core/batch.ts";
 import type { Log } from "../../core/component.ts";
@@ -31,6 +31,9 @@ export interface Answered {
  *     ["refused",17]                             nothing arrived
  *
  * The older file goes when the newer one is full and a minute old: checkpoints have passed it by then.
+ *
+ * A call that cannot be noted must not be made. Behind each `sent` there is a line of blanks, into which its answer is
+ * written: so that can be noted on a full disk too.
  */
 export class CallLog {
   readonly #folder: string;
@@ -45,7 +48,9 @@ export class CallLog {
   #bytes = 0;
   #begunAtMs = 0;
   #next = 1;
-  #failed = false;
+  /** Where in the file the answer of a call that is under way goes. */
+  readonly #reserved = new Map<number, number>();
+  #failure: string | undefined;
 
   private constructor(folder: string, service: string, now: () => number, log: Log) {
     this.#folder = folder;
@@ -79,22 +84,32 @@ export class CallLog {
     return lookup(this.#unanswered, destination, slice);
   }
 
-  /** A call begins. Returns its number. */
-  sent(destination: string, runs: readonly Run[]): number {
+  /** Why the last note could not be made, if so. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** A call begins. Returns its number; undefined when that cannot be noted (`failure` says why). */
+  sent(destination: string, runs: readonly Run[]): number | undefined {
     const call = this.#next++;
     if (this.#bytes > MAX_FILE_BYTES && this.#now() - this.#begunAtMs > MIN_FILE_AGE_MS) this.#rotate();
-    this.#append(["sent", call, destination, runs]);
+    if (!this.#append(["sent", call, destination, runs], ANSWER_BYTES)) return undefined;
+    this.#reserved.set(call, this.#bytes - ANSWER_BYTES);
     return call;
   }
 
   /** `what` is left out when every document of the call arrived whole. */
   answeredCall(call: number, what?: Answered): void {
-    this.#append(what === undefined ? ["answered", call] : ["answered", call, what.delivered, what.partial]);
+    if (what === undefined) this.#answer(["answered", call], call);
+    else {
+      this.#reserved.delete(call);
+      this.#append(["answered", call, what.delivered, what.partial]);
+    }
   }
 
   /** The service said no, or was never reached: nothing of the call arrived. */
   refusedCall(call: number): void {
-    this.#append(["refused", call]);
+    this.#answer(["refused", call], call);
   }
 
   close(): void {
@@ -102,30 +117,69 @@ export class CallLog {
     this.#file = undefined;
   }
 
-  #append(record: unknown): void {
-    try {
+  /** Writes an answer where there is room for it. */
+  #answer(record: readonly [string, number], call: number): void {
+    const at = this.#reserved.get(call);
+    this.#reserved.delete(call);
+    if (at === undefined || this.#file === undefined) this.#append(record);
+    else this.#try(() => writeAll(this.#file!, Buffer.from(JSON.stringify(record)), at));
+  }
+
+  /** Appends a line, and `blanks` bytes as another. Returns whether that went well; nothing of it is there otherwise. */
+  #append(record: unknown, blanks = 0): boolean {
+    return this.#try(() => {
       if (this.#file === undefined) this.#begin();
-      this.#bytes += writeSync(this.#file!, JSON.stringify(record) + "\n");
-      this.#failed = false;
+      this.#write(JSON.stringify(record) + "\n" + (blanks > 0 ? " ".repeat(blanks - 1) + "\n" : ""));
+    });
+  }
+
+  #try(write: () => void): boolean {
+    try {
+      write();
+      this.#failure = undefined;
+      return true;
     } catch (error) {
-      // Without it events may be doubled after a crash: no reason to stop.
-      if (!this.#failed) this.#log.warn(`cannot write ${join(this.#folder, CURRENT)}: ${errorMessage(error)}`);
-      this.#failed = true;
+      const failure = `cannot write ${join(this.#folder, CURRENT)}: ${errorMessage(error)}`;
+      if (this.#failure === undefined) this.#log.warn(failure);
+      this.#failure = failure;
+      return false;
     }
+  }
+
+  #write(text: string): void {
+    const bytes = Buffer.from(text);
+    try {
+      writeAll(this.#file!, bytes, this.#bytes);
+    } catch (error) {
+      // Half a line in front of the next one would spoil both.
+      try {
+        ftruncateSync(this.#file!, this.#bytes);
+      } catch {
+        // What is written next overwrites it.
+      }
+      throw error;
+    }
+    this.#bytes += bytes.length;
   }
 
   #begin(): void {
     const path = join(this.#folder, CURRENT);
-    this.#file = openSync(path, "a", 0o600);
-    this.#bytes = statSync(path).size;
-    this.#begunAtMs = this.#now();
-    // After a line that a crash of the host cut off, too, this one begins afresh.
-    const head = (this.#bytes > 0 ? "\n" : "") + JSON.stringify({ format: 1, service: this.#service }) + "\n";
-    this.#bytes += writeSync(this.#file, head);
+    // Not for appending: then an answer could not be written in its place.
+    this.#file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+    try {
+      this.#bytes = statSync(path).size;
+      this.#begunAtMs = this.#now();
+      // After a line that a crash of the host cut off, too, this one begins afresh.
+      this.#write((this.#bytes > 0 ? "\n" : "") + JSON.stringify({ format: 1, service: this.#service }) + "\n");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   #rotate(): void {
     try {
+      this.#reserved.clear();
       this.close();
       renameSync(join(this.#folder, CURRENT), join(this.#folder, PREVIOUS));
     } catch (error) {
@@ -189,6 +243,15 @@ export function runsOf(slices: readonly Slice[], wanted: (document: number) => b
   return runs;
 }
 
+/** Throws also when only a part could be written. */
+function writeAll(file: number, bytes: Buffer, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    const written = writeSync(file, bytes, done, bytes.length - done, position + done);
+    if (written === 0) throw new Error("nothing could be written");
+    done += written;
+  }
+}
+
 function parse(line: string): object | undefined {
   try {
     const value: unknown = JSON.parse(line);
@@ -249,3 +312,5 @@ const CURRENT = "calls.ndjson";
 const PREVIOUS = "calls.previous.ndjson";
 const MAX_FILE_BYTES = 1 << 20;
 const MIN_FILE_AGE_MS = 60_000;
+/** Room for `["answered",9007199254740991]` and its line end. */
+const ANSWER_BYTES = 40;

@@ -125,11 +125,13 @@ export class Delivery {
 
   /** Sends events `from` … `to` - 1. Returns why to stop, if so. */
   async #send(request: PackedRequest, from: number, to: number): Promise<Stop> {
-    this.#countAmbiguous(request, from, to);
     const { api, calls, counters, provisioner } = this.#context;
     const body = encodeRequest(this.#documents, request, from, to, this.#destination, this.#context.oversized);
-    counters.requests.add(1);
     const call = calls?.sent(this.#destinationKey, this.#runs(request, from, to));
+    // A call that nobody remembers after a crash would be made again, although it had an answer.
+    if (calls !== undefined && call === undefined) return { outcome: "hold", reason: calls.failure ?? "not noted" };
+    this.#countAmbiguous(request, from, to);
+    counters.requests.add(1);
     let rejected: RejectedLogEventsInfo | undefined;
     try {
       rejected = await api.putLogEvents(body, this.#signal);

@@ -25,10 +25,24 @@ export function rotateSome(world: World, name: string, random: () => number): Pr
   const log = pick(random, world.writing);
   return log.alone(async () => {
     if (log.size === 0) await log.append(3);
+    const listed = await listUnknown(world, log);
     await rotate(log, world.folder, ROTATIONS[name]!);
     log.newFile();
-    return `${name} of ${log.name}`;
+    return `${name} of ${log.name}${listed > 0 ? `, ${listed} lines that it never saw` : ""}`;
   });
+}
+
+/**
+ * Where rotated names do not match what the agent is to read, and packed ones never do, a file that it did not see
+ * under its own name is gone for it: as if it were deleted. It gets some time to see it.
+ */
+async function listUnknown(world: World, log: LogFile): Promise<number> {
+  const isKnown = async (): Promise<boolean> => (await settledPosition(world.stateDir, log.path)) !== undefined;
+  for (let i = 0; i < 30 && world.agent.pid !== undefined; i++) {
+    if (await isKnown()) return 0;
+    await sleep(100);
+  }
+  return (await isKnown()) ? 0 : world.list(log, "rotated before it was seen");
 }
 
 /** Deletes or empties a log. What the agent had not settled then is listed: it may be lost. */
@@ -42,8 +56,9 @@ export function destroy(
   return log.alone(async () => {
     if (log.size === 0) await log.append(3);
     const { size } = log;
-    for (let i = 0; waits && i < 40 && (await settledPosition(world.stateDir, log.path)) < size; i++) await sleep(100);
-    const position = await settledPosition(world.stateDir, log.path);
+    for (let i = 0; waits && i < 40 && ((await settledPosition(world.stateDir, log.path)) ?? 0) < size; i++)
+      await sleep(100);
+    const position = (await settledPosition(world.stateDir, log.path)) ?? 0;
     const listed = await world.list(log, how);
     if (how === "delete") await rm(log.path);
     else await truncate(log.path, 0);

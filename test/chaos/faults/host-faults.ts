@@ -3,9 +3,16 @@ import { chmod, open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { AGENT_USER } from "../chaos-agent.ts";
 import { between, pick, type FaultKind } from "../world.ts";
 
 const run = promisify(execFile);
+
+/** As the agent's own user: without CAP_SYS_RESOURCE root may not change other users' processes. */
+function prlimit(pid: number, ...args: readonly string[]): Promise<{ stdout: string }> {
+  const become = [`--reuid=${AGENT_USER}`, `--regid=${AGENT_USER}`, "--clear-groups"];
+  return run("setpriv", [...become, "prlimit", "--pid", String(pid), ...args]);
+}
 const MAX_STEP_SECONDS = 3_000;
 
 /** The state directory is a small file system of its own: here it gets full. */
@@ -73,11 +80,11 @@ const descriptors: FaultKind = {
     try {
       const open = await readdir(`/proc/${pid}/fd`);
       const highest = Math.max(...open.map(Number));
-      const { stdout: before } = await run("prlimit", ["--pid", String(pid), "--nofile", "-o", "SOFT", "--noheadings"]);
+      const { stdout: before } = await prlimit(pid, "--nofile", "-o", "SOFT", "--noheadings");
       const most = Math.min(highest + 1, open.length + Number(draw["spare"]));
-      await run("prlimit", ["--pid", String(pid), `--nofile=${most}:`]);
+      await prlimit(pid, `--nofile=${most}:`);
       await sleep(Number(draw["forMs"]));
-      await run("prlimit", ["--pid", String(pid), `--nofile=${before.trim()}:`]);
+      await prlimit(pid, `--nofile=${before.trim()}:`);
       return `${open.length} were open`;
     } catch (error) {
       return `it was killed meanwhile (${String(error).slice(0, 150)})`;

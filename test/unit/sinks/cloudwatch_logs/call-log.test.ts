@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readdirSync, truncateSync, statSync } from "node:fs";
+import { appendFileSync, readdirSync, statSync, symlinkSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Slice } from "../../../../src/core/batch.ts";
@@ -30,8 +30,8 @@ function seen(known: ((index: number) => boolean) | undefined, { from, to }: Sli
 test("what was answered is known to the next process, and what was not is known as unanswered", async (t) => {
   const folder = await temporaryFolder(t);
   const first = open(folder);
-  first.answeredCall(first.sent(TO, runsOf([slice(0, 3)], ALL)));
-  first.refusedCall(first.sent(TO, runsOf([slice(3, 5)], ALL)));
+  first.answeredCall(first.sent(TO, runsOf([slice(0, 3)], ALL))!);
+  first.refusedCall(first.sent(TO, runsOf([slice(3, 5)], ALL))!);
   first.sent(TO, runsOf([slice(5, 7)], ALL));
   // Killed: no close.
   const next = open(folder);
@@ -46,7 +46,7 @@ test("what was answered is known to the next process, and what was not is known 
 test("of a call that was taken in part, the rest is sent again", async (t) => {
   const folder = await temporaryFolder(t);
   const first = open(folder);
-  const call = first.sent(TO, runsOf([slice(0, 5)], ALL));
+  const call = first.sent(TO, runsOf([slice(0, 5)], ALL))!;
   const delivered = runsOf([slice(0, 5)], (document) => document !== 2);
   first.answeredCall(call, { delivered, partial: { id: 7 } });
   const next = open(folder);
@@ -59,15 +59,34 @@ test("a line that was cut off is left out, and what is written after it is read"
   const folder = await temporaryFolder(t);
   const path = join(folder, "calls.ndjson");
   const first = open(folder);
-  first.answeredCall(first.sent(TO, runsOf([slice(0, 1)], ALL)));
-  first.answeredCall(first.sent(TO, runsOf([slice(1, 2)], ALL)));
-  truncateSync(path, statSync(path).size - 3);
+  first.answeredCall(first.sent(TO, runsOf([slice(0, 1)], ALL))!);
+  first.answeredCall(first.sent(TO, runsOf([slice(1, 2)], ALL))!);
+  truncateSync(path, statSync(path).size - 30);
   const second = open(folder);
-  second.answeredCall(second.sent(TO, runsOf([slice(2, 3)], ALL)));
+  second.answeredCall(second.sent(TO, runsOf([slice(2, 3)], ALL))!);
   appendFileSync(path, '["sent",1,{}]\n{"format":1\n[]\nnull\n');
   const third = open(folder);
   assert.equal(seen(third.answered(TO, slice(0, 4)), slice(0, 4)), "1010");
   assert.equal(seen(third.unanswered(TO, slice(0, 4)), slice(0, 4)), "0100");
+});
+
+test("a call that cannot be noted is refused, and one that was noted can be ended on a full disk", async (t) => {
+  const folder = await temporaryFolder(t);
+  const path = join(folder, "calls.ndjson");
+  const full = await temporaryFolder(t);
+  const nowhere = open(full);
+  symlinkSync("/dev/full", join(full, "calls.ndjson"));
+  assert.equal(nowhere.sent(TO, runsOf([slice(0, 1)], ALL)), undefined);
+  assert.match(nowhere.failure ?? "", /calls\.ndjson.*ENOSPC/);
+  const log = open(folder);
+  const call = log.sent(TO, runsOf([slice(0, 1)], ALL))!;
+  const { size } = statSync(path);
+  log.answeredCall(call);
+  assert.equal(statSync(path).size, size, "the answer needs no more room");
+  log.refusedCall(log.sent(TO, runsOf([slice(1, 2)], ALL))!);
+  const next = open(folder);
+  assert.equal(seen(next.answered(TO, slice(0, 2)), slice(0, 2)), "10");
+  assert.equal(next.unanswered(TO, slice(0, 2)), undefined);
 });
 
 test("it keeps to two files of bounded size, and what is younger than a minute in them", async (t) => {
@@ -75,7 +94,7 @@ test("it keeps to two files of bounded size, and what is younger than a minute i
   let now = 0;
   const log = open(folder, () => now);
   const prefix = "x".repeat(1000);
-  for (let i = 0; i < 5_000; i++, now += 100) log.answeredCall(log.sent(TO, [[prefix, i, 0, i, 0]]));
+  for (let i = 0; i < 5_000; i++, now += 100) log.answeredCall(log.sent(TO, [[prefix, i, 0, i, 0]])!);
   log.close();
   assert.deepEqual(readdirSync(folder).sort(), ["calls.ndjson", "calls.previous.ndjson"]);
   for (const name of readdirSync(folder)) assert.ok(statSync(join(folder, name)).size < 1_300_000);
