@@ -6,7 +6,11 @@ import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { buildProgram } from "./program.ts";
 
 // Before any regular expression is compiled.
-protectAgainstBacktracking();
+if (!protectAgainstBacktracking()) {
+  process.stderr.write(
+    "warning: this version of Node does not limit backtracking: a bad pattern may hold the agent up for long\n",
+  );
+}
 
 // `wiretail search … | head` ends when head does: a closed pipe is no error.
 process.stdout.on("error", (error) => {

@@ -3,6 +3,7 @@ import { checkCommand } from "./commands/check.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
+import { stateCommand } from "./commands/state.ts";
 import { statusCommand } from "./commands/status.ts";
 import { testCommand } from "./commands/test.ts";
 import { tryCommand } from "./commands/try.ts";
@@ -30,7 +31,7 @@ Examples:
 Documentation: the docs folder of the package; report defects in the project's issue tracker.`,
     );
   for (const command of [
-    ...[runCommand(), searchCommand(), statusCommand(), deadLettersCommand()],
+    ...[runCommand(), searchCommand(), statusCommand(), deadLettersCommand(), stateCommand()],
     ...[checkCommand(), testCommand(), tryCommand()],
   ]) {
     for (const each of [command, ...command.commands]) each.exitOverride().showSuggestionAfterError(true);

@@ -27,8 +27,14 @@ export interface PartitionCheckpoint {
   routes: Record<string, readonly [position: number, resume: unknown, sent?: number]>;
 }
 
-/** Reads it. `damage` says what was wrong with a file that had to be set aside (it is then beside it, renamed). */
-export async function readCheckpoint(path: string): Promise<{ data: CheckpointData; damage: string | undefined }> {
+/**
+ * Reads it. `damage` says what was wrong with a file that had to be set aside (it is then beside it, renamed, unless
+ * `keepDamaged`).
+ */
+export async function readCheckpoint(
+  path: string,
+  options: { readonly keepDamaged?: boolean } = {},
+): Promise<{ data: CheckpointData; damage: string | undefined }> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -39,6 +45,7 @@ export async function readCheckpoint(path: string): Promise<{ data: CheckpointDa
   const problem = { text: "" };
   const data = parse(text, problem);
   if (data !== undefined) return { data, damage: undefined };
+  if (options.keepDamaged === true) return { data: { partitions: {} }, damage: `${path} is damaged (${problem.text})` };
   const aside = `${path}.damaged-${Date.now()}`;
   await rename(path, aside);
   return {

@@ -7,6 +7,7 @@ import { dryRunLines, replayLine } from "../dead-letters-view.ts";
 import { EXIT_CODES } from "../exit-code.ts";
 import { loadHost, placeholdersOf, stateDirOf } from "../load-host.ts";
 import { compileQuery, withStateOptions, type LetterOptions } from "../letter-options.ts";
+import { refuseAsRoot } from "../ownership.ts";
 import { formatCount, terminalOf, visible } from "../terminal.ts";
 
 interface ReplayOptions extends LetterOptions {
@@ -177,6 +178,7 @@ async function ownReplayer(options: ReplayOptions, isDoing: boolean): Promise<Re
   }
   const config = { ...(await loadHost(options.config)), sources: [], http: undefined };
   const { dryRun } = await import("../../runtime/replay/dry-run.ts");
+  if (isDoing) await refuseAsRoot(config.stateDir);
   const plan = (query: string, asItWas: boolean): Promise<DryRun> => dryRun(config, query, asItWas, Date.now);
   if (!isDoing) {
     const none = (): never => {

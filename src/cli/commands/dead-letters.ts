@@ -7,6 +7,7 @@ import { EXIT_CODES } from "../exit-code.ts";
 import { addToSummary, emptySummary, letterLine, letterLines, summaryLines } from "../dead-letters-view.ts";
 import { stateDirOf } from "../load-host.ts";
 import { compileQuery, withStateOptions, type LetterOptions } from "../letter-options.ts";
+import { giveToOwner } from "../ownership.ts";
 import { formatCount, quietWriter, terminalOf } from "../terminal.ts";
 import { replayCommand } from "./dead-letters-replay.ts";
 
@@ -175,6 +176,7 @@ async function purgeThem(stateDir: string, query: string): Promise<number> {
     return (await purge(store, query)).removed;
   } finally {
     await store.close();
+    await giveToOwner(stateDir, ["dead-letters", "lock"]);
     await lock.close();
   }
 }
