@@ -11,6 +11,7 @@ import { identitiesOf } from "./adoption.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import { secretValues } from "./config/redact.ts";
 import type { ComponentMetrics } from "./metrics.ts";
 import type { Outbox } from "./outbox.ts";
 import { PipelineRunner, routeKey, type Route } from "./pipeline-runner.ts";
@@ -218,6 +219,9 @@ export class Graph {
 
   async #makeSink(config: SinkConfig): Promise<SinkRunner> {
     const { clock, log, random, deadLetters, refusals, checkpoints } = this.#options;
+    const secrets = secretValues(config);
+    // A server, or a proxy, may repeat in its answer what it was sent.
+    const clean = (text: string): string => secrets.reduce((left, secret) => left.replaceAll(secret, "***"), text);
     const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
     return new SinkRunner({
       ...{ name: config.name, sink, clock, random, log: log(config.name) },
@@ -225,9 +229,11 @@ export class Graph {
       limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
       storeRejected: async (documents) => {
         const others = documents.filter((each) => !refusals.has(each.batch));
-        if (others.length > 0)
-          await deadLetters.append(others.map((each) => refusedBySink(config, sink.encoding, each, clock.now())));
-        for (const { batch, index, reason } of documents) refusals.get(batch)?.(index, reason);
+        if (others.length > 0) {
+          const letters = others.map((each) => refusedBySink(config, sink.encoding, each, clock.now()));
+          await deadLetters.append(letters.map((letter) => ({ ...letter, reason: clean(letter.reason) })));
+        }
+        for (const { batch, index, reason } of documents) refusals.get(batch)?.(index, clean(reason));
       },
       onSettled: () => {
         checkpoints.touch();

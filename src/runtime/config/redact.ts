@@ -47,6 +47,18 @@ export function redactOptions(component: ComponentConfig<AnySource | AnySink>): 
   return holder.options;
 }
 
+/** The secrets in a component's options, as they are: what must not stand in anything that is written or shown. */
+export function secretValues(component: ComponentConfig<AnySink | AnySource>): string[] {
+  const hidden = component.secretPointers ?? [];
+  const values: string[] = [];
+  walkSchema(component.definition.schema, component.options, ({ schema, value, pointer }) => {
+    // Shorter ones would be found everywhere.
+    const isSecret = schema["x-secret"] === true || hidden.includes(pointer);
+    if (isSecret && typeof value === "string" && value.length >= 6) values.push(value);
+  });
+  return values;
+}
+
 /** For what no schema describes (members of t.any). */
 function hideAt(root: unknown, pointer: string): void {
   const tokens = pointer
