@@ -155,7 +155,7 @@ export class Announcing {
       if (!isGone(error)) throw error;
     }
     gen.place = seen;
-    const wanted = { ...seen, head: headOf(gen.head), points: [] };
+    const wanted = { ...seen, firstPath: gen.firstPath, head: headOf(gen.head), points: [] };
     const found = await findSibling(wanted, (other) => this.#tracking.table.isTaken(other, gen));
     if (found === undefined) throw Object.assign(new Error("gone before it was opened"), { code: "ENOENT" });
     this.#tracking.table.moveTo(gen, found, this.#tracking);

@@ -187,7 +187,8 @@ class FileRun {
         continue;
       }
       gen.queued = false;
-      if (gen.ended) continue;
+      // What has to wait since is scheduled again when it need not any more.
+      if (gen.ended || gen.blockedBy !== undefined) continue;
       gen.busy = true;
       gen.again = false;
       this.#busy++;

@@ -60,9 +60,9 @@ export class FileTable {
     return owner !== undefined && owner !== by;
   }
 
-  /** Whether another file is where a generation was. */
+  /** Whether another file is where a generation was, and safely known: until then the old one must stay so. */
   isNameTaken(gen: Generation): boolean {
-    return [gen.place.path, gen.firstPath].some((path) => this.paths.get(path)?.current !== undefined);
+    return [gen.place.path, gen.firstPath].some((path) => this.paths.get(path)?.current?.announced === true);
   }
 
   stateOf(path: string): PathState {

@@ -10,7 +10,7 @@ import { compareRotated, parseRotatedName } from "./rotated-name.ts";
 import { isCutOff } from "./rules.ts";
 import { findSibling, isFound, lookFields, openIfSame, type Found, type Look, type Wanted } from "./siblings.ts";
 import { LONGEST_RETRY_MS, RETRY_MS, SAY_AGAIN_MS, type Tracking } from "./tracking.ts";
-import type { LostFile, Unseen } from "./unseen.ts";
+import { isAmong, type LostFile, type Unseen } from "./unseen.ts";
 
 /** A partition of which nobody can say yet whether its file is still there. */
 interface Unresolved {
@@ -24,14 +24,23 @@ interface Unresolved {
   saidMs: number;
 }
 
+/** A partition whose file is nowhere. It is known until what came after it is. */
+interface LostPartition extends LostFile {
+  readonly id: string;
+  readonly position: number;
+  readonly report: () => void;
+}
+
 /** Finds the files of the checkpoint again, wherever they are now. */
 export class Recovery {
   readonly #tracking: Tracking;
   readonly #announcing: Announcing;
   readonly #unseen: Unseen;
   readonly #unresolved = new Map<string, Unresolved>();
-  /** By the path where they were first seen. */
-  readonly #lost = new Map<string, LostFile[]>();
+  /** By the path where they were first seen: what is gone, and what to say of it unless it turns up. */
+  readonly #lost = new Map<string, LostPartition[]>();
+  /** By path: files that were empty when they were last seen. What is there now may have come after others. */
+  readonly #blank = new Map<string, LostFile>();
 
   constructor(tracking: Tracking, announcing: Announcing, unseen: Unseen) {
     this.#tracking = tracking;
@@ -91,7 +100,13 @@ export class Recovery {
     // Left out of `include` since: what is known of it is kept for the day it is put back.
     if (!options.matcher.matches(identity.path)) return;
     const path = identity.at ?? identity.path;
-    const wanted: Wanted = { ...identity, path, born: identity.born ?? "", points: known.points };
+    const wanted: Wanted = {
+      ...identity,
+      path,
+      firstPath: identity.path,
+      born: identity.born ?? "",
+      points: known.points,
+    };
     let found: Found | undefined;
     let there: Look | undefined;
     try {
@@ -109,6 +124,12 @@ export class Recovery {
     const gen = this.#announcing.generation(known.id, identity.path, found.place);
     gen.seenEnd = identity.seen ?? 0;
     gen.mtimeMs = identity.mtimeMs ?? 0;
+    if (identity.head.length === 0 && found.place.path === identity.path)
+      this.#blank.set(identity.path, {
+        mtimeMs: identity.mtimeMs ?? Infinity,
+        head: identity.head,
+        key: placeKey(identity),
+      });
     this.#takePlace(gen, identity, found);
     opening.push(this.#open(gen, known, identity, found));
   }
@@ -127,15 +148,18 @@ export class Recovery {
   #reportLost(known: KnownPartition, identity: FileIdentity, wanted: Wanted, there: Look | undefined): void {
     const position = known.lowest ?? 0;
     const [what, reason] = whatHappened(there);
-    reportLoss(this.#tracking, {
-      ...{ path: wanted.path, what, reason, position },
-      knownBytes: (identity.seen ?? 0) - position,
-      fields: there === undefined ? { rule: "not_found" } : lookFields(there, wanted),
-    });
-    this.#tracking.output.forget(known.id);
-    const { path, mtimeMs, head } = identity;
+    const report = (): void =>
+      reportLoss(this.#tracking, {
+        ...{ path: wanted.path, what, reason, position },
+        knownBytes: (identity.seen ?? 0) - position,
+        fields: there === undefined ? { rule: "not_found" } : lookFields(there, wanted),
+      });
     // Checkpoints of 0.1 do not say when: then the times of other files tell nothing.
-    if (mtimeMs !== undefined) this.#lost.set(path, [...(this.#lost.get(path) ?? []), { mtimeMs, head }]);
+    const { path, mtimeMs = Infinity, head } = identity;
+    this.#lost.set(path, [
+      ...(this.#lost.get(path) ?? []),
+      { mtimeMs, head, key: placeKey(identity), position, report, id: known.id },
+    ]);
   }
 
   #postpone(known: KnownPartition, path: string, identity: FileIdentity, error: unknown): void {
@@ -189,13 +213,29 @@ export class Recovery {
     }
   }
 
-  /** What came and went at a path while nobody looked. Nothing did where the file that is there is known. */
+  /** What came and went at a path while nobody looked. */
   async #findUnseen(path: string): Promise<void> {
+    // One that cannot be opened now may be what would be taken for unseen: it is looked for again first.
+    for (const each of this.#unresolved.values()) if (each.identity.path === path) return;
+    const lost = this.#lost.get(path) ?? [];
+    const blank = this.#blank.get(path);
+    this.#lost.delete(path);
+    this.#blank.delete(path);
     const state = this.#tracking.table.stateOf(path);
-    if (state.current !== undefined) return;
-    const known = state.previous;
-    const place = known === undefined || known.ended ? undefined : known.place;
-    await this.#unseen.find(path, { place, lost: this.#lost.get(path) ?? [] });
+    let heads: readonly Buffer[] = [];
+    // Nothing did where the file that is there was known by its content.
+    if (state.current === undefined || blank !== undefined) {
+      const known = state.previous;
+      const found = known === undefined || known.ended ? undefined : known;
+      heads = await this.#unseen.find(path, { found, lost: blank === undefined ? lost : [...lost, blank] });
+      if (state.current !== undefined && heads.length > 0) state.current.blockedBy = state.previous;
+    }
+    // Told to stop in between: the next start begins with what is known now.
+    if (this.#tracking.signal.aborted) return;
+    for (const each of lost) {
+      if (each.position > 0 || !isAmong(heads, each)) each.report();
+      this.#tracking.output.forget(each.id);
+    }
   }
 
   async #open(gen: Generation, known: KnownPartition, identity: FileIdentity, found: Found): Promise<void> {

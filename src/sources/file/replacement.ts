@@ -1,5 +1,5 @@
 import { headOf } from "./identity.ts";
-import type { Generation } from "./generation.ts";
+import type { Generation, Place } from "./generation.ts";
 import { reportLoss } from "./losses.ts";
 import type { Rule } from "./rules.ts";
 import { findSibling, isFound, lookFields, openIfSame, type Look, type Wanted } from "./siblings.ts";
@@ -30,6 +30,13 @@ export class Replacement {
   /** What is at the file's place is not what was read: truncated, or truncated and grown again. */
   replaced(gen: Generation): Promise<void> {
     return this.#tracking.serial(() => this.#replaced(gen, undefined));
+  }
+
+  /** Where a copy of an open file that was deleted is, compressed or not. */
+  async placeOfCopy(gen: Generation): Promise<Place | undefined> {
+    const found = await findSibling(wantedOf(gen), (key) => this.#tracking.table.isTaken(key, gen));
+    await found?.handle.close();
+    return found?.place;
   }
 
   async #reopen(gen: Generation): Promise<void> {
@@ -100,5 +107,5 @@ export class Replacement {
 }
 
 function wantedOf(gen: Generation): Wanted {
-  return { ...gen.place, head: headOf(gen.head), points: [gen.point()] };
+  return { ...gen.place, firstPath: gen.firstPath, head: headOf(gen.head), points: [gen.point()] };
 }

@@ -11,6 +11,8 @@ import { isGone } from "./tracking.ts";
 /** What is searched for: where it was, and what is known of its content. */
 export interface Wanted {
   readonly path: string;
+  /** Where it was first seen: rotated names are made of that, over and over. */
+  readonly firstPath: string;
   readonly dev: string;
   readonly ino: string;
   /** When it was made, "" when that is not known. */
@@ -100,36 +102,42 @@ async function lookInto(file: OpenFile, size: number | undefined, place: Place, 
  */
 export async function findSibling(wanted: Wanted, taken: (key: string) => boolean): Promise<Found | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const before = await modifiedMs(dirname(wanted.path));
+    const before = await modifiedMs(dirname(wanted.path), dirname(wanted.firstPath));
     const [found, missed] = await searchSiblings(wanted, taken);
     if (found !== undefined || attempt === SEARCHES) return found;
     // While names are moved along (app.log.1 to app.log.2), a list of names and what is found under them do not agree.
-    const after = await modifiedMs(dirname(wanted.path));
+    const after = await modifiedMs(dirname(wanted.path), dirname(wanted.firstPath));
     if (!missed && before === after && Math.abs(Date.now() - after) > SETTLED_MS) return undefined;
     await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
   }
 }
 
-const SEARCHES = 5;
+/** Rotation that compresses takes a while. */
+const SEARCHES = 40;
 /** More than the granularity of a folder's time of modification. */
 const SETTLED_MS = 20;
 
-async function modifiedMs(folder: string): Promise<number> {
-  return (await stat(folder).catch(() => undefined))?.mtimeMs ?? 0;
+/** When names in folders were last changed, milliseconds since the epoch. */
+export async function modifiedMs(...folders: string[]): Promise<number> {
+  const times = folders.map(async (folder) => (await stat(folder).catch(() => undefined))?.mtimeMs ?? 0);
+  return Math.max(...(await Promise.all(times)));
 }
 
 async function searchSiblings(
   wanted: Wanted,
   taken: (key: string) => boolean,
 ): Promise<[Found | undefined, missed: boolean]> {
-  const original = basename(wanted.path);
+  const originals = [...new Set([basename(wanted.path), basename(wanted.firstPath)])];
   const copies: string[] = [];
   let missed = false;
-  for (const path of await filesBelow(dirname(wanted.path))) {
+  const folders = [...new Set([dirname(wanted.path), dirname(wanted.firstPath)])];
+  const lists = await Promise.all(folders.map(filesBelow));
+  for (const path of new Set(lists.flat())) {
     const stats = await stat(path, { bigint: true }).catch(() => undefined);
     if (stats === undefined) missed = true;
     if (stats === undefined || !stats.isFile() || taken(placeKey(stats))) continue;
-    if (path !== wanted.path && isRotatedName(basename(path), original)) copies.push(path);
+    const name = basename(path);
+    if (path !== wanted.path && originals.some((original) => isRotatedName(name, original))) copies.push(path);
     if (placeKey(stats) !== placeKey(wanted)) continue;
     const found = await openIfSame(path, wanted);
     if (isFound(found)) return [found, false];

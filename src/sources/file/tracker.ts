@@ -278,10 +278,28 @@ export class Tracker implements Tracking {
     if (isCompressedName(path) && (await this.#isCompressed(state, key))) return;
     const isNew = startAtEnd === undefined && !context.once;
     if (isNew && (await isCopyInProgress(state, key, stats.size, this))) return;
-    const previous = state.previous;
-    if (startAtEnd === undefined && previous?.ended === false)
-      await this.#unseen.find(path, { place: previous.place, lost: [] });
+    if (startAtEnd === undefined && state.previous !== undefined) await this.#findUnseen(path, state.previous);
+    if (this.signal.aborted) return;
+    if (this.#unseen.isMoving(path)) {
+      state.lookAtMs = context.monotonicMs() + LOOK_INTERVAL_MS;
+      return;
+    }
+    // Renamed meanwhile, and found by that under its new name.
+    if (table.at(key) !== undefined) return this.#look(path, startAtEnd);
     this.#announcing.create(state, key, startAtEnd ?? false);
+  }
+
+  /** Rotation may have been quicker than our looks: what came and went at the path after the last that was seen. */
+  async #findUnseen(path: string, previous: Generation): Promise<void> {
+    const { mtimeMs } = previous;
+    const head = previous.identity().head;
+    // Compressed already, and perhaps read to its end from the open file.
+    const stats = await previous.handle?.stat().catch(() => undefined);
+    const isGone = stats === undefined || stats.nlink === 0;
+    const copy = isGone && !previous.ended ? await this.#replacement.placeOfCopy(previous) : undefined;
+    const place = copy ?? (isGone ? undefined : previous.place);
+    const lost = isGone && copy === undefined ? [{ mtimeMs, head, key: previous.key }] : [];
+    await this.#unseen.find(path, { found: place === undefined ? undefined : { place, mtimeMs }, lost });
   }
 
   /** Whether it is a compressed file. Its bytes are no lines; and what it holds was read before it was compressed. */

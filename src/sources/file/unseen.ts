@@ -5,7 +5,7 @@ import { placeKey, placeOf, type Place } from "./generation.ts";
 import { GzipFile, isGzip } from "./gzip-file.ts";
 import { HEAD_BYTES, headOf, openFile, readAt, TELLING_BYTES, type Head } from "./identity.ts";
 import { compareRotated, parseRotatedName, type RotatedFile } from "./rotated-name.ts";
-import { filesBelow } from "./siblings.ts";
+import { filesBelow, modifiedMs } from "./siblings.ts";
 import { isGone, RETRY_MS, type Tracking } from "./tracking.ts";
 import { errorMessage } from "../../core/error.ts";
 
@@ -14,12 +14,14 @@ export interface LostFile {
   /** When it was last written to, as far as is known. */
   readonly mtimeMs: number;
   readonly head: Head;
+  /** Device and inode. */
+  readonly key: string;
 }
 
 /** The last that is known of a path: what was rotated after it was never seen. */
 export interface Anchor {
-  /** The one that was last found under another name. */
-  readonly place: Place | undefined;
+  /** The one that was last found under another name, and when it was last written to. */
+  readonly found: { readonly place: Place; readonly mtimeMs: number } | undefined;
   readonly lost: readonly LostFile[];
 }
 
@@ -32,7 +34,11 @@ interface Again {
   readonly anchor: Anchor;
   readonly done: Set<string>;
   retryAtMs: number;
+  isMoving: boolean;
 }
+
+/** How often it is looked again at once while names change. */
+const MOVES = 10;
 
 /**
  * Finds what was written to a path, and rotated away, while nobody looked: the files between the last that is known and
@@ -50,62 +56,74 @@ export class Unseen {
     this.#isClaimed = isClaimed;
   }
 
-  /** Within a serial task, before what is at the path now is begun. */
-  async find(path: string, anchor: Anchor): Promise<void> {
-    const again = this.#again.get(path) ?? { anchor, done: new Set<string>(), retryAtMs: Infinity };
+  /** Within a serial task, before what is at the path now is begun. Returns the first bytes of those that were found. */
+  async find(path: string, anchor: Anchor): Promise<Buffer[]> {
+    const again = this.#again.get(path) ?? { anchor, done: new Set<string>(), retryAtMs: Infinity, isMoving: false };
     this.#again.delete(path);
-    const { context, table } = this.#tracking;
+    const heads: Buffer[] = [];
+    for (let attempt = 1; ; attempt++) {
+      const isWhole = await this.#begin(path, again, heads);
+      if (isWhole || this.#tracking.signal.aborted) return heads;
+      if (again.isMoving && attempt < MOVES) continue;
+      again.retryAtMs = this.#tracking.context.monotonicMs() + RETRY_MS;
+      this.#again.set(path, again);
+      return heads;
+    }
+  }
+
+  /** Whether names are moved along so quickly that nobody can say yet what came before the file at a path. */
+  isMoving(path: string): boolean {
+    return this.#again.get(path)?.isMoving === true;
+  }
+
+  /** Begins what there is. False when some of it could not be opened. */
+  async #begin(path: string, again: Again, heads: Buffer[]): Promise<boolean> {
+    const { context, signal, table } = this.#tracking;
+    let isWhole = true;
+    again.isMoving = false;
     for (const { place } of await this.#candidates(path, again)) {
-      if (this.#tracking.signal.aborted) return;
+      if (signal.aborted) return false;
       try {
-        const previous = table.stateOf(path).previous;
-        const gen = await this.#announcing.createRotated(path, place, previous);
+        const gen = await this.#announcing.createRotated(path, place, table.stateOf(path).previous);
         table.stateOf(path).previous = gen;
         again.done.add(placeKey(place));
+        heads.push(gen.head);
         const fields = { rule: "unseen_rotation", inode: placeKey(place), size: gen.presentEnd() };
         context.log.info(`${path}: ${place.path} was rotated away before it was seen; it is read whole`, fields);
       } catch (error) {
-        if (this.#tracking.signal.aborted) return;
-        if (!isGone(error)) {
-          context.log.warn(
-            `cannot read ${place.path}, rotated away from ${path} before it was seen: ${errorMessage(error)}; trying again`,
-          );
+        if (signal.aborted) return false;
+        isWhole = false;
+        // It has another name by now; what follows it must not be begun before.
+        if (isGone(error)) {
+          again.isMoving = true;
+          return false;
         }
-        again.retryAtMs = context.monotonicMs() + RETRY_MS;
-        this.#again.set(path, again);
+        const why = `rotated away from ${path} before it was seen: ${errorMessage(error)}`;
+        context.log.warn(`cannot read ${place.path}, ${why}; trying again`);
       }
     }
+    return isWhole;
   }
 
   tick(nowMs: number): void {
     for (const [path, again] of this.#again) {
       if (again.retryAtMs > nowMs) continue;
       again.retryAtMs = Infinity;
-      void this.#tracking.serial(() => this.find(path, again.anchor));
+      void this.#tracking.serial(async () => void (await this.find(path, again.anchor)));
     }
-  }
-
-  /** Whether all that was found could be begun. */
-  get isSettled(): boolean {
-    return this.#again.size === 0;
   }
 
   /** Rotated after the anchor, unknown, oldest first; of a file and what it was compressed to only the former. */
   async #candidates(path: string, { anchor, done }: Again): Promise<Candidate[]> {
     const { table } = this.#tracking;
-    const original = basename(path);
-    const rotated: Candidate[] = [];
-    for (const each of await filesBelow(dirname(path))) {
-      const name = parseRotatedName(basename(each), original);
-      if (name === undefined) continue;
-      const stats = await stat(each, { bigint: true }).catch(() => undefined);
-      if (stats?.isFile() !== true || stats.size === 0n) continue;
-      rotated.push({ name, mtimeMs: Number(stats.mtimeMs), place: placeOf(each, stats) });
-    }
-    const last = rotated.find((each) => anchor.place !== undefined && placeKey(each.place) === placeKey(anchor.place));
-    // Nothing is known of the order then.
-    if (last === undefined && anchor.lost.length === 0) return [];
-    const lostMs = Math.max(-Infinity, ...anchor.lost.map((each) => each.mtimeMs));
+    const key = anchor.found === undefined ? undefined : placeKey(anchor.found.place);
+    const rotated = await rotatedFiles(path, key);
+    const last = rotated.find((each) => placeKey(each.place) === key);
+    const times = anchor.lost.map((each) => each.mtimeMs);
+    // Without its place in the order there is still the time when it was last written to.
+    if (last === undefined && anchor.found !== undefined) times.push(anchor.found.mtimeMs);
+    if (last === undefined && times.length === 0) return [];
+    const lostMs = Math.max(-Infinity, ...times);
     const live = await headAt(path);
     const found: Candidate[] = [];
     const isTwin = (a: Candidate, b: Candidate): boolean =>
@@ -113,11 +131,13 @@ export class Unseen {
     for (const each of rotated.sort(
       (a, b) => compareRotated(a, b) || Number(a.name.compressed) - Number(b.name.compressed),
     )) {
-      const key = placeKey(each.place);
-      if (done.has(key) || table.at(key) !== undefined || this.#isClaimed(each.place.path, key)) continue;
+      const its = placeKey(each.place);
+      if (done.has(its) || table.at(its) !== undefined || this.#isClaimed(each.place.path, its)) continue;
       if (last !== undefined && compareRotated(each, last) <= 0) continue;
-      // Made and written to after what is lost; one that was read before may be written to late, but was made earlier.
-      const bornMs = each.place.born === "" ? Infinity : Number(BigInt(each.place.born) / 1_000_000n);
+      // Made and written to after what is lost; one that was read before may be written to late, but was made earlier. Not
+      // so when it is the lost file itself, truncated and written anew before it was rotated.
+      const isRewritten = anchor.lost.some((lost) => lost.key === its);
+      const bornMs = each.place.born === "" || isRewritten ? Infinity : Number(BigInt(each.place.born) / 1_000_000n);
       if (Math.min(each.mtimeMs, bornMs) <= lostMs) continue;
       // While it is compressed both are there.
       if (
@@ -131,6 +151,37 @@ export class Unseen {
     }
     return found;
   }
+}
+
+const LISTS = 40;
+/** More than the granularity of a folder's time of modification. */
+const SETTLED_MS = 20;
+
+/** The rotated files of a path. While names are moved along, it is looked again: what is seen must be of one moment. */
+async function rotatedFiles(path: string, wantedKey: string | undefined): Promise<Candidate[]> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await modifiedMs(dirname(path));
+    const rotated: Candidate[] = [];
+    let missed = false;
+    for (const each of await filesBelow(dirname(path))) {
+      const name = parseRotatedName(basename(each), basename(path));
+      if (name === undefined) continue;
+      const stats = await stat(each, { bigint: true }).catch(() => undefined);
+      if (stats === undefined) missed = true;
+      if (stats?.isFile() !== true || stats.size === 0n) continue;
+      rotated.push({ name, mtimeMs: Number(stats.mtimeMs), place: placeOf(each, stats) });
+    }
+    const after = await modifiedMs(dirname(path));
+    const isSettled = !missed && before === after && Math.abs(Date.now() - after) > SETTLED_MS;
+    const isThere = wantedKey === undefined || rotated.some((each) => placeKey(each.place) === wantedKey);
+    if ((isSettled && isThere) || attempt === LISTS) return rotated;
+    await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+  }
+}
+
+/** Whether a file, of which nothing was read, is read whole as one of those with these beginnings. */
+export function isAmong(heads: readonly Buffer[], { head: kept }: LostFile): boolean {
+  return heads.some((head) => kept.length <= head.length && headOf(head.subarray(0, kept.length)).hash === kept.hash);
 }
 
 /** What is left of a lost file is no file of its own, although it is not whole enough to go on in it. */
@@ -167,8 +218,7 @@ function isOtherwiseCompressed(head: Buffer): boolean {
   );
 }
 
-/** Whether one begins like the other, as a copy and its original do. */
+/** Whether it may be a copy of another file that is made at this moment: that has as much, and begins like it. */
 function isBeginningOf(head: Buffer, other: Buffer | undefined): boolean {
-  const length = Math.min(head.length, other?.length ?? 0);
-  return length > 0 && head.subarray(0, length).equals(other!.subarray(0, length));
+  return head.length > 0 && other !== undefined && head.equals(other.subarray(0, head.length));
 }
