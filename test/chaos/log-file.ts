@@ -17,6 +17,8 @@ export class LogFile {
   readonly style: LineStyle;
   /** Lines written. */
   count = 0;
+  /** When it was rotated last, milliseconds since the epoch. */
+  rotatedAtMs = 0;
   /** The first line of the present file, and where each line ends in it. */
   #firstLine = 0;
   #ends: number[] = [];

@@ -215,28 +215,26 @@ class ChaosRun {
   async #faults(world: World): Promise<void> {
     const lanes = new Map<Lane, PlannedFault[]>();
     for (const fault of this.#options.plan) lanes.set(fault.kind.lane, [...(lanes.get(fault.kind.lane) ?? []), fault]);
-    const failures: unknown[] = [];
     await Promise.all(
       [...lanes.values()].map(async (faults) => {
         for (const fault of faults) {
           await sleep(Math.max(0, this.#startedMs + fault.atMs - Date.now()));
-          await this.#fault(world, fault).catch((error: unknown) => failures.push(error));
+          await this.#fault(world, fault).catch((error: unknown) => {
+            this.#options.log(`  ${fault.kind.name}: failed: ${String(error)}`);
+            this.#breaches.push(
+              `the fault ${fault.kind.name} could not be done or undone: ${String(error).slice(0, 300)}`,
+            );
+          });
         }
       }),
     );
-    if (failures.length > 0) throw failures[0];
+    if (world.agent.pid === undefined) await world.agent.alone(() => world.agent.start());
   }
 
   async #fault(world: World, { kind, draw, seed }: PlannedFault): Promise<void> {
     const beganMs = Date.now();
     const atMs = beganMs - this.#startedMs;
-    let outcome: string;
-    try {
-      outcome = await kind.run(world, draw, randomOf(seed));
-    } catch (error) {
-      this.#options.log(`  ${kind.name}: failed: ${String(error)}`);
-      throw error;
-    }
+    const outcome = await kind.run(world, draw, randomOf(seed));
     const done = { kind: kind.name, atMs, tookMs: Date.now() - beganMs, draw, outcome };
     this.#done.push(done);
     this.#options.log(

@@ -28,7 +28,10 @@ export function rotateSome(world: World, name: string, random: () => number): Pr
     // Renamed, it is found in one of the folders; packed, nowhere.
     const staysSeen = log.path.startsWith(join(world.logDir, "in/")) && !name.includes("compress");
     const listed = staysSeen ? 0 : await listUnknown(world, log);
+    // Names with the time in them differ only from second to second.
+    await sleep(Math.max(0, log.rotatedAtMs + 1_100 - Date.now()));
     await rotate(log, world.folder, ROTATIONS[name]!);
+    log.rotatedAtMs = Date.now();
     log.newFile();
     return `${name} of ${log.name}${listed > 0 ? `, ${listed} lines that it never saw` : ""}`;
   });
