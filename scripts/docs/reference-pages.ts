@@ -46,7 +46,11 @@ export function cliPage(program: Command): string {
     EXIT_CODE_WORDS[name as keyof typeof EXIT_CODES],
   ]);
   const parts = ["# Command line\n", `## wiretail\n\n${fence(helpOf(program))}`];
-  for (const command of program.commands) parts.push(`## wiretail ${command.name()}\n\n${fence(helpOf(command))}`);
+  for (const command of program.commands) {
+    parts.push(`## wiretail ${command.name()}\n\n${fence(helpOf(command))}`);
+    for (const below of command.commands)
+      parts.push(`### wiretail ${command.name()} ${below.name()}\n\n${fence(helpOf(below))}`);
+  }
   parts.push(
     `## Exit codes\n\n${table(["Code", "Meaning"], codes)}`,
     "## Environment\n\nColour is used on terminals only; `NO_COLOR` or `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Placeholders read the\nenvironment too: see [configuration](configuration.md#placeholders).\n",
