@@ -4,16 +4,17 @@
  *
  *     node dist/bench/micro/pipelines.js [PIPELINE FILE]...
  *
- * PIPELINE is a shipped name or a path. Without arguments: the shipped pipelines over lines of this benchmark's input.
+ * PIPELINE is a shipped name or a path; FILE has lines for it (`bench` leaves its inputs in the temporary folder).
  */
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Encoding, LineBatch } from "../../src/core/batch.ts";
 import { BufferPool } from "../../src/core/buffer-pool.ts";
+import type { LogEvent } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
 import { components } from "../../src/cli/components.ts";
 import { LineSplitter } from "../../src/codec/lines.ts";
-import { BatchEncoder, toEvents } from "../../src/runtime/batch-encoder.ts";
+import { BatchEncoder, toEvents, toEventsOfBytes } from "../../src/runtime/batch-encoder.ts";
 import { loadPipelineFile } from "../../src/runtime/config/pipeline-file.ts";
 import { CompiledPipeline } from "../../src/runtime/specialise/compiled-pipeline.ts";
 import { StageChain } from "../../src/runtime/stage-chain.ts";
@@ -69,20 +70,19 @@ async function measure(pipeline: string, file: string): Promise<void> {
     let count = 0;
     for (const batch of batchesOf(bytes)) {
       const encoding = encoder.begin(batch);
-      const plain = (from: number, to: number): void =>
-        encoding.add(chain.run(toEvents(batch, from, to), () => undefined));
+      const plain = (events: LogEvent[]): void => encoding.add(chain.run(events, () => undefined));
       const isDone =
         mode === "compiled" &&
         compiled?.run(batch, encoding.idPrefix, {
           documents: encoding.addDocuments,
-          plain: (from, to) => {
+          plain: (lines, from, to) => {
             plainLines += to - from;
-            plain(from, to);
+            plain(toEventsOfBytes(batch, lines, from, to));
           },
           counted: () => undefined,
         }) === true;
       for (let from = 0; !isDone && from < batch.count; from += EVENTS_AT_A_TIME) {
-        plain(from, Math.min(from + EVENTS_AT_A_TIME, batch.count));
+        plain(toEvents(batch, from, Math.min(from + EVENTS_AT_A_TIME, batch.count)));
       }
       const encoded = encoding.finish();
       count += encoded.count;

@@ -1,4 +1,11 @@
-import { encodingKey, type EncodedBatch, type EncodedBody, type Encoding, type LineBatch } from "../core/batch.ts";
+import {
+  encodingKey,
+  type EncodedBatch,
+  type EncodedBody,
+  type Encoding,
+  type LineBatch,
+  type LineBytes,
+} from "../core/batch.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
 import { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
@@ -24,6 +31,18 @@ export function toEvents(batch: LineBatch, from = 0, to = batch.count): LogEvent
   return events;
 }
 
+/** The same for a few lines of a batch that has them as bytes: the rest of its text need not be decoded for them. */
+export function toEventsOfBytes(batch: LineBatch, lines: LineBytes, from: number, to: number): LogEvent[] {
+  const { offsets, readAtMs } = batch;
+  const { envelope } = batch.partition;
+  const events = new Array<LogEvent>(to - from);
+  for (let i = from; i < to; i++) {
+    const text = lines.bytes.toString("utf8", lines.starts[i], lines.ends[i]);
+    events[i - from] = new LogEvent(text, readAtMs, offsets[i]!, envelope);
+  }
+  return events;
+}
+
 /**
  * Encodes what a pipeline made, once for each distinct encoding that its sinks ask for (bench/micro/encode.ts).
  */
@@ -33,6 +52,8 @@ export class BatchEncoder {
   /** Distinct. */
   readonly encodings: readonly Encoding[];
   readonly #pool: BufferPool;
+  /** What the documents of events took beside their lines lately, in bytes an event. */
+  #aroundBytes = 192;
 
   /** `idPart` stands for the pipeline in event ids. */
   constructor(pipeline: string, idPart: string, encodings: readonly Encoding[], pool: BufferPool) {
@@ -78,7 +99,7 @@ export class BatchEncoder {
     let subIndexes: Uint16Array | undefined;
     let count = 0;
     const writers = encodings.map(
-      (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch)),
+      (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch, this.#aroundBytes)),
     );
     const texts = encodings.map(() => "");
     // One JSON encoding is written in one go; several share the members.
@@ -131,6 +152,10 @@ export class BatchEncoder {
     const finish = (): EncodedBatch => {
       writeTexts();
       const subs = subIndexes?.subarray(0, count);
+      // A buffer that turns out too small is copied, and one too large counts in the memory budget.
+      const bytes = Math.max(...writers.map((writer) => writer.byteLength));
+      const around = batch.count === 0 ? 0 : ((bytes - batch.byteLength) / batch.count) * 1.05;
+      this.#aroundBytes = Math.max(64, around, this.#aroundBytes * 0.9);
       return this.#encoded(batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers);
     };
     return { idPrefix, add, addDocuments, finish };
@@ -181,9 +206,9 @@ export interface BatchEncoding {
   finish(): EncodedBatch;
 }
 
-/** What the documents of a batch will take, about: lines, and some 150 bytes around each. */
-function estimateBytes(batch: LineBatch): number {
-  return batch.byteLength + batch.count * 192 + CHUNK_CHARACTERS * 4;
+/** What the documents of a batch will take, about: lines, and some bytes around each. */
+function estimateBytes(batch: LineBatch, aroundBytes = 192): number {
+  return Math.ceil(batch.byteLength + batch.count * aroundBytes + CHUNK_CHARACTERS * 4);
 }
 
 /** What a JSON encoding puts in front of a document's members. */

@@ -10,7 +10,7 @@ import { compilePredicate } from "../codec/kql/predicate.ts";
 import type { DeadLetter } from "../disk/dead-letters/letter.ts";
 import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { backoffMs } from "./backoff.ts";
-import { BatchEncoder, toEvents } from "./batch-encoder.ts";
+import { BatchEncoder, toEvents, toEventsOfBytes } from "./batch-encoder.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { PipelineConfig } from "./config/types.ts";
@@ -150,19 +150,18 @@ export class PipelineRunner {
       // None misses it: what is read here again is for another pipeline.
       if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
     };
-    const plain = (from: number, to: number): void => {
-      const events = toEvents(batch, from, to);
+    const plain = (events: LogEvent[]): void => {
       if (this.#when !== undefined) this.#skip(events, this.#when);
       encoder.add(this.chain.run(events, deadLetter));
     };
     const isDone = this.#compiled?.run(batch, encoder.idPrefix, {
       documents: encoder.addDocuments,
-      plain,
+      plain: (lines, from, to) => plain(toEventsOfBytes(batch, lines, from, to)),
       counted: (lines, drops, milliseconds) => this.chain.countCompiled(lines, drops, milliseconds),
     });
     if (isDone !== true) {
       for (let from = 0; from < batch.count; from += EVENTS_AT_A_TIME) {
-        plain(from, Math.min(from + EVENTS_AT_A_TIME, batch.count));
+        plain(toEvents(batch, from, Math.min(from + EVENTS_AT_A_TIME, batch.count)));
       }
     }
     return encoder.finish();

@@ -1,10 +1,10 @@
 import type { EncodedBatch, Encoding, LineBatch } from "../../src/core/batch.ts";
-import type { Envelope } from "../../src/core/event.ts";
+import type { Envelope, LogEvent } from "../../src/core/event.ts";
 import { BufferPool } from "../../src/core/buffer-pool.ts";
 import { Path } from "../../src/core/path.ts";
 import { components } from "../../src/cli/components.ts";
 import { LineSplitter } from "../../src/codec/lines.ts";
-import { BatchEncoder, toEvents } from "../../src/runtime/batch-encoder.ts";
+import { BatchEncoder, toEvents, toEventsOfBytes } from "../../src/runtime/batch-encoder.ts";
 import type { OnError, StageConfig } from "../../src/runtime/config/types.ts";
 import { CompiledPipeline } from "../../src/runtime/specialise/compiled-pipeline.ts";
 import { StageChain, type StageCounts } from "../../src/runtime/stage-chain.ts";
@@ -77,10 +77,10 @@ export class BothWays {
     const encoding = new BatchEncoder("main", "abcd", this.#encodings, new BufferPool(0)).begin(batch);
     const deadLetters: string[] = [];
     let plainLines = 0;
-    const plain = (from: number, to: number): void => {
-      plainLines += to - from;
+    const plain = (events: LogEvent[]): void => {
+      plainLines += events.length;
       encoding.add(
-        chain.run(toEvents(batch, from, to), (event, stage, reason) => {
+        chain.run(events, (event, stage, reason) => {
           deadLetters.push(JSON.stringify([event.toObject(), stage.label, reason]));
         }),
       );
@@ -89,10 +89,10 @@ export class BothWays {
       way === "compiled" &&
       this.#compiled?.run(batch, encoding.idPrefix, {
         documents: encoding.addDocuments,
-        plain,
+        plain: (lines, from, to) => plain(toEventsOfBytes(batch, lines, from, to)),
         counted: (lines, drops, milliseconds) => chain.countCompiled(lines, drops, milliseconds),
       }) === true;
-    if (!isDone) plain(0, batch.count);
+    if (!isDone) plain(toEvents(batch));
     return {
       encoded: encoding.finish(),
       counts: chain.steps.map(({ counts: { milliseconds: _, ...counts } }) => ({ ...counts })),

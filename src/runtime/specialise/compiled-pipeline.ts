@@ -1,4 +1,4 @@
-import type { Encoding, LineBatch } from "../../core/batch.ts";
+import type { Encoding, LineBatch, LineBytes } from "../../core/batch.ts";
 import type { Envelope } from "../../core/event.ts";
 import { Machine, machineModule, type MadeDocuments } from "../../codec/kernel/machine.ts";
 import { compilePipeline, type CompiledPlan, type PlannedStage } from "./compile.ts";
@@ -16,7 +16,7 @@ export interface CompiledOutput {
     body: (encoding: number) => Pick<MadeDocuments, "bytes" | "ends">,
   ) => void;
   /** Lines from … to - 1, which the program left to the plain way. */
-  plain(from: number, to: number): void;
+  plain(lines: LineBytes, from: number, to: number): void;
   /** `lines` went through the program; of these `drops[stage]` were left out. The array is set to 0 afterwards. */
   counted(lines: number, drops: Int32Array, milliseconds: number): void;
 }
@@ -80,7 +80,7 @@ export class CompiledPipeline {
       if (from === to) return;
       const left = performance.now();
       plainLines += to - from;
-      output.plain(from, to);
+      output.plain(lines, from, to);
       from = to;
       elsewhereMs += performance.now() - left;
     };

@@ -10,7 +10,6 @@ const schema = t.object({
   pattern: t.anyOf([t.string(), t.array(t.string(), { minItems: 1 })], {
     description:
       "Regular expression in JavaScript's syntax, or a list tried in order until one matches. A named group gives the field of its name, dots and all: `(?<http.request.method>[A-Z]+)`. It may match anywhere in the text: begin with `^` and end with `$` for all of it.",
-    "x-syntax": "regex",
   }),
   ...SOURCE_OPTIONS,
   allow_backtracking: t.boolean({
