@@ -10,6 +10,8 @@ import { MemoryOutput, until } from "../../support/source-output.ts";
 const ROUNDS = 24;
 const FIRST = Number(process.env["WIRETAIL_TORTURE_FIRST"] ?? 1);
 const SEEDS = Number(process.env["WIRETAIL_TORTURE_SEEDS"] ?? 9);
+/** How long lines may take to arrive, also on a busy machine. */
+const WAIT_MS = Number(process.env["WIRETAIL_TORTURE_WAIT_MS"] ?? 60_000);
 
 /** How a host rotates: it is set up once. */
 const COMPRESSION = [[], ["compress"], ["compress", "delaycompress"]] as const;
@@ -82,7 +84,7 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
       await until(
         () => missing().length === 0,
         () => `${missing().slice(0, 5).join()}…; ${history.join(", ")}\n${[...messages, ...run!.messages].join("\n")}`,
-        60_000,
+        WAIT_MS,
       );
     };
     /** Everything is read, and perhaps not delivered. */
@@ -91,7 +93,7 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
       await until(
         last,
         () => `line ${next - 1} to be read; ${history.join(", ")}\n${run!.messages.join("\n")}`,
-        60_000,
+        WAIT_MS,
       );
     };
     const ended = async (ending: "kill" | "stop"): Promise<void> => {
