@@ -139,6 +139,30 @@ describe("the file source in trouble", () => {
     assert.equal(count.trim(), "300");
   });
 
+  it("loses nothing of files made all at once while too few may be open, and says so once", async () => {
+    const support = (name: string): string => JSON.stringify(new URL(`../../support/${name}.js`, import.meta.url).href);
+    const script = `
+      const { Bench } = await import(${support("file-source")});
+      const { until } = await import(${support("source-output")});
+      const { appendFileSync, mkdirSync, writeFileSync } = await import("node:fs");
+      const bench = await Bench.make();
+      mkdirSync(bench.path(""), { recursive: true });
+      const run = bench.start({ include: [bench.path("*.log")], poll_interval_ms: 50, idle_line_flush_ms: 60000 });
+      for (let i = 0; i < 300; i++) writeFileSync(bench.path("f" + i + ".log"), "a " + i + "\\nb " + i + "\\n");
+      await until(() => run.output.count === 600, () => run.output.count + run.messages.join(), 60000);
+      for (let i = 0; i < 300; i++) appendFileSync(bench.path("f" + i + ".log"), "c " + i + "\\n");
+      await until(() => run.output.count === 900, () => run.output.count + run.messages.join(), 60000);
+      const said = run.messages.filter((message) => message.startsWith("too many open files")).length;
+      console.log(JSON.stringify([new Set(run.output.texts()).size, run.output.drops.length, said]));
+      await run.stop();
+      await bench[Symbol.asyncDispose]();`;
+    const limited = 'ulimit -n 80; exec "$0" --input-type=module -e "$1"';
+    const out = execFileSync("sh", ["-c", limited, process.execPath, script], { encoding: "utf8", timeout: 150_000 });
+    const [lines, drops, said] = JSON.parse(out) as [number, number, number];
+    assert.deepEqual([lines, drops], [900, 0]);
+    assert.ok(said >= 1 && said <= 2, `said ${said} times`);
+  });
+
   it("finds new files in a folder that was removed and made again", async () => {
     await writeFile(log, lines(0, 2));
     const run = bench.start({ include: [bench.path("*.log")], ...FAST });
