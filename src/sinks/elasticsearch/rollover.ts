@@ -5,9 +5,11 @@ import type { LostBulks } from "./lost-bulks.ts";
 
 /** Ids asked for in one call. */
 const IDS_PER_CALL = 5_000;
-/** Indices that are looked into, the newest ones: more rollovers than that between two attempts are not expected. */
-const MAX_BACKING = 6;
-const MAX_OF_ALIAS = 10;
+/**
+ * Indices that are looked into, the newest ones. Several rollovers between two attempts are possible: an agent that is
+ * killed again and again within a second, before a position is written, has to find what its first life sent.
+ */
+const MAX_INDICES = 20;
 
 interface Resolved {
   readonly data_streams?: readonly { readonly backing_indices?: string | readonly string[] }[];
@@ -178,9 +180,9 @@ export class RolloverGuard {
   #readResolved({ data_streams, aliases }: Resolved): Backing {
     // One index alone comes as a string. Backing indices come oldest first.
     const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
-    if (backing.length > 0) return { indices: backing.slice(-MAX_BACKING), canRoll: true };
+    if (backing.length > 0) return { indices: backing.slice(-MAX_INDICES), canRoll: true };
     const indices = [aliases?.[0]?.indices ?? []].flat();
-    if (indices.length > 0) return { indices: indices.sort().slice(-MAX_OF_ALIAS), canRoll: true };
+    if (indices.length > 0) return { indices: indices.sort().slice(-MAX_INDICES), canRoll: true };
     return { indices: [], canRoll: this.#isDataStream };
   }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test, type TestContext } from "node:test";
+import { errorMessage } from "../../../src/core/error.ts";
 import { FaultProxy } from "../../support/doubles/fault-proxy.ts";
 import { AgentProcess, assertExactlyOnce, NumberedWriter, numbersOf, waitFor, writeHost } from "../../support/e2e.ts";
 import { temporaryFolder } from "../../support/folders.ts";
@@ -38,6 +39,8 @@ class Scene {
   readonly proxy: FaultProxy;
   /** Paths of all that was forwarded to the server. */
   readonly calls: string[] = [];
+  /** What happened when. */
+  readonly story: string[] = [];
   agent: AgentProcess | undefined;
   readonly #folder: string;
   readonly #dataset: string;
@@ -55,8 +58,15 @@ class Scene {
       ...{ target: url, random: Math.random },
       replyHeaders: { "x-elastic-product": "Elasticsearch", "content-type": "application/json" },
       errorBody: (status, type) => JSON.stringify({ error: { type, reason: "by the proxy" }, status }),
-      onCall: ({ path }) => void this.calls.push(path),
+      onCall: ({ path, headers }) => {
+        this.calls.push(path);
+        this.tell(`${path.split("?")[0]} ${String(headers["x-opaque-id"])}`);
+      },
     });
+  }
+
+  tell(what: string): void {
+    this.story.push(`${Math.round(performance.now())} ${what}`);
   }
 
   async open(): Promise<void> {
@@ -78,9 +88,17 @@ class Scene {
   async start(): Promise<void> {
     this.agent = new AgentProcess(this.#host, this.#command === undefined ? {} : { command: this.#command });
     await this.agent.started();
+    this.tell("started");
+  }
+
+  async kill(): Promise<void> {
+    await this.agent!.kill9();
+    this.tell("killed");
+    this.story.push(this.agent!.stderr);
   }
 
   rollover(): Promise<unknown> {
+    this.tell("rollover");
     return this.probe.request("POST", `/${this.stream}/_rollover`);
   }
 
@@ -112,7 +130,25 @@ class Scene {
   async exactlyOnce(): Promise<void> {
     await this.there(this.writer.count);
     await waitFor("an empty queue", async () => (await this.agent!.status()).sinks[0]!.queued_events === 0);
-    assertExactlyOnce(await this.numbers(), this.writer.count);
+    try {
+      assertExactlyOnce(await this.numbers(), this.writer.count);
+    } catch (error) {
+      const where = (await this.#ranges()).join("\n");
+      throw new Error(`${errorMessage(error)}\n${where}\n${this.story.join("\n")}`, { cause: error });
+    }
+  }
+
+  /** Which lines are in which backing index, for whoever has to find out why. */
+  async #ranges(): Promise<string[]> {
+    const byIndex = new Map<string, number[]>();
+    for (const { _index, _source } of await this.probe.documents(this.stream))
+      byIndex.set(_index, [...(byIndex.get(_index) ?? []), ...numbersOf(String(_source["message"]))]);
+    return [...byIndex].sort().map(([index, numbers]) => {
+      const sorted = numbers.sort((a, b) => a - b);
+      const starts = sorted.filter((number, i) => sorted[i - 1] !== number - 1);
+      const ends = sorted.filter((number, i) => sorted[i + 1] !== number + 1);
+      return `${index}: ${starts.map((start, i) => `${start}-${ends[i]}`).join(" ")}`;
+    });
   }
 }
 
@@ -124,7 +160,7 @@ async function answersLost(scene: Scene): Promise<void> {
   scene.proxy.fault = { kind: "late", delayMs: 10_000 };
   await scene.writer.write(200);
   await scene.there(300);
-  await scene.agent!.kill9();
+  await scene.kill();
   await scene.rollover();
   scene.proxy.clear();
   await scene.writer.write(100);
@@ -147,7 +183,7 @@ async function bulkOutlivesAgent(scene: Scene): Promise<void> {
   try {
     await scene.writer.write(200);
     await waitFor("a bulk that the server works on", working);
-    await scene.agent!.kill9();
+    await scene.kill();
     await scene.rollover();
     scene.calls.length = 0;
     await scene.start();
@@ -207,7 +243,7 @@ for (const version of ELASTICSEARCH_VERSIONS) {
           const release = await scene.setter({ "index.blocks.write": null });
           if (round === 1) await (await scene.setter({ "index.blocks.write": true }))();
           if (round !== 2) await scene.rollover();
-          await scene.agent!.kill9();
+          await scene.kill();
           await scene.proxy.idle();
           if (round !== 0) await scene.rollover();
           scene.proxy.clear();

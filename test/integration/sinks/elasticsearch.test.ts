@@ -239,6 +239,32 @@ for (const version of ELASTICSEARCH_VERSIONS) {
       await sink.close();
     });
 
+    test("an alias that moved on to another index is looked up in all of its indices; a plain index in none", async () => {
+      const alias = fresh();
+      await probe.request("PUT", `/${alias}-1`, { aliases: { [alias]: { is_write_index: true } } });
+      await probe.request("PUT", `/${alias}-2`);
+      const { sink, context } = await open(server.url, { index: alias, install_template: false });
+      const docs = Array.from({ length: 10 }, (_, i) => ({ message: `m${i}` }));
+      assert.deepEqual(await write(sink, docs.slice(0, 6)), { outcome: "delivered" });
+      await probe.request("POST", "/_aliases", {
+        actions: [
+          { add: { index: `${alias}-1`, alias, is_write_index: false } },
+          { add: { index: `${alias}-2`, alias, is_write_index: true } },
+        ],
+      });
+      assert.deepEqual(await write(sink, docs, 2), { outcome: "delivered" });
+      assert.deepEqual((await probe.messages(alias)).sort(), docs.map(({ message }) => message).sort());
+      assert.equal(context.measured.get("elasticsearch_looked_up_events"), 10);
+      await sink.close();
+
+      const plain = await open(server.url, { index: `${alias}-plain`, install_template: false });
+      await write(plain.sink, docs);
+      assert.deepEqual(await write(plain.sink, docs, 2), { outcome: "delivered" });
+      assert.equal(plain.context.measured.get("elasticsearch_looked_up_events"), undefined);
+      assert.equal(plain.context.measured.get("elasticsearch_duplicates"), 10);
+      await plain.sink.close();
+    });
+
     test("the index template has ECS types, and says what this server lacks", async () => {
       const { sink, context, name, dataset } = await stream();
       await write(sink, [{ message: "m", source: { ip: "192.0.2.1" }, peer: { ip: "192.0.2.2" }, custom: "c" }]);
