@@ -1,5 +1,5 @@
 import type { AnySink, AnySource, AnyStage, Example } from "../../src/core/component.ts";
-import { BATCH, STAGE_COMMON } from "../../src/runtime/config/host-schema.ts";
+import { BATCH, STAGE_COMMON, WHEN_FULL } from "../../src/runtime/config/host-schema.ts";
 import { code, GENERATED, optionRows, table } from "./markdown.ts";
 
 type AnyDefinition = AnySource | AnyStage | AnySink;
@@ -37,7 +37,7 @@ function optionsOf(definition: AnyDefinition): string[] {
     parts.push(`Every stage also takes:\n\n${table(HEAD, common)}`);
   }
   if (definition.kind === "sink") {
-    const common = optionRows({ properties: { batch: BATCH }, required: [] });
+    const common = optionRows({ properties: { batch: BATCH, when_full: WHEN_FULL }, required: [] });
     parts.push(`Every sink also takes:\n\n${table(HEAD, common)}`);
   }
   if (rows.some(([, type]) => type === "secret")) {

@@ -6,6 +6,7 @@ import {
   SECTIONS,
   SETTINGS,
   STAGE_COMMON,
+  WHEN_FULL,
 } from "../../src/runtime/config/host-schema.ts";
 import { code, GENERATED, optionRows, table } from "./markdown.ts";
 
@@ -21,6 +22,7 @@ export function configurationPage(): string {
     `## One of \`pipelines\`\n\n${table(HEAD, optionRows(PIPELINE))}`,
     `## Every stage\n\n${table(HEAD, optionRows({ properties: STAGE_COMMON, required: [] }))}`,
     `## \`batch\` of every sink\n\n${table(HEAD, optionRows(BATCH))}`,
+    `## Every sink\n\n${table(HEAD, optionRows({ properties: { when_full: WHEN_FULL }, required: [] }))}`,
     `## Pipeline file\n\n${table(
       HEAD,
       optionRows(PIPELINE_FILE).filter(([name]) => name?.startsWith("`tests[]") !== true),

@@ -7,6 +7,7 @@ import {
   SECTIONS,
   SETTINGS,
   STAGE_COMMON,
+  WHEN_FULL,
 } from "../../src/runtime/config/host-schema.ts";
 import type { ComponentLists } from "../../src/runtime/config/load.ts";
 
@@ -28,7 +29,7 @@ export function editorSchema(components: ComponentLists): Json {
     },
     definitions: {
       source: byType("source", components.sources, {}),
-      sink: byType("sink", components.sinks, { batch: forEditor(BATCH) }),
+      sink: byType("sink", components.sinks, { batch: forEditor(BATCH), when_full: forEditor(WHEN_FULL) }),
       stage: stageSchema(components.stages),
       pipeline: withStages(PIPELINE),
       pipeline_file: withStages(PIPELINE_FILE),

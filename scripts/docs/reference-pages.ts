@@ -126,6 +126,7 @@ const ONE_OF_EACH: AgentStatus = {
   checkpoint_error: null,
   memory: { queued_bytes: 0, budget_bytes: 0, resident_bytes: 0 },
   dead_letters: { letters: 0, bytes: 0, max_bytes: 0, oldest_at: null, dropped: { budget: 0, age: 0 } },
+  journal: { used_bytes: 0, max_bytes: 0, records: 0, oldest_at: null, full: false, error: null, orphans: [] },
   dead_letters_dropped: 0,
   sources: [
     {
@@ -161,6 +162,12 @@ const ONE_OF_EACH: AgentStatus = {
         queued_events: 0,
       },
       ...{ dead_lettered_events: 0, retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0 },
+      ...{
+        found_in_journal_events: 0,
+        queued_in_memory_events: 0,
+        queued_in_journal_events: 0,
+        dropped_events: { reason: 0 },
+      },
       ...{ oldest_queued_seconds: null, failing_since: null, next_attempt: null, last_error: null, notes: [] },
     },
   ],

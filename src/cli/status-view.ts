@@ -26,6 +26,7 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
       `queued in memory ${bytes(memory.queued_bytes)} of ${bytes(memory.budget_bytes)}, resident ${bytes(memory.resident_bytes)}`,
     ),
   );
+  lines.push(...journalLines(status, options));
   if (status.checkpoint_error !== null)
     lines.push(paint("red", `✗ checkpoints cannot be written: ${status.checkpoint_error}`));
   lines.push("", paint("bold", "SOURCES"));
@@ -54,6 +55,25 @@ export function statusLines(status: AgentStatus, options: StatusViewOptions): st
   lines.push("", paint("bold", "SINKS"));
   for (const sink of status.sinks) lines.push(...sinkLines(sink, status, options));
   lines.push(...deadLetterLines(status, options), ...defectLines(status, options));
+  return lines;
+}
+
+function journalLines({ journal }: AgentStatus, { paint }: StatusViewOptions): string[] {
+  if (journal === null) return [];
+  const lines: string[] = [];
+  if (journal.records > 0) {
+    const since = journal.oldest_at === null ? "" : `, the oldest of ${journal.oldest_at}`;
+    const room = `journal ${bytes(journal.used_bytes)} of ${bytes(journal.max_bytes)}`;
+    lines.push(paint("yellow", `! ${room}${since}: a sink is behind`));
+  }
+  if (journal.full) lines.push(paint("red", "✗ the journal is full: its budget is journal.max_bytes"));
+  if (journal.error !== null) lines.push(paint("red", `✗ the journal cannot be written: ${journal.error}`));
+  for (const orphan of journal.orphans) {
+    const what = `${count(orphan.events)} events (${bytes(orphan.bytes)})`;
+    lines.push(
+      paint("yellow", `! ${what} wait in the journal for a sink that is not configured (${orphan.sink_identity})`),
+    );
+  }
   return lines;
 }
 
@@ -142,9 +162,17 @@ function sinkLines(sink: SinkStatus, status: AgentStatus, { paint }: StatusViewO
     queued_events: queued,
     dead_lettered_events: dead,
   } = sink;
-  const equation = `${count(routed)} routed = ${count(delivered)} delivered + ${count(queued)} queued + ${count(dead)} dead-lettered`;
-  const isBalanced = routed === delivered + queued + dead;
+  const dropped = Object.values(sink.dropped_events).reduce((sum, each) => sum + each, 0);
+  const given = dropped > 0 ? ` + ${count(dropped)} given up` : "";
+  const equation = `${count(routed)} routed = ${count(delivered)} delivered + ${count(queued)} queued + ${count(dead)} dead-lettered${given}`;
+  const isBalanced = routed === delivered + queued + dead + dropped;
   const lines = [`  ${sink.name} (${sink.type})  ${mark}  ${equation} ${isBalanced ? "✓" : paint("red", "✗")}`];
+  if (sink.queued_in_journal_events > 0)
+    lines.push(paint("dim", `    ${count(sink.queued_in_journal_events)} of them wait in the journal`));
+  for (const [reason, amount] of Object.entries(sink.dropped_events)) {
+    const what = reason === "read_again" ? "left for later: their inputs are read again" : `given up: ${reason}`;
+    lines.push(paint(reason === "read_again" ? "yellow" : "red", `    ! ${count(amount)} events ${what}`));
+  }
   if (sink.last_error !== null && sink.state !== "working") {
     const since =
       sink.failing_since === null ? "" : ` (failing for ${duration(secondsBetween(sink.failing_since, status.now))})`;

@@ -12,7 +12,9 @@ import { deadLetterCommand } from "./replay/commands.ts";
 import { Replays, type ReplaysOptions, type ReplayStatus } from "./replay/replays.ts";
 import { Graph } from "./graph.ts";
 import { ComponentMetrics } from "./metrics.ts";
+import { openJournal } from "./open-journal.ts";
 import { Outbox } from "./outbox.ts";
+import { Spooler } from "./spooler.ts";
 import { lockStateDir, makeStateDir } from "./state-lock.ts";
 import type { AgentStatus } from "./status.ts";
 import { statusHandler } from "./status-handler.ts";
@@ -51,6 +53,7 @@ export class Agent {
   readonly #deadLettersDropped = { budget: 0, age: 0 };
   #graph!: Graph;
   #replays!: Replays;
+  #spooler: Spooler | undefined;
   #closers: (() => Promise<void>)[] = [];
   readonly #stopped = new AbortController();
   #changing: Promise<unknown> = Promise.resolve();
@@ -64,6 +67,7 @@ export class Agent {
     this.#pool = new BufferPool(options.config.memoryBudgetBytes / 2);
     this.#outbox = new Outbox(options.config.memoryBudgetBytes, () => {
       for (const { runner } of this.#graph.sinks.values()) runner.flush();
+      this.#spooler?.relieve();
     });
   }
 
@@ -106,9 +110,16 @@ export class Agent {
       this.#log.error(`cannot read the dead letters: ${errorMessage(error)}`);
     });
     const refusals: ReplaysOptions["refusals"] = new WeakMap();
+    const journal = await openJournal(this.#config, this.#checkpoints, this.#log);
+    if (journal !== undefined) {
+      this.#spooler = new Spooler({
+        ...{ journal, outbox: this.#outbox, checkpoints: this.#checkpoints, clock, log: this.#log, random },
+        readAgain: (sinkName, between) => this.#graph.readAgain(sinkName, between),
+      });
+    }
     this.#graph = new Graph({
       ...{ stateDir, clock, log, once, random, metrics: this.#metrics, pool: this.#pool, outbox: this.#outbox },
-      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters, refusals },
+      ...{ checkpoints: this.#checkpoints, deadLetters: this.#deadLetters, refusals, spooler: this.#spooler },
     });
     this.#replays = new Replays({
       ...{ stateDir, store: this.#deadLetters, clock, log: this.#log, refusals, config: () => this.#config },
@@ -170,7 +181,7 @@ export class Agent {
 
   /** Delivers what is queued, as far as the signal allows. Sources must have ended, or go on filling the queues. */
   drain(signal: AbortSignal): Promise<void> {
-    return this.#graph.drain(signal);
+    return this.#graph.drain(signal, false);
   }
 
   /**
@@ -183,7 +194,7 @@ export class Agent {
     this.#replays.pause();
     const limit = AbortSignal.timeout(Math.max(1, timeoutMs));
     await this.#graph.stopSources();
-    await this.#graph.drain(limit);
+    await this.#graph.drain(limit, true);
     const undelivered = await this.#graph.stop();
     await this.#release();
     return { undelivered };
@@ -220,6 +231,7 @@ export class Agent {
       nowMs: this.#options.clock.now(),
       startedAtMs: this.#startedAtMs,
       outbox: this.#outbox,
+      spooler: this.#spooler,
       checkpointError: this.#checkpoints.failure,
       deadLetters: {
         ...this.#deadLetters.stats,
@@ -237,6 +249,7 @@ export class Agent {
   async #observe(): Promise<void> {
     for (let seconds = 0; !this.#stopped.signal.aborted; seconds++) {
       this.#graph.observe();
+      await this.#spooler?.maintain();
       if (seconds % 60 === 0) {
         await this.#deadLetters.removeOld().catch((error: unknown) => {
           this.#log.warn(`old dead letters cannot be removed: ${errorMessage(error)}`);
@@ -279,6 +292,14 @@ export class Agent {
     for (const close of this.#closers.splice(0)) await close();
     await (this.#replays as Replays | undefined)?.close();
     await (this.#deadLetters as DeadLetterStore | undefined)?.close();
+    // Positions first: a record must not be gone before those behind it are on disk.
+    const isSaved = await (this.#checkpoints as Checkpoints | undefined)?.sync().then(
+      () => true,
+      () => false,
+    );
+    await this.#spooler?.journal.close(isSaved).catch((error: unknown) => {
+      this.#log.warn(`cannot write the journal's cursors: ${errorMessage(error)}`);
+    });
     // A failure was logged when it happened.
     await (this.#checkpoints as Checkpoints | undefined)?.close().catch(() => undefined);
     await this.#lock?.close();
@@ -292,4 +313,5 @@ const RESTART_SETTINGS: readonly (readonly [name: string, read: (config: HostCon
   ["log", (config) => config.log],
   ["http", (config) => config.http],
   ["dead_letters", (config) => config.deadLetters],
+  ["journal", (config) => config.journal],
 ];

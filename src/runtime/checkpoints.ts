@@ -9,6 +9,7 @@ import { errorMessage } from "../core/error.ts";
 import { adopt, type Identities } from "./adoption.ts";
 import type { Clock } from "./clock.ts";
 import { RouteProgress } from "./progress.ts";
+import { routeKey } from "./route-key.ts";
 import { SentMark } from "./sent-mark.ts";
 
 interface PartitionState {
@@ -31,6 +32,8 @@ export class Checkpoints {
   readonly #log: Log;
   readonly #partitions = new Map<string, PartitionState>();
   #pipelines: Readonly<Record<string, string>> = {};
+  /** Pipelines by the names that they had before. */
+  readonly #renamed = new Map<string, string>();
   /** Of the sources that run, by name. */
   #sourceIdentities: ReadonlyMap<string, string> = new Map();
   #isDirty = false;
@@ -105,6 +108,7 @@ export class Checkpoints {
         state.routes.set(name + route.slice(bar), progress);
       }
     }
+    for (const [former, name] of pipelines) this.#renamed.set(former, name);
     for (const [former, name] of pipelines)
       this.#log.info(`the pipeline "${former}" is called "${name}" now: it goes on where it was`);
     for (const [former, names] of ambiguous) {
@@ -173,10 +177,7 @@ export class Checkpoints {
       if (progress === undefined) {
         progress = new RouteProgress(own ?? { position: startPosition, resume: null });
         state.routes.set(route, progress);
-      } else if (own !== undefined && own.position > progress.enqueued) {
-        progress = new RouteProgress(own);
-        state.routes.set(route, progress);
-      }
+      } else if (own !== undefined && own.position > progress.enqueued) progress.advanceTo(own);
       if (marksSent(route)) progress.sentMark ??= new SentMark(undefined, progress.enqueued);
       lowest = Math.min(lowest, progress.enqueued);
     }
@@ -188,12 +189,37 @@ export class Checkpoints {
     return this.#partitions.get(id)?.routes.get(route);
   }
 
+  /** A batch for a route was found in the journal: everything before its end need not be read again. */
+  foundInJournal(id: string, route: string, start: ResumePoint, end: ResumePoint, isSettled: boolean): void {
+    const progress = this.progress(id, route);
+    if (progress === undefined) return;
+    progress.advanceTo(end);
+    if (!isSettled) progress.enterJournal(start);
+  }
+
+  /** What a route has in the journal is given up, in all partitions: its sink gets it from the inputs again. */
+  rewind(sinkIdentity: string): void {
+    for (const { routes } of this.#partitions.values()) {
+      for (const [route, progress] of routes) if (route.endsWith(`|${sinkIdentity}`)) progress.rewind();
+    }
+    this.touch();
+  }
+
+  /** The progress that a batch of the journal belongs to, by the name that its pipeline had when it was written. */
+  progressOf(id: string, pipeline: string, sinkIdentity: string): RouteProgress | undefined {
+    const renamed = this.#renamed.get(pipeline);
+    return (
+      this.progress(id, routeKey(pipeline, sinkIdentity)) ??
+      (renamed === undefined ? undefined : this.progress(id, routeKey(renamed, sinkIdentity)))
+    );
+  }
+
   /** The lowest settled position of a partition over some routes: what is safely delivered of it. */
   settled(id: string, routes: readonly string[]): number | undefined {
     const state = this.#partitions.get(id);
     if (state === undefined) return undefined;
     let lowest = Infinity;
-    for (const route of routes) lowest = Math.min(lowest, state.routes.get(route)?.position ?? Infinity);
+    for (const route of routes) lowest = Math.min(lowest, state.routes.get(route)?.delivered.position ?? Infinity);
     return lowest === Infinity ? undefined : lowest;
   }
 

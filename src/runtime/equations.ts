@@ -75,9 +75,12 @@ export function equationsOf({ sources, pipelines, sinks }: Counted): Equation[] 
     }
   }
   for (const sink of sinks) {
-    const routed = { "from pipelines": sink.from_pipelines_events, replayed: sink.replayed_events };
+    const routed = {
+      "from pipelines": sink.from_pipelines_events,
+      replayed: sink.replayed_events,
+      "found in the journal": sink.found_in_journal_events,
+    };
     add("sink", sink.name, { routed: sink.routed_events }, routed);
-    const { dropped_events = {} } = sink as { readonly dropped_events?: Readonly<Record<string, number>> };
     add(
       "sink",
       sink.name,
@@ -86,7 +89,7 @@ export function equationsOf({ sources, pipelines, sinks }: Counted): Equation[] 
         delivered: sink.delivered_events,
         queued: sink.queued_events,
         "dead-lettered": sink.dead_lettered_events,
-        ...byReason("dropped", dropped_events),
+        ...byReason("dropped", sink.dropped_events),
       },
     );
   }

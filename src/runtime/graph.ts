@@ -14,16 +14,21 @@ import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceCon
 import { secretValues } from "./config/redact.ts";
 import type { ComponentMetrics } from "./metrics.ts";
 import type { Outbox } from "./outbox.ts";
-import { PipelineRunner, routeKey, type Route } from "./pipeline-runner.ts";
+import type { JournalFeed } from "./journal-feed.ts";
+import { PipelineRunner, type Route } from "./pipeline-runner.ts";
 import { refusedBySink } from "./refused.ts";
+import { routeKey } from "./route-key.ts";
 import { SinkRunner } from "./sink-runner.ts";
 import { SourceRunner } from "./source-runner.ts";
+import type { Spooler } from "./spooler.ts";
 
 export const ECS_VERSION = "8.17.0";
 
 export interface RunningSink {
   readonly config: SinkConfig;
   readonly runner: SinkRunner;
+  /** Its place in the journal, when there is one. */
+  readonly feed: JournalFeed | undefined;
 }
 export interface RunningSource {
   readonly config: SourceConfig;
@@ -44,6 +49,8 @@ export interface GraphOptions {
   readonly deadLetters: DeadLetterStore;
   /** Told what sinks refuse of a replayed batch, instead of a new dead letter being written. */
   readonly refusals: WeakMap<EncodedBatch, (index: number, reason: string) => void>;
+  /** Undefined without a journal. */
+  readonly spooler: Spooler | undefined;
 }
 
 /** The sources, pipelines and sinks that run, as a configuration says; `apply` brings them into line with another one. */
@@ -58,6 +65,9 @@ export class Graph {
   readonly #retired = new Set<PipelineRunner>();
   /** Events that replaced pipelines queued for a sink. */
   readonly #routedBefore = new WeakMap<SinkRunner, number>();
+
+  #changing: Promise<unknown> = Promise.resolve();
+  #isStopping = false;
 
   constructor(options: GraphOptions) {
     this.#options = options;
@@ -80,7 +90,13 @@ export class Graph {
    * Brings what runs into line with a configuration: sinks first, then pipelines, then the sources that feed them.
    * Where a sink cannot be made, everything is as before, and it throws.
    */
-  async apply(config: HostConfig, placeholders: Placeholders): Promise<void> {
+  apply(config: HostConfig, placeholders: Placeholders): Promise<void> {
+    const change = this.#changing.then(() => this.#apply(config, placeholders));
+    this.#changing = change.catch(() => undefined);
+    return change;
+  }
+
+  async #apply(config: HostConfig, placeholders: Placeholders): Promise<void> {
     const before = this.#config;
     const oldPlaceholders = this.#placeholders;
     this.#placeholders = placeholders;
@@ -124,6 +140,7 @@ export class Graph {
     // What sinks were given goes out first; what does not within the limit is read again for their successors.
     const limit = AbortSignal.timeout(Math.max(1, config.shutdownTimeoutMs));
     for (const sink of going) {
+      if (sink.feed !== undefined) this.#options.spooler?.detach(sink.feed);
       await sink.runner.drain(limit);
       await sink.runner.stop();
       this.sinks.delete(sink.config.name);
@@ -131,8 +148,8 @@ export class Graph {
     try {
       for (const [name, sink] of await this.#makeSinks(coming.filter(isSuccessor))) made.set(name, sink);
     } catch (error) {
-      for (const { runner } of made.values()) await runner.stop();
-      if (before !== undefined) await this.apply(before, oldPlaceholders!);
+      for (const sink of made.values()) await this.#unmake(sink);
+      if (before !== undefined) await this.#apply(before, oldPlaceholders!);
       throw error;
     }
     for (const [name, sink] of made) this.sinks.set(name, sink);
@@ -148,12 +165,16 @@ export class Graph {
     this.#options.checkpoints.adopt(identitiesOf(config));
     for (const source of config.sources) {
       if (this.sources.has(source.name)) continue;
-      const feeds = pipelinesFrom(config, source.name).map((name) => this.#pipelines.get(name)!);
-      const runner = this.#makeSource(source, feeds);
-      this.sources.set(source.name, { config: source, runner });
-      runner.start();
+      this.#startSource(source, config);
     }
     this.#config = config;
+  }
+
+  #startSource(source: SourceConfig, config: HostConfig): void {
+    const feeds = pipelinesFrom(config, source.name).map((name) => this.#pipelines.get(name)!);
+    const runner = this.#makeSource(source, feeds);
+    this.sources.set(source.name, { config: source, runner });
+    runner.start();
   }
 
   /** Resolves when every source has ended for good: the end of `--once`. */
@@ -176,19 +197,47 @@ export class Graph {
   }
 
   async stopSources(): Promise<void> {
+    this.#isStopping = true;
+    await this.#changing;
     await Promise.all([...this.sources.values()].map(({ runner }) => runner.stop()));
   }
 
-  /** Delivers what is queued, as far as the signal allows. */
-  async drain(signal: AbortSignal): Promise<void> {
+  /**
+   * Delivers what is queued, as far as the signal allows: all of it, or, where the agent stops, only what is in memory;
+   * what is in the journal is safe there.
+   */
+  async drain(signal: AbortSignal, isStopping: boolean): Promise<void> {
+    if (isStopping) for (const { feed } of this.sinks.values()) feed?.stop();
     await Promise.all(this.#busyPipelines.map((pipeline) => pipeline.drain(signal)));
-    await Promise.all([...this.sinks.values()].map(({ runner }) => runner.drain(signal)));
+    await this.#options.spooler?.drain(signal);
+    await Promise.all([...this.sinks.values()].map(({ runner }) => runner.drain(signal, !isStopping)));
+  }
+
+  /** Starts the sources anew that feed a sink, so that it gets what it is missing. `between` runs while they stand. */
+  readAgain(sinkName: string, between: () => void): Promise<void> {
+    const change = this.#changing.then(async () => {
+      const config = this.#config;
+      if (config === undefined || this.#isStopping) return;
+      const feeding = config.pipelines.filter((pipeline) => pipeline.to.includes(sinkName));
+      const names = new Set(feeding.flatMap((pipeline) => pipeline.from));
+      const standing = [...this.sources.values()].filter(({ config: { name } }) => names.has(name));
+      await Promise.all(standing.map(({ runner }) => runner.stop()));
+      between();
+      for (const { config: source } of standing) {
+        if (this.#isStopping) return;
+        this.#startSource(source, config);
+      }
+    });
+    this.#changing = change.catch(() => undefined);
+    return change;
   }
 
   /** Ends pipelines and sinks; sources must have ended. Returns how many events were not delivered. */
   async stop(): Promise<number> {
     let undelivered = 0;
-    for (const { runner } of this.sinks.values()) undelivered += runner.queued;
+    for (const { runner } of this.sinks.values()) undelivered += runner.unprotected;
+    undelivered += this.#options.spooler?.unwritten ?? 0;
+    this.#options.spooler?.stop();
     await Promise.all(this.#busyPipelines.map((pipeline) => pipeline.stop()));
     await Promise.all([...this.sinks.values()].map(({ runner }) => runner.stop()));
     return undelivered;
@@ -201,7 +250,10 @@ export class Graph {
     return (
       sources.some((source) => source.state === "failed" || source.counts.dropped.size > 0) ||
       stages.some(({ counts }) => counts.deadLettered > 0 || counts.droppedOnError > 0) ||
-      [...this.sinks.values()].some(({ runner }) => runner.counts.deadLettered > 0)
+      [...this.sinks.values()].some(
+        ({ runner: { counts } }) =>
+          counts.deadLettered > 0 || counts.dropped > (counts.droppedBy.get("read_again") ?? 0),
+      )
     );
   }
 
@@ -209,21 +261,26 @@ export class Graph {
   async #makeSinks(configs: readonly SinkConfig[]): Promise<Map<string, RunningSink>> {
     const made = new Map<string, RunningSink>();
     try {
-      for (const config of configs) made.set(config.name, { config, runner: await this.#makeSink(config) });
+      for (const config of configs) made.set(config.name, await this.#makeSink(config));
     } catch (error) {
-      for (const { runner } of made.values()) await runner.stop();
+      for (const sink of made.values()) await this.#unmake(sink);
       throw error;
     }
     return made;
   }
 
-  async #makeSink(config: SinkConfig): Promise<SinkRunner> {
-    const { clock, log, random, deadLetters, refusals, checkpoints } = this.#options;
+  async #unmake({ runner, feed }: RunningSink): Promise<void> {
+    if (feed !== undefined) this.#options.spooler?.detach(feed);
+    await runner.stop();
+  }
+
+  async #makeSink(config: SinkConfig): Promise<RunningSink> {
+    const { clock, log, random, deadLetters, refusals, checkpoints, spooler } = this.#options;
     const secrets = secretValues(config);
     // A server, or a proxy, may repeat in its answer what it was sent.
     const clean = (text: string): string => secrets.reduce((left, secret) => left.replaceAll(secret, "***"), text);
     const sink = await config.definition.create(config.options, this.#context(config, "sinks"));
-    return new SinkRunner({
+    const runner = new SinkRunner({
       ...{ name: config.name, sink, clock, random, log: log(config.name) },
       // A sink that keeps its place with its data sees documents in order, whatever a user sets.
       limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
@@ -250,22 +307,20 @@ export class Graph {
       },
       writeTimeoutMs: WRITE_TIMEOUT_MS,
     });
+    return { config, runner, feed: await spooler?.feed(config, runner, log(config.name)) };
   }
 
   #makePipeline(config: PipelineConfig): PipelineRunner {
-    const { clock, log, outbox, pool, checkpoints, deadLetters } = this.#options;
+    const { clock, log, outbox, pool, checkpoints, deadLetters, spooler } = this.#options;
     const routes = config.to.map((sinkName): Route => {
-      const { config: sink, runner } = this.sinks.get(sinkName)!;
+      const { config: sink, runner, feed } = this.sinks.get(sinkName)!;
       return {
-        key: routeKey(config.name, sink.identity),
-        sinkName,
-        sinkIdentity: sink.identity,
-        runner,
+        ...{ key: routeKey(config.name, sink.identity), sinkName, sinkIdentity: sink.identity, runner, feed },
         counts: { routed: 0, had: 0 },
       };
     });
     return new PipelineRunner({
-      ...{ config, routes, clock, outbox, pool, checkpoints, deadLetters, log: log(config.name) },
+      ...{ config, routes, clock, outbox, pool, checkpoints, deadLetters, spooler, log: log(config.name) },
     });
   }
 
@@ -277,7 +332,7 @@ export class Graph {
       values: [this.#placeholders!.hostname, ECS_VERSION],
     };
     return new SourceRunner({
-      ...{ name: config.name, pipelines, clock, once, checkpoints, outbox },
+      ...{ name: config.name, pipelines, clock, once, checkpoints, outbox, isPrecious: !definition.rereadable },
       log: log(config.name),
       create: () =>
         definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),

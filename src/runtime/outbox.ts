@@ -17,6 +17,14 @@ export class OutboxEntry {
     this.#settled = settled;
   }
 
+  /** Dead letters of the batch that a stage made are still being written. */
+  storing: Promise<void> | undefined;
+
+  /** Somebody else needs its bytes, too, and will let go. */
+  hold(): void {
+    this.holders++;
+  }
+
   /** One sink is done with it. */
   letGo(): void {
     if (--this.holders === 0) this.#settled(this);
@@ -38,6 +46,8 @@ export class Outbox {
   #heldBytes = 0;
   readonly #entries = new Set<OutboxEntry>();
   #waiters: (() => void)[] = [];
+  /** Bytes held by sinks that are behind and cannot be let go of: the others get a quarter of the budget all the same. */
+  pinnedBytes: () => number = () => 0;
   /** Told when somebody has to wait for room: sinks then send what they have instead of waiting for more. */
   readonly #onFull: () => void;
 
@@ -50,7 +60,11 @@ export class Outbox {
     return this.#heldBytes;
   }
   get isFull(): boolean {
-    return this.#heldBytes >= this.#budgetBytes;
+    if (this.#heldBytes < this.#budgetBytes) return false;
+    return this.#heldBytes >= this.pinnedBytes() + this.#budgetBytes / 4;
+  }
+  get budgetBytes(): number {
+    return this.#budgetBytes;
   }
   get isEmpty(): boolean {
     return this.#entries.size === 0;
@@ -64,7 +78,7 @@ export class Outbox {
       this.#entries.delete(done);
       settled(done);
       batch.release?.();
-      this.#wake();
+      this.wake();
     });
     this.#entries.add(entry);
     return entry;
@@ -85,7 +99,8 @@ export class Outbox {
     for (const wake of waiters) wake();
   }
 
-  #wake(): void {
+  /** Lets those go on who wait, if there is room now. */
+  wake(): void {
     if (this.#waiters.length > 0 && !this.isFull) this.wakeAll();
   }
 }

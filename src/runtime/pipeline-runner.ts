@@ -14,10 +14,12 @@ import { BatchEncoder, toEvents, toEventsOfBytes } from "./batch-encoder.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { PipelineConfig } from "./config/types.ts";
+import type { JournalFeed } from "./journal-feed.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 import { CompiledPipeline } from "./specialise/compiled-pipeline.ts";
+import type { SpoolNeed, Spooler } from "./spooler.ts";
 import { StageChain, type ChainStage, type DeadLetterEvent } from "./stage-chain.ts";
 
 /** One sink of a pipeline, with the name of the route in checkpoints. */
@@ -28,6 +30,8 @@ export interface Route {
   readonly runner: SinkRunner;
   /** Totals since the start: events queued for the sink, and events that it had from an earlier reading. */
   readonly counts: { routed: number; had: number };
+  /** The sink's place in the journal, when there is one. */
+  readonly feed: JournalFeed | undefined;
 }
 
 export interface PipelineRunnerOptions {
@@ -36,6 +40,8 @@ export interface PipelineRunnerOptions {
   readonly outbox: Outbox;
   readonly pool: BufferPool;
   readonly checkpoints: Checkpoints;
+  /** Writes to the journal, when there is one. */
+  readonly spooler: Spooler | undefined;
   readonly deadLetters: DeadLetterStore;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,11 +55,6 @@ export interface PipelineCounts {
   /** Left out by the pipeline's own `when`. */
   skipped: number;
   out: number;
-}
-
-/** The route of a pipeline and sink in checkpoints: by the pipeline's name and by what the sink is, not its name. */
-export function routeKey(pipeline: string, sinkIdentity: string): string {
-  return `${pipeline}|${sinkIdentity}`;
 }
 
 /** Takes batches of lines through the stages, encodes what is left, and queues it for every sink. */
@@ -93,35 +94,58 @@ export class PipelineRunner {
     this.#compiled = isPlanned ? CompiledPipeline.create(this.chain.planned, this.#encoder.encodings) : undefined;
   }
 
-  /** `done` is called once: when everything the batch became is settled, or with `retry` when the agent stops before. */
-  process(batch: LineBatch, done: (outcome: BatchOutcome) => void): void {
+  /**
+   * `done` is called once: when everything the batch became is settled or in the journal, or with `retry` when the agent
+   * stops before. What is `precious` cannot be read again: it goes to the journal in any case.
+   */
+  process(batch: LineBatch, done: (outcome: BatchOutcome) => void, precious = false): void {
     this.counts.in += batch.count;
-    const { checkpoints } = this.#options;
+    const { checkpoints, outbox, spooler } = this.#options;
     const deadLetters: DeadLetter[] = [];
     const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
     this.counts.out += encoded.count;
     const settled = (entry: OutboxEntry): void => {
       done(entry.abandoned ? "retry" : entry.rejected || deadLetters.length > 0 ? "rejected" : "delivered");
     };
-    const entry = this.#options.outbox.add(encoded, this.routes.length, settled);
-    const waiting: { progress: RouteProgress; pending: PendingBatch }[] = [];
-    // A route's position must not pass an event whose dead letter is not on disk yet: it counts as one more document.
-    const extra = deadLetters.length > 0 ? 1 : 0;
-    for (const { key, runner, counts } of this.routes) {
+    const isStoring = deadLetters.length > 0;
+    const entry = outbox.add(encoded, this.routes.length + (isStoring ? 1 : 0), settled);
+    const stored: { progress: RouteProgress; pending: PendingBatch }[] = [];
+    let spooled: SpoolNeed[] | undefined;
+    for (const { key, runner, feed, counts } of this.routes) {
+      if (feed?.isSuspended === true) {
+        // It is read again for this sink.
+        counts.had += encoded.count;
+        entry.letGo();
+        continue;
+      }
       const progress = checkpoints.progress(batch.partition.id, key)!;
+      // A route's position must not pass an event whose dead letter is not on disk yet: that goes before it.
+      if (isStoring) stored.push({ progress, pending: progress.begin(1, progress.enqueued, null) });
       const from = firstAtOrAfter(encoded.offsets, progress.enqueued);
-      counts.routed += encoded.count - from;
+      const count = encoded.count - from;
+      counts.routed += count;
       counts.had += from;
-      const pending = progress.begin(encoded.count - from + extra, batch.endPosition, batch.resume);
-      if (extra > 0) waiting.push({ progress, pending });
-      if (from < encoded.count) runner.enqueue(entry, progress, pending, from, encoded.count);
-      else if (extra === 0) entry.letGo();
+      const pending = progress.begin(count, batch.endPosition, batch.resume);
+      if (count === 0) {
+        entry.letGo();
+        continue;
+      }
+      if (feed !== undefined && (precious || feed.isSpooling)) {
+        const ranges = [from, encoded.count];
+        (spooled ??= []).push({ feed, progress, pending, ranges, away: feed.isSpooling ? ranges : undefined });
+        if (feed.isSpooling) {
+          runner.route(count);
+          continue;
+        }
+      }
+      runner.enqueue(entry, progress, pending, from, encoded.count);
     }
     if (encoded.count === 0) checkpoints.touch();
-    if (extra > 0) {
-      const storing = this.#storeDeadLetters(deadLetters, waiting, entry).finally(() => this.#storing.delete(storing));
+    if (isStoring) {
+      const storing = this.#storeDeadLetters(deadLetters, stored, entry).finally(() => this.#storing.delete(storing));
       this.#storing.add(storing);
     }
+    if (spooled !== undefined) spooler!.spool(entry, spooled);
   }
 
   /** Nothing is left to do for what it was given. */
@@ -217,19 +241,25 @@ export class PipelineRunner {
     entry: OutboxEntry,
   ): Promise<void> {
     const { deadLetters, clock, log, checkpoints } = this.#options;
+    let finish = (): void => undefined;
+    entry.storing = new Promise((resolve) => {
+      finish = resolve;
+    });
     for (let failures = 1; !this.#stop.signal.aborted; failures++) {
       try {
         await deadLetters.append(letters);
-        for (const { progress, pending } of waiting) if (progress.settle(pending, 1)) entry.letGo();
+        for (const { progress, pending } of waiting) progress.settle(pending, 1);
         checkpoints.touch();
+        entry.storing = undefined;
+        finish();
+        entry.letGo();
         return;
       } catch (error) {
         log.error(`dead letters cannot be written, their events wait: ${errorMessage(error)}`);
         await sleep(clock, backoffMs(failures, Math.random), this.#stop.signal);
       }
     }
-    // Where documents are left, too, their sink gives the entry up.
-    for (const { pending } of waiting) if (pending.remaining === 1) entry.abandon();
+    entry.abandon();
   }
 }
 

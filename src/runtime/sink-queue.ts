@@ -122,6 +122,20 @@ export class Lane {
     return makeShipment(slices, this.#encoding, this.destination);
   }
 
+  get all(): QueuedSlice[] {
+    return this.#slices.slice(this.#head);
+  }
+
+  /** Takes all of it. */
+  takeAll(): QueuedSlice[] {
+    const slices = this.all;
+    this.#slices = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#events = 0;
+    return slices;
+  }
+
   /** The end of the longest run from slice.from that fits. */
   #fit(slice: QueuedSlice, maxBytes: number, maxEvents: number, atLeastOne: boolean): number {
     const { offsets } = slice.batch.bodies.get(this.#encoding)!;

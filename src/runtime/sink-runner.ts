@@ -5,9 +5,9 @@ import type { Clock } from "./clock.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
 import { SinkHealth } from "./sink-health.ts";
-import type { Shipment } from "./sink-queue.ts";
+import type { QueuedSlice, Shipment } from "./sink-queue.ts";
 import { SinkSchedule } from "./sink-schedule.ts";
-import { SinkSettlement, type SinkCounts, type StoreRejected } from "./sink-settlement.ts";
+import { queuedOf, SinkSettlement, type SinkCounts, type StoreRejected } from "./sink-settlement.ts";
 
 export interface SinkRunnerOptions {
   readonly name: string;
@@ -32,7 +32,21 @@ export interface SinkRunnerOptions {
  * and has each answer settled (SinkSettlement). The sink itself only makes one call and says how it went.
  */
 export class SinkRunner {
-  readonly counts: SinkCounts = { routed: 0, delivered: 0, deadLettered: 0, retried: 0, requests: 0, bytes: 0 };
+  readonly counts: SinkCounts = {
+    ...{
+      routed: 0,
+      found: 0,
+      delivered: 0,
+      deadLettered: 0,
+      dropped: 0,
+      droppedBy: new Map(),
+      retried: 0,
+      requests: 0,
+      bytes: 0,
+    },
+  };
+  /** Documents that wait for this sink outside of memory: in the journal, or to be written there. */
+  away = 0;
   readonly encoding: string;
   readonly health: SinkHealth;
   readonly #options: SinkRunnerOptions;
@@ -63,7 +77,35 @@ export class SinkRunner {
     return this.#options.sink;
   }
   get queued(): number {
-    return this.counts.routed - this.counts.delivered - this.counts.deadLettered;
+    return queuedOf(this.counts);
+  }
+  /** Documents that wait in memory or are under way. */
+  get queuedInMemory(): number {
+    return this.queued - this.away;
+  }
+  /** Bytes of the batches in memory that this sink needs, whoever else does. */
+  get heldBytes(): number {
+    const entries = new Set([...this.sent, ...this.#schedule.unsent].map(({ entry }) => entry));
+    let bytes = 0;
+    for (const { batch } of entries) bytes += batch.byteLength;
+    return bytes;
+  }
+  /** Documents in memory that are not in the journal: they are lost to the agent when it ends now. */
+  get unprotected(): number {
+    let count = 0;
+    for (const { pending, from, to } of [...this.sent, ...this.#schedule.unsent]) {
+      if (pending.journaled === undefined) count += to - from;
+    }
+    return count;
+  }
+  /** How long the oldest document in memory has waited, in milliseconds; undefined when there is none. */
+  get queuedForMs(): number | undefined {
+    const oldest = this.#oldestQueued;
+    return oldest === Infinity ? undefined : this.#options.clock.monotonicMs() - oldest;
+  }
+  /** Calls fail at present. */
+  get isFailing(): boolean {
+    return this.#schedule.failures > 0;
   }
   /** When the next call will be made after failed ones, in milliseconds since the epoch. */
   get nextAttemptMs(): number | undefined {
@@ -75,9 +117,14 @@ export class SinkRunner {
   }
   /** When the oldest document that is not settled was queued, in milliseconds since the epoch. */
   get oldestQueuedMs(): number | undefined {
+    const oldest = this.#oldestQueued;
+    return oldest === Infinity ? undefined : this.#wallMs(oldest);
+  }
+
+  get #oldestQueued(): number {
     let oldest = this.#schedule.oldestQueuedMs;
     for (const shipment of this.#inFlight) oldest = Math.min(oldest, shipment.slices[0]!.enqueuedAtMs);
-    return oldest === Infinity ? undefined : this.#wallMs(oldest);
+    return oldest;
   }
 
   /** A time of the clock that is never set, by the clock on the wall as it is now. */
@@ -88,10 +135,57 @@ export class SinkRunner {
 
   /** Queues documents from … to - 1 of an entry. Each will be settled exactly once, unless the runner stops before. */
   enqueue(entry: OutboxEntry, progress: RouteProgress, pending: PendingBatch, from: number, to: number): void {
+    this.counts.routed += to - from;
+    this.#queue(entry, progress, pending, from, to);
+    this.#dispatch();
+  }
+
+  /** Documents for the sink were found in the journal. */
+  find(count: number): void {
+    this.counts.found += count;
+    this.route(count);
+  }
+
+  /** Documents are on their way to the sink by the journal: they are away. */
+  route(count: number): void {
+    this.counts.routed += count;
+    this.away += count;
+  }
+
+  /** Queues documents that were away: these ranges (from, to, from, to, …) of an entry. */
+  bringBack(entry: OutboxEntry, progress: RouteProgress, pending: PendingBatch, ranges: readonly number[]): void {
+    for (let i = 0; i < ranges.length; i += 2) {
+      this.away -= ranges[i + 1]! - ranges[i]!;
+      this.#queue(entry, progress, pending, ranges[i]!, ranges[i + 1]!);
+    }
+    this.#dispatch();
+  }
+
+  /** Takes back what was never sent, in order of arrival; it is away from now on. */
+  takeUnsent(): QueuedSlice[] {
+    const slices = this.#schedule.takeUnsent();
+    for (const slice of slices) this.away += slice.to - slice.from;
+    return slices;
+  }
+
+  /** What was sent and is not settled: under way, or waiting to be sent again. Some may be there twice. */
+  get sent(): QueuedSlice[] {
+    return [...this.#inFlight, ...this.#schedule.parked].flatMap((shipment) => shipment.slices);
+  }
+
+  /** Documents that were away are given up. */
+  dropAway(count: number, reason: string): void {
+    const { counts } = this;
+    this.away -= count;
+    counts.dropped += count;
+    counts.droppedBy.set(reason, (counts.droppedBy.get(reason) ?? 0) + count);
+    this.#wakeIdle();
+  }
+
+  #queue(entry: OutboxEntry, progress: RouteProgress, pending: PendingBatch, from: number, to: number): void {
     const { sink, clock } = this.#options;
     const { batch } = entry;
     const enqueuedAtMs = clock.monotonicMs();
-    this.counts.routed += to - from;
     const append = (destination: string, start: number, end: number, maybeSent: boolean): void => {
       const sequence = this.#sequence++;
       this.#schedule.push(destination, {
@@ -117,7 +211,6 @@ export class SinkRunner {
       }
       push(destination, start, to);
     }
-    this.#dispatch();
   }
 
   /** Sends what is queued now without waiting for full calls. */
@@ -126,11 +219,14 @@ export class SinkRunner {
     this.#dispatch();
   }
 
-  /** From now on nothing waits for a full call. Resolves when all is settled, or the signal aborts. */
-  async drain(signal: AbortSignal): Promise<void> {
+  /**
+   * From now on nothing waits for a full call. Resolves when all in memory is settled (with `away`, all that is away as
+   * well), or the signal aborts.
+   */
+  async drain(signal: AbortSignal, away = false): Promise<void> {
     this.#schedule.isUrgent = true;
     this.#dispatch();
-    while (this.queued > 0 && !signal.aborted) {
+    while ((away ? this.queued : this.queuedInMemory) > 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           signal.removeEventListener("abort", done);
@@ -157,8 +253,13 @@ export class SinkRunner {
     for (const { pending, progress, entry } of this.#schedule.close()) {
       if (seen.has(pending)) continue;
       seen.add(pending);
-      progress.restart();
-      entry.abandon();
+      if (pending.journaled !== undefined || pending.isSpooling) {
+        progress.sentMark?.inherit();
+        entry.letGo();
+      } else {
+        progress.restart();
+        entry.abandon();
+      }
     }
   }
 
@@ -255,7 +356,7 @@ export class SinkRunner {
   }
 
   #wakeIdle(): void {
-    if (this.queued > 0 && this.#inFlight.size > 0) return;
+    if (this.queuedInMemory > 0 && this.#inFlight.size > 0) return;
     const waiters = this.#idleWaiters;
     this.#idleWaiters = [];
     for (const wake of waiters) wake();

@@ -212,13 +212,28 @@ export class SinkSchedule {
     }
   }
 
-  /** Stops waiting and gives back all that was not sent. */
+  /** What was never sent. */
+  get unsent(): QueuedSlice[] {
+    return [...this.#lanes.values()].flatMap((lane) => lane.all);
+  }
+
+  /** Takes back all that was never sent, in order of arrival. */
+  takeUnsent(): QueuedSlice[] {
+    const slices = [...this.#lanes.values()].flatMap((lane) => lane.takeAll());
+    return slices.sort((a, b) => a.sequence - b.sequence);
+  }
+
+  /** What was sent and has to be sent again. */
+  get parked(): readonly Shipment[] {
+    return this.#parked;
+  }
+
+  /** Stops waiting and gives back all that is not settled. */
   close(): QueuedSlice[] {
     this.#cancelTimer?.();
     const slices = this.#parked.flatMap((shipment) => shipment.slices);
-    for (const lane of this.#lanes.values()) while (!lane.isEmpty) slices.push(...lane.take().slices);
     this.#parked = [];
-    return slices;
+    return [...slices, ...this.takeUnsent()];
   }
 
   #dropEmptyLanes(): void {

@@ -14,15 +14,28 @@ export interface RejectedDocument {
   readonly reason: string;
 }
 
-/** Totals since the start. `routed = delivered + deadLettered + queued` at any moment until the runner stops. */
+/**
+ * Totals since the start. `routed = delivered + deadLettered + dropped + queued` at any moment until the runner stops;
+ * what was found in the journal at the start counts as routed.
+ */
 export interface SinkCounts {
   routed: number;
   delivered: number;
   deadLettered: number;
+  dropped: number;
+  /** Of `routed`: found in the journal, left by an earlier process or by the sink's predecessor. */
+  found: number;
+  /** `dropped` by reason. */
+  readonly droppedBy: Map<string, number>;
   /** Documents that were sent again at least once more, by attempts. */
   retried: number;
   requests: number;
   bytes: number;
+}
+
+/** Documents that wait, in memory or in the journal. */
+export function queuedOf(counts: SinkCounts): number {
+  return counts.routed - counts.delivered - counts.deadLettered - counts.dropped;
 }
 
 export interface SinkSettlementOptions {
@@ -221,8 +234,7 @@ export class SinkSettlement {
     const { health, schedule, counts, stopped, nowMs } = this.#options;
     if (verdict.outcome === "delivered" || stopped.aborted) return;
     const pauseMs = Math.max(0, schedule.blockedUntilMs - nowMs());
-    const queued = counts.routed - counts.delivered - counts.deadLettered;
-    health.failed(verdict.outcome === "hold", prefix + verdict.reason, queued, pauseMs);
+    health.failed(verdict.outcome === "hold", prefix + verdict.reason, queuedOf(counts), pauseMs);
   }
 }
 

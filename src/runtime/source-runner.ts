@@ -38,6 +38,8 @@ export interface SourceRunnerOptions {
   readonly log: Log;
   /** Do not start it again when it fails or ends. */
   readonly once: boolean;
+  /** What it gives cannot be read again. */
+  readonly isPrecious: boolean;
 }
 
 /** How far behind an input is. */
@@ -258,7 +260,7 @@ export class SourceRunner {
     const { intoPipelines } = this.counts;
     for (const pipeline of pipelines) {
       const before = pipeline.counts.in;
-      pipeline.process(batch, done);
+      pipeline.process(batch, done, this.#options.isPrecious);
       intoPipelines.set(pipeline.name, (intoPipelines.get(pipeline.name) ?? 0) + pipeline.counts.in - before);
     }
     const room = this.#stop.signal.aborted ? undefined : outbox.room();

@@ -4,8 +4,16 @@ import { equationsOf } from "./equations.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PipelineRunner } from "./pipeline-runner.ts";
 import type { SinkRunner } from "./sink-runner.ts";
+import type { Spooler } from "./spooler.ts";
 import type { SourceRunner } from "./source-runner.ts";
-import type { AgentStatus, PipelineStatus, SinkStatus, SourceInputStatus, SourceStatus } from "./status.ts";
+import type {
+  AgentStatus,
+  JournalStatus,
+  PipelineStatus,
+  SinkStatus,
+  SourceInputStatus,
+  SourceStatus,
+} from "./status.ts";
 
 export interface StatusParts {
   readonly version: string;
@@ -14,6 +22,7 @@ export interface StatusParts {
   readonly nowMs: number;
   readonly startedAtMs: number;
   readonly outbox: Outbox;
+  readonly spooler: Spooler | undefined;
   readonly checkpointError: string | undefined;
   readonly deadLetters: {
     readonly letters: number;
@@ -38,6 +47,7 @@ export function collectStatus(parts: StatusParts): AgentStatus {
   const equations = equationsOf({ sources, pipelines, sinks });
   const healthy =
     parts.checkpointError === undefined &&
+    parts.spooler?.failure === undefined &&
     sources.every((source) => source.state !== "failed") &&
     sinks.every((sink) => sink.state === "working");
   return {
@@ -64,6 +74,7 @@ export function collectStatus(parts: StatusParts): AgentStatus {
       dropped: { ...parts.deadLetters.dropped },
     },
     dead_letters_dropped: parts.deadLetters.dropped.budget + parts.deadLetters.dropped.age,
+    journal: parts.spooler === undefined ? null : journalStatus(parts.spooler),
     sources,
     pipelines,
     slowest_stage: slowestStage(pipelines),
@@ -195,8 +206,12 @@ function sinkStatus(config: SinkConfig, runner: SinkRunner, parts: StatusParts):
     routed_events: counts.routed,
     from_pipelines_events: parts.fromPipelines(runner),
     replayed_events: parts.replayedTo(runner),
+    found_in_journal_events: counts.found,
     delivered_events: counts.delivered,
     queued_events: runner.queued,
+    queued_in_memory_events: runner.queuedInMemory,
+    queued_in_journal_events: runner.away,
+    dropped_events: Object.fromEntries(counts.droppedBy),
     dead_lettered_events: counts.deadLettered,
     retried_events: counts.retried,
     requests: counts.requests,
@@ -207,6 +222,19 @@ function sinkStatus(config: SinkConfig, runner: SinkRunner, parts: StatusParts):
     next_attempt: isoOrNull(runner.nextAttemptMs),
     last_error: lastError === undefined ? null : { message: lastError.message, at: formatIsoTime(lastError.atMs) },
     notes: runner.sink.notes?.() ?? [],
+  };
+}
+
+function journalStatus(spooler: Spooler): JournalStatus {
+  const { journal } = spooler;
+  return {
+    used_bytes: journal.usedBytes,
+    max_bytes: journal.maxBytes,
+    records: journal.records,
+    oldest_at: isoOrNull(journal.oldestReadAtMs),
+    full: spooler.isFull,
+    error: spooler.failure ?? null,
+    orphans: spooler.orphans.map((sink) => ({ sink_identity: sink, ...spooler.orphan(sink) })),
   };
 }
 

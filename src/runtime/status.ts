@@ -24,6 +24,8 @@ export interface AgentStatus {
     /** Removed since the start without anybody asking, by reason. */
     readonly dropped: { readonly budget: number; readonly age: number };
   };
+  /** Null where the configuration wants no journal. */
+  readonly journal: JournalStatus | null;
   /** The sum of `dead_letters.dropped`. */
   readonly dead_letters_dropped: number;
   readonly sources: readonly SourceStatus[];
@@ -33,6 +35,25 @@ export interface AgentStatus {
   readonly sinks: readonly SinkStatus[];
   /** What went in is what came out and what became of the rest, for everything that runs. */
   readonly equations: readonly Equation[];
+}
+
+export interface JournalStatus {
+  readonly used_bytes: number;
+  readonly max_bytes: number;
+  readonly records: number;
+  /** When the oldest batch in it was read. */
+  readonly oldest_at: string | null;
+  /** Its budget is used up, and events wait for room. */
+  readonly full: boolean;
+  /** Why it cannot be written at present. */
+  readonly error: string | null;
+  /** What it holds for sinks that are not configured any more. */
+  readonly orphans: readonly {
+    readonly sink_identity: string;
+    readonly records: number;
+    readonly events: number;
+    readonly bytes: number;
+  }[];
 }
 
 export interface SourceStatus {
@@ -118,8 +139,15 @@ export interface SinkStatus {
   readonly routed_events: number;
   readonly from_pipelines_events: number;
   readonly replayed_events: number;
+  /** Left in the journal by an earlier process, or by the sink's predecessor before a reload. */
+  readonly found_in_journal_events: number;
   readonly delivered_events: number;
+  /** In memory and in the journal, together. */
   readonly queued_events: number;
+  readonly queued_in_memory_events: number;
+  readonly queued_in_journal_events: number;
+  /** Given up, by reason; `read_again` are not lost: they are read from their inputs once more. */
+  readonly dropped_events: Readonly<Record<string, number>>;
   readonly dead_lettered_events: number;
   readonly retried_events: number;
   readonly requests: number;
@@ -164,6 +192,7 @@ export function statusSamples(status: AgentStatus): Sample[] {
   }
   const broken = status.equations.filter((equation) => !equation.holds).length;
   add("gauge", "equations_broken", "Equations of events that do not add up: a defect", broken);
+  if (status.journal !== null) addJournal(status.journal, Date.parse(status.now), add);
   for (const source of status.sources) {
     const labels = { source: source.name };
     add("counter", "source_events", "Events read", source.read_events, labels);
@@ -230,6 +259,16 @@ export function statusSamples(status: AgentStatus): Sample[] {
     add("counter", "sink_delivered_events", "Events that the sink has", sink.delivered_events, labels);
     add("gauge", "sink_queued_events", "Events that wait for the sink", sink.queued_events, labels);
     add(
+      "gauge",
+      "sink_queued_in_journal_events",
+      "Events that wait for the sink in the journal",
+      sink.queued_in_journal_events,
+      labels,
+    );
+    for (const [reason, count] of Object.entries(sink.dropped_events)) {
+      add("counter", "sink_dropped_events", "Events given up, by reason", count, { ...labels, reason });
+    }
+    add(
       "counter",
       "sink_dead_lettered_events",
       "Events that the sink refused for good",
@@ -251,4 +290,18 @@ export function statusSamples(status: AgentStatus): Sample[] {
     }
   }
   return samples;
+}
+
+function addJournal(
+  journal: JournalStatus,
+  nowMs: number,
+  add: (kind: "counter" | "gauge", name: string, description: string, value: number) => void,
+): void {
+  add("gauge", "journal_bytes", "Bytes in the journal", journal.used_bytes);
+  add("gauge", "journal_budget_bytes", "The most that the journal may hold, bytes", journal.max_bytes);
+  add("gauge", "journal_records", "Batches in the journal", journal.records);
+  const ageSeconds = journal.oldest_at === null ? 0 : Math.max(0, nowMs - Date.parse(journal.oldest_at)) / 1000;
+  add("gauge", "journal_oldest_seconds", "Age of the oldest batch in the journal, seconds", ageSeconds);
+  add("gauge", "journal_full", "1 while events wait for room in the journal", journal.full ? 1 : 0);
+  add("gauge", "journal_failing", "1 while the journal cannot be written", journal.error === null ? 0 : 1);
 }

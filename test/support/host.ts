@@ -1,7 +1,7 @@
 import { defineSink, type AnySink, type AnySource, type Sink } from "../../src/core/component.ts";
 import { t } from "../../src/core/schema.ts";
 import { fingerprintOf } from "../../src/runtime/config/fingerprint.ts";
-import type { HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "../../src/runtime/config/types.ts";
+import type { HostConfig, PipelineConfig, SinkConfig, SourceConfig, WhenFull } from "../../src/runtime/config/types.ts";
 
 const location = { file: "host.json", line: 1, column: 1, pointer: "" };
 
@@ -9,7 +9,9 @@ export interface HostParts {
   readonly stateDir: string;
   readonly sources: Readonly<Record<string, AnySource>>;
   /** `version` stands for the options: another one is a changed sink with the same identity. */
-  readonly sinks: Readonly<Record<string, { definition: AnySink; version?: number; identity?: string }>>;
+  readonly sinks: Readonly<
+    Record<string, { definition: AnySink; version?: number; identity?: string; whenFull?: WhenFull }>
+  >;
   readonly pipelines: Readonly<
     Record<string, { from: string[]; to: string[]; version?: number } & Partial<PipelineConfig>>
   >;
@@ -22,10 +24,12 @@ export function makeHost(parts: HostParts): HostConfig {
     ...{ name, definition, options: {}, location },
     ...{ fingerprint: fingerprintOf([name]), identity: name },
   }));
-  const sinks = Object.entries(parts.sinks).map(([name, { definition, version = 1, identity = name }]): SinkConfig => ({
-    ...{ name, definition, options: { version }, location, batch: {} },
-    ...{ fingerprint: fingerprintOf([name, version]), identity },
-  }));
+  const sinks = Object.entries(parts.sinks).map(
+    ([name, { definition, version = 1, identity = name, whenFull = "block" }]): SinkConfig => ({
+      ...{ name, definition, options: { version }, location, batch: {}, whenFull },
+      ...{ fingerprint: fingerprintOf([name, version]), identity },
+    }),
+  );
   const pipelines = Object.entries(parts.pipelines).map(([name, { version = 1, ...pipeline }]): PipelineConfig => ({
     ...{
       name,
@@ -43,7 +47,7 @@ export function makeHost(parts: HostParts): HostConfig {
       http: undefined,
       deadLetters: { maxBytes: 1 << 20, maxAgeMs: undefined, whenFull: "drop_oldest" },
     },
-    ...{ sources, sinks, pipelines },
+    ...{ sources, sinks, pipelines, journal: { maxBytes: 64 << 20 } },
     ...parts.settings,
   };
 }

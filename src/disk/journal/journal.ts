@@ -52,6 +52,7 @@ export class Journal {
   #queuedBytes = 0;
   #committing: Promise<void> | undefined;
   #saving: Promise<void> | undefined;
+  #failures = 0;
   #isDirty = false;
   #isClosed = false;
 
@@ -73,12 +74,13 @@ export class Journal {
    */
   static async open(
     options: JournalOptions,
-    visit: (record: RecoveredRecord) => void = () => undefined,
+    visit: (record: RecoveredRecord, cursors: ReadonlyMap<string, number>) => void = () => undefined,
   ): Promise<{ journal: Journal; recovery: JournalRecovery }> {
     const fileSystem = options.fileSystem ?? realFileSystem;
     const { next, cursors, damage } = await readCursors(fileSystem, join(options.folder, CURSORS));
-    const audiences = new Audiences();
-    const found = await recoverSegments(fileSystem, options.folder, audiences, visit);
+    const found = await recoverSegments(fileSystem, options.folder, new Audiences(), (record) => {
+      visit(record, cursors);
+    });
     const highest = Math.max(next, found.next, ...cursors.values());
     const journal = new Journal(options, found.segments, highest, new Map(cursors));
     return { journal, recovery: { ...found.recovery, cursorDamage: damage } };
@@ -97,6 +99,10 @@ export class Journal {
   get records(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.count, 0);
   }
+  /** How often a write failed: what was appended before and not acknowledged does not count. */
+  get failures(): number {
+    return this.#failures;
+  }
   /** When the oldest batch that is kept was read, milliseconds since the epoch. */
   get oldestReadAtMs(): number | undefined {
     return this.#segments.find((segment) => segment.count > 0)?.firstReadAtMs;
@@ -113,13 +119,27 @@ export class Journal {
    */
   append(record: EncodedRecord): Promise<number> | undefined {
     if (this.#isClosed) return undefined;
-    const bytes = this.#usedBytes + this.#queuedBytes;
-    // The budget holds at least one, however large.
-    if (bytes > SEGMENT_HEADER_BYTES && bytes + record.byteLength > this.#maxBytes) return undefined;
+    if (!this.hasRoom(record.byteLength)) return undefined;
     this.#queuedBytes += record.byteLength;
     const done = new Promise<number>((resolve, reject) => this.#queue.push({ record, resolve, reject }));
     this.#committing ??= this.#commitAll();
     return done;
+  }
+
+  /** Whether a record of so many bytes fits. The budget holds at least one, however large. */
+  hasRoom(recordBytes: number): boolean {
+    const bytes = this.#usedBytes + this.#queuedBytes;
+    return bytes <= SEGMENT_HEADER_BYTES || bytes + recordBytes <= this.#maxBytes;
+  }
+
+  /** The first sequence number behind the oldest segment. */
+  get endOfOldestSegment(): number {
+    return (this.#segments[0]?.last ?? this.#next - 1) + 1;
+  }
+
+  /** Something moved since the cursors were saved last. */
+  get needsSaving(): boolean {
+    return this.#isDirty;
   }
 
   /** The first record of `from` or later that was written for this sink. */
@@ -165,13 +185,13 @@ export class Journal {
     return this.#saving;
   }
 
-  /** Ends appends that wait, keeps the cursors, closes the files. */
-  async close(): Promise<void> {
+  /** Ends appends that wait, keeps the cursors (unless told not to), closes the files. */
+  async close(saves = true): Promise<void> {
     this.#isClosed = true;
     await this.#committing;
     try {
       await this.#saving?.catch(() => undefined);
-      await this.#save();
+      if (saves) await this.#save();
     } finally {
       for (const segment of this.#segments) await segment.close();
     }
@@ -220,6 +240,7 @@ export class Journal {
         }
       }
     } catch (error) {
+      this.#failures++;
       const failed = this.#queue;
       this.#queue = [];
       this.#queuedBytes = 0;

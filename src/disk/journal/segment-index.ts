@@ -8,6 +8,8 @@ export interface RecordPlace {
   readonly sequence: number;
   readonly at: number;
   readonly length: number;
+  /** Documents in it. */
+  readonly count: number;
   /** Identities of the sinks that it was written for. */
   readonly audience: readonly string[];
 }
@@ -25,6 +27,7 @@ export class Segment {
   readonly #sequences: number[] = [];
   readonly #places: number[] = [];
   readonly #lengths: number[] = [];
+  readonly #counts: number[] = [];
   readonly #audiences: (readonly string[])[] = [];
   #file: Promise<JournalFile> | undefined;
 
@@ -62,6 +65,7 @@ export class Segment {
     this.#sequences.push(sequence);
     this.#places.push(at);
     this.#lengths.push(length);
+    this.#counts.push(head.count);
     this.#audiences.push(audience);
     for (const sink of audience) this.lastFor.set(sink, sequence);
   }
@@ -79,7 +83,8 @@ export class Segment {
     for (; low < this.#sequences.length; low++) {
       const audience = this.#audiences[low]!;
       if (sink !== undefined && !audience.includes(sink)) continue;
-      return { sequence: this.#sequences[low]!, at: this.#places[low]!, length: this.#lengths[low]!, audience };
+      const [sequence, at, length] = [this.#sequences[low]!, this.#places[low]!, this.#lengths[low]!];
+      return { sequence, at, length, count: this.#counts[low]!, audience };
     }
     return undefined;
   }

@@ -3,12 +3,12 @@ import type { AnySink, AnySource, BatchLimits } from "../../core/component.ts";
 import type { Infer } from "../../core/schema.ts";
 import type { Place } from "./document.ts";
 import { fingerprintOf, identityOf } from "./fingerprint.ts";
-import { BATCH } from "./host-schema.ts";
+import { BATCH, WHEN_FULL } from "./host-schema.ts";
 import { suggestion } from "./nearest.ts";
 import type { ProblemList } from "./problems.ts";
 import { resolveValue, type ConfigWorld } from "./secrets.ts";
 import { checkSyntax } from "./syntax.ts";
-import type { ComponentConfig, SinkConfig, SourceConfig } from "./types.ts";
+import type { ComponentConfig, SinkConfig, SourceConfig, WhenFull } from "./types.ts";
 import { describeValue, validateValue } from "./validate.ts";
 import { walkSchema } from "./walk-schema.ts";
 
@@ -32,7 +32,8 @@ export function readSink(
   problems: ProblemList,
 ): SinkConfig | undefined {
   const read = readComponent("sink", name, place, definitions, world, problems);
-  return read === undefined ? undefined : { ...read.component, batch: batchLimits(read.batch) };
+  if (read === undefined) return undefined;
+  return { ...read.component, batch: batchLimits(read.batch), whenFull: read.whenFull };
 }
 
 function readComponent<D extends AnySource | AnySink>(
@@ -42,7 +43,7 @@ function readComponent<D extends AnySource | AnySink>(
   definitions: readonly D[],
   world: ConfigWorld,
   problems: ProblemList,
-): { component: ComponentConfig<D>; batch: Infer<typeof BATCH> } | undefined {
+): { component: ComponentConfig<D>; batch: Infer<typeof BATCH>; whenFull: WhenFull } | undefined {
   checkName(kind, name, place, problems);
   if (place.node.type !== "object") {
     problems.error(
@@ -63,6 +64,12 @@ function readComponent<D extends AnySource | AnySink>(
     delete options["batch"];
     if (validateValue(BATCH, said, place.descend("/batch"), problems)) batch = said as Infer<typeof BATCH>;
   }
+  let whenFull: WhenFull = "block";
+  if (kind === "sink" && Object.hasOwn(options, "when_full")) {
+    const said = options["when_full"];
+    delete options["when_full"];
+    if (validateValue(WHEN_FULL, said, place.descend("/when_full"), problems)) whenFull = said as WhenFull;
+  }
   if (!validateValue(definition.schema, options, place, problems, { secretPointers })) return undefined;
   checkSyntax(definition.schema, options, place, problems);
   warnOfPlainSecrets(definition, options, place, secretPointers, problems);
@@ -81,7 +88,7 @@ function readComponent<D extends AnySource | AnySink>(
     identity: identityOf(definition.type, name, definition.schema, options),
     secretPointers,
   };
-  return { component, batch };
+  return { component, batch, whenFull };
 }
 
 /** Names go into file names, metrics and messages. */

@@ -74,6 +74,17 @@ export const SETTINGS = {
     },
     { description: "Events that a sink or a stage refused, kept in state_dir with the reason." },
   ),
+  journal: t.object(
+    {
+      max_bytes: t.integer({
+        description:
+          "Bytes of disk for events that wait for sinks that are behind, and for those that cannot be read again. 0: no journal; a sink that is down then stops all sources when memory is full.",
+        default: 1024 * 1024 * 1024,
+        minimum: 0,
+      }),
+    },
+    { description: "The journal in state_dir: it lets a sink be down for long without holding up the others." },
+  ),
 } as const satisfies Record<string, Schema<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -109,6 +120,13 @@ export const BATCH = t.object(
   },
   { description: "How the sink's calls are filled. What is left out is the sink's own default." },
 );
+
+/** What else every sink takes beside its own options. */
+export const WHEN_FULL = t.enum(["block", "drop_oldest", "reread"], {
+  description:
+    "What happens when the sink is behind and the journal is full: block (sources wait, for all sinks), drop_oldest (its oldest events are dropped, counted and logged) or reread (it gives up its share of the journal and later reads its inputs again; only where every source of it can be read again).",
+  default: "block",
+});
 
 /** What every stage takes beside its own options. */
 export const STAGE_COMMON = {

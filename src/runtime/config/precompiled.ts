@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import type { ValidateFunction } from "ajv";
 import type { ComponentLists } from "./load.ts";
 import type { JsonSchema } from "../../core/schema.ts";
-import { BATCH, PIPELINE, PIPELINE_FILE, SETTINGS, STAGE_COMMON } from "./host-schema.ts";
+import { BATCH, PIPELINE, PIPELINE_FILE, SETTINGS, STAGE_COMMON, WHEN_FULL } from "./host-schema.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -32,6 +32,7 @@ export function precompiled(schema: JsonSchema): ValidateFunction | undefined {
 export function validatedSchemas({ sources, stages, sinks }: ComponentLists): JsonSchema[] {
   const found: JsonSchema[] = [
     BATCH,
+    WHEN_FULL,
     PIPELINE,
     PIPELINE_FILE,
     ...Object.values(SETTINGS),

@@ -97,6 +97,27 @@ export function checkCycles(
   }
 }
 
+/** A sink can only catch up from inputs that can be read again. */
+export function checkReread(
+  sources: readonly SourceConfig[],
+  pipelines: readonly PipelineConfig[],
+  sinks: readonly SinkConfig[],
+  problems: ProblemList,
+): void {
+  const reached = reachability(sources, pipelines, sinks);
+  for (const sink of sinks) {
+    if (sink.whenFull !== "reread") continue;
+    for (const source of sources) {
+      if (source.definition.rereadable || reached.get(source.name)?.has(sink) !== true) continue;
+      problems.error(
+        sink.location,
+        `"when_full": "reread" is impossible: the source "${source.name}" (${source.definition.type}) feeds it and cannot be read again`,
+        'say "block" or "drop_oldest"',
+      );
+    }
+  }
+}
+
 function reachability(
   sources: readonly SourceConfig[],
   pipelines: readonly PipelineConfig[],

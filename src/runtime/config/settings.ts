@@ -22,6 +22,7 @@ export function readSettings(host: MergedHost, world: ConfigWorld, problems: Pro
     shutdown_timeout_ms: read("shutdown_timeout_ms"),
     log: read("log"),
     dead_letters: read("dead_letters"),
+    journal: read("journal"),
     http: host.settings.has("http") ? read("http") : undefined,
   } as Settings;
   if (problems.errorCount > before) return undefined;
@@ -40,6 +41,7 @@ export function readSettings(host: MergedHost, world: ConfigWorld, problems: Pro
       maxAgeMs: settings.dead_letters.max_age_ms,
       whenFull: settings.dead_letters.when_full,
     },
+    journal: { maxBytes: settings.journal.max_bytes },
   };
 }
 

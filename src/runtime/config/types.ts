@@ -35,7 +35,10 @@ export interface ComponentConfig<D> {
 export type SinkConfig = ComponentConfig<AnySink> & {
   /** The user's `batch` block: what it does not say is the sink's own default. */
   readonly batch: Partial<BatchLimits>;
+  /** What to do when the sink is behind and the journal is full. */
+  readonly whenFull: WhenFull;
 };
+export type WhenFull = "block" | "drop_oldest" | "reread";
 export type SourceConfig = ComponentConfig<AnySource>;
 
 export type OnError = "keep" | "drop" | "dead_letter";
@@ -79,6 +82,8 @@ export interface HostConfig {
     readonly maxAgeMs: number | undefined;
     readonly whenFull: "drop_oldest" | "block";
   };
+  /** Bytes of the journal; 0: none. */
+  readonly journal: { readonly maxBytes: number };
   readonly sources: readonly SourceConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly sinks: readonly SinkConfig[];

@@ -17,6 +17,7 @@ const sink = (name: string, type: string, over: Partial<SinkStatus>): SinkStatus
     dead_lettered_events: 0,
   },
   ...{ retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0, oldest_queued_seconds: null },
+  ...{ found_in_journal_events: 0, queued_in_memory_events: 0, queued_in_journal_events: 0, dropped_events: {} },
   ...{ failing_since: null, next_attempt: null, last_error: null, notes: [], ...over },
 });
 
@@ -33,6 +34,7 @@ const HEALTHY: AgentStatus = {
   ...{ started_at: "2026-11-21T10:00:00.000Z", now: "2026-11-21T12:30:05.000Z", uptime_seconds: 9005 },
   ...{ healthy: true, checkpoint_error: null, dead_letters_dropped: 0 },
   dead_letters: { letters: 0, bytes: 0, max_bytes: 0, oldest_at: null, dropped: { budget: 0, age: 0 } },
+  journal: { used_bytes: 0, max_bytes: 1 << 30, records: 0, oldest_at: null, full: false, error: null, orphans: [] },
   memory: { queued_bytes: 12_345, budget_bytes: 33_554_432, resident_bytes: 98_000_000 },
   sources: [
     {

@@ -29,7 +29,7 @@ function status(change: (numbers: { stage: Record<string, number>; sink: Record<
         routes: { k: { routed_events: 4, had_events: 1 } },
       },
     ],
-    sinks: [{ name: "k", ...numbers.sink }],
+    sinks: [{ name: "k", found_in_journal_events: 0, dropped_events: {}, ...numbers.sink }],
   } as unknown as Pick<AgentStatus, "sources" | "pipelines" | "sinks">;
 }
 

@@ -22,7 +22,17 @@ async function setUp(t: TestContext, run: Source["run"], once = false) {
     return { run, inputs: () => [] };
   };
   const outbox = new Outbox(1 << 20, () => undefined);
-  const runner = new SourceRunner({ name: "chat", create, pipelines: [], checkpoints, outbox, clock, log, once });
+  const runner = new SourceRunner({
+    name: "chat",
+    create,
+    pipelines: [],
+    checkpoints,
+    outbox,
+    clock,
+    log,
+    once,
+    isPrecious: false,
+  });
   return { runner, clock, logged, made: () => made };
 }
 

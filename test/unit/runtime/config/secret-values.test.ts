@@ -12,7 +12,7 @@ test("secrets are what the schema marks and what came from the environment, but 
     create: () => assert.fail("not made"),
   });
   const config = {
-    ...{ name: "x", definition, batch: {}, fingerprint: "", identity: "" },
+    ...{ name: "x", definition, batch: {}, whenFull: "block", fingerprint: "", identity: "" },
     options: { key: "s3cr3t-key", url: "https://u:p@host", pin: "123", other: "plain text" },
     location: { file: "", line: 1, column: 1, pointer: "" },
     secretPointers: ["/url"],

@@ -1,0 +1,275 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import type { AnySource, WriteResult } from "../../../src/core/component.ts";
+import { DELIVERED } from "../../../src/core/component.ts";
+import { Agent } from "../../../src/runtime/agent.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import type { HostConfig } from "../../../src/runtime/config/types.ts";
+import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
+import { temporaryFolder } from "../../support/folders.ts";
+import { makeHost, sinkDefinition, type HostParts } from "../../support/host.ts";
+import { MemoryInput } from "../../support/memory-source.ts";
+import { ScriptedSink } from "../../support/scripted-sink.ts";
+
+const QUICK = { maxAgeMs: 5 };
+/** A batch takes 64 KiB of memory at least, however small it is: room for a few. */
+const SMALL = { memoryBudgetBytes: 300_000 };
+const numbered = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
+const failing = (): WriteResult => ({ outcome: "retry", reason: "it is down" });
+
+async function until(what: string, condition: () => boolean, explain = (): unknown => ""): Promise<void> {
+  for (const deadline = Date.now() + 15_000; !condition();) {
+    if (Date.now() > deadline) assert.fail(`in time: ${what} ${JSON.stringify(explain())}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+const running = new Map<TestContext, (() => Promise<void>)[]>();
+
+/** A folder that is removed after the agents that use it were stopped: hooks run in this order. */
+function stateFolder(test: TestContext): Promise<string> {
+  running.set(test, []);
+  test.after(async () => {
+    for (const stop of running.get(test)!) await stop();
+  });
+  return temporaryFolder(test);
+}
+
+async function start(test: TestContext, config: HostConfig) {
+  const context = makeContext();
+  const agent = await Agent.start({
+    ...{ config, clock: systemClock, once: false, log: () => context.log },
+    ...{ placeholders: TEST_PLACEHOLDERS, version: "0.0.0", random: () => 0 },
+  });
+  let isStopped = false;
+  const stop = async (timeoutMs = 2000): Promise<{ undelivered: number }> => {
+    isStopped = true;
+    return agent.stop(timeoutMs);
+  };
+  running.get(test)!.push(async () => {
+    if (!isStopped) await stop(50);
+  });
+  return { agent, context, stop };
+}
+
+/** For every sink: routed = delivered + queued + dead-lettered + dropped. */
+function assertEquations(agent: Agent): void {
+  for (const sink of agent.status().sinks) {
+    const dropped = Object.values(sink.dropped_events).reduce((sum, count) => sum + count, 0);
+    const { routed_events, delivered_events, queued_events, dead_lettered_events } = sink;
+    assert.equal(routed_events, delivered_events + queued_events + dead_lettered_events + dropped, sink.name);
+    assert.ok(queued_events >= 0 && sink.queued_in_journal_events >= 0 && sink.queued_in_memory_events >= 0);
+  }
+}
+
+function withTwo(
+  stateDir: string,
+  input: MemoryInput,
+  good: ScriptedSink[],
+  bad: ScriptedSink[],
+  settings: Partial<HostConfig> = {},
+): HostParts {
+  return {
+    ...{ stateDir, sources: { memory: input.definition } },
+    sinks: { good: { definition: sinkDefinition(...good) }, bad: { definition: sinkDefinition(...bad) } },
+    pipelines: { main: { from: ["memory"], to: ["good", "bad"] } },
+    settings: { ...SMALL, ...settings },
+  };
+}
+
+test("a sink that is down holds up no other when memory is full, and gets everything once and in order when it is back", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
+  const { agent, stop } = await start(t, makeHost(withTwo(stateDir, input, [good], [bad])));
+  input.push(...numbered(0, 300));
+  await until("the good sink has all", () => good.delivered.length === 300);
+  const status = agent.status();
+  assert.ok(status.journal!.used_bytes > 0);
+  assert.ok(status.memory.queued_bytes <= SMALL.memoryBudgetBytes * 1.5, `${status.memory.queued_bytes} bytes`);
+  assert.equal(status.sinks[1]!.queued_events, 300);
+  assertEquations(agent);
+  bad.answer = () => DELIVERED;
+  await until(
+    "the other has all",
+    () => bad.delivered.length === 300,
+    () => [
+      bad.delivered.length,
+      bad.calls.length,
+      agent.status().sinks[1],
+      agent.status().journal,
+      agent.status().memory,
+    ],
+  );
+  assert.deepEqual(bad.delivered, numbered(0, 300));
+  assert.deepEqual(good.delivered, numbered(0, 300));
+  input.push(...numbered(300, 310));
+  await until("new lines come from memory", () => bad.delivered.length === 310 && good.delivered.length === 310);
+  await until("the journal is empty", () => agent.status().journal!.used_bytes === 0);
+  assertEquations(agent);
+  assert.deepEqual(await stop(), { undelivered: 0 });
+  assert.deepEqual(new Set(input.acks), new Set(["delivered"]));
+});
+
+test("after a restart in the middle of an outage a sink goes on from the journal, and nothing of it is read again", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+  const host = withTwo(stateDir, input, good, bad);
+  const one = await start(t, makeHost(host));
+  input.push(...numbered(0, 200));
+  await until("the good sink has all", () => good[0]!.delivered.length === 200);
+  await until("all is in the journal", () => one.agent.status().sinks[1]!.queued_in_journal_events > 150);
+  assert.deepEqual(await one.stop(), { undelivered: 0 });
+  const two = await start(t, makeHost(host));
+  await until("the rest", () => bad[1]!.delivered.length === 200);
+  input.push(...numbered(200, 220));
+  await until("and what is new", () => bad[1]!.delivered.length === 220 && good[1]!.delivered.length === 20);
+  assertEquations(two.agent);
+  await two.stop();
+  assert.deepEqual(bad[1]!.delivered, numbered(0, 220));
+  assert.deepEqual(good[1]!.delivered, numbered(200, 220));
+  assert.deepEqual(input.starts, [0, 200]);
+});
+
+test("what cannot be read again is in the journal before it is delivered, and comes from there after a restart", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const sinks = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+  const precious: AnySource = { ...input.definition, rereadable: false };
+  const host: HostParts = {
+    ...{ stateDir, sources: { memory: precious }, sinks: { out: { definition: sinkDefinition(...sinks) } } },
+    pipelines: { main: { from: ["memory"], to: ["out"] } },
+  };
+  const one = await start(t, makeHost(host));
+  input.push(...numbered(0, 10));
+  await until("it is queued", () => one.agent.status().sinks[0]!.queued_events === 10);
+  await until("it is tried", () => sinks[0]!.calls.length > 0);
+  await until("it is written", () => one.agent.status().journal!.records === 4);
+  assert.deepEqual(await one.stop(20), { undelivered: 0 });
+  const quiet: AnySource = { ...new MemoryInput().definition, rereadable: false };
+  const two = await start(t, makeHost({ ...host, sources: { memory: quiet } }));
+  await until("all of it", () => sinks[1]!.delivered.length === 10);
+  assert.deepEqual(sinks[1]!.delivered, numbered(0, 10));
+  assertEquations(two.agent);
+});
+
+test("a sink that knows its position is not given again what it has, and gets the rest in order", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const bad = [new ScriptedSink(failing, { ...QUICK, maxEvents: 7 }), new ScriptedSink([], QUICK)];
+  // What a crash leaves behind: the sink has 50 lines, and nobody wrote that down elsewhere.
+  bad[0]!.position = () => undefined;
+  bad[1]!.position = () => ({ position: 50, resume: { line: 50 } });
+  const host = withTwo(stateDir, input, good, bad);
+  const one = await start(t, makeHost(host));
+  input.push(...numbered(0, 100));
+  await until("the good sink has all", () => good[0]!.delivered.length === 100);
+  await one.stop(20);
+  const two = await start(t, makeHost(host));
+  await until("the rest", () => bad[1]!.delivered.length === 50);
+  assert.deepEqual(bad[1]!.delivered, numbered(50, 100));
+  assertEquations(two.agent);
+});
+
+test("a sink that is replaced while it is behind leaves its successor what it has not settled", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const good = new ScriptedSink([], QUICK);
+  const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+  const definition = sinkDefinition(...bad);
+  const parts = withTwo(stateDir, input, [good], []);
+  const host = (version: number): HostConfig =>
+    makeHost({ ...parts, sinks: { ...parts.sinks, bad: { definition, version } } });
+  const { agent } = await start(t, host(1));
+  input.push(...numbered(0, 150));
+  await until("the good sink has all", () => good.delivered.length === 150);
+  await agent.reload(host(2), TEST_PLACEHOLDERS);
+  await until("the successor has all", () => bad[1]!.delivered.length >= 150);
+  input.push(...numbered(150, 160));
+  await until("and what is new", () => bad[1]!.delivered.length >= 160 && good.delivered.length === 160);
+  assert.deepEqual(bad[1]!.delivered, numbered(0, 160));
+  assert.deepEqual(good.delivered, numbered(0, 160));
+  assertEquations(agent);
+});
+
+const LITTLE = { journal: { maxBytes: 20_000 } };
+
+test("when the journal is full, a sink with block makes sources wait, and nothing is lost", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
+  const { agent, context } = await start(t, makeHost(withTwo(stateDir, input, [good], [bad], LITTLE)));
+  input.push(...numbered(0, 600));
+  await until("the source waits", () => context.logged.some(({ message }) => message.includes("journal is full")));
+  assert.ok(good.delivered.length > 50 && good.delivered.length < 600);
+  assert.ok(agent.status().journal!.used_bytes <= 20_000);
+  bad.answer = () => DELIVERED;
+  await until("both have all", () => bad.delivered.length === 600 && good.delivered.length === 600);
+  assert.deepEqual(bad.delivered, numbered(0, 600));
+  assertEquations(agent);
+});
+
+test("when the journal is full, a sink with drop_oldest loses its oldest events, counted and said, and holds up nobody", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
+  const parts = withTwo(stateDir, input, [good], [bad], LITTLE);
+  const sinks = { ...parts.sinks, bad: { ...parts.sinks["bad"]!, whenFull: "drop_oldest" as const } };
+  const { agent, context } = await start(t, makeHost({ ...parts, sinks }));
+  input.push(...numbered(0, 600));
+  await until("the good sink has all", () => good.delivered.length === 600);
+  assertEquations(agent);
+  bad.answer = () => DELIVERED;
+  await until("nothing is queued", () => agent.status().sinks[1]!.queued_events === 0);
+  const dropped = agent.status().sinks[1]!.dropped_events["journal_full"]!;
+  assert.ok(dropped > 100);
+  assert.equal(bad.delivered.length, 600 - dropped);
+  assert.equal(new Set(bad.delivered).size, bad.delivered.length, "each once");
+  assert.ok(context.logged.some(({ message }) => message.includes("loses its oldest events")));
+  assertEquations(agent);
+});
+
+test("when the journal is full, a sink with reread gives up its share and catches up from the inputs themselves", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
+  const parts = withTwo(stateDir, input, [good], [bad], LITTLE);
+  const sinks = { ...parts.sinks, bad: { ...parts.sinks["bad"]!, whenFull: "reread" as const } };
+  const { agent, context } = await start(t, makeHost({ ...parts, sinks }));
+  input.push(...numbered(0, 600));
+  await until("the good sink has all", () => good.delivered.length === 600);
+  assert.ok(context.logged.some(({ message }) => message.includes("gives up its share")));
+  await until("its share is gone", () => agent.status().journal!.used_bytes < 1000);
+  bad.answer = () => DELIVERED;
+  await until("it has all", () => new Set(bad.delivered).size === 600);
+  input.push(...numbered(600, 610));
+  await until("and what is new", () => bad.delivered.at(-1) === "line 609" && good.delivered.length === 610);
+  assert.deepEqual(good.delivered, numbered(0, 610));
+  assert.deepEqual(bad.delivered, numbered(0, 610));
+  assertEquations(agent);
+});
+
+test("what waits for a sink that is not configured any more is kept while there is room, and given up loudly when there is not", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink(failing, QUICK)];
+  const host = withTwo(stateDir, input, good, [bad[0]!], { journal: { maxBytes: 40_000 } });
+  const one = await start(t, makeHost(host));
+  input.push(...numbered(0, 100));
+  await until("the good sink has all", () => good[0]!.delivered.length === 100);
+  await one.stop(50);
+  const other = { definition: sinkDefinition(bad[1]!) };
+  const two = await start(t, makeHost({ ...host, sinks: { ...host.sinks, bad: { ...other, identity: "another" } } }));
+  const orphans = two.agent.status().journal!.orphans;
+  assert.deepEqual([orphans.length, orphans[0]!.sink_identity, orphans[0]!.events], [1, "bad", 100]);
+  input.push(...numbered(100, 600));
+  await until("the orphan's share is given up", () =>
+    two.context.logged.some(({ message }) => message.includes("not configured any more")),
+  );
+  assert.deepEqual(two.agent.status().journal!.orphans, []);
+});
