@@ -1,6 +1,7 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import type { LineBytes } from "../../core/batch.ts";
+import { systemErrorCode } from "../../core/error.ts";
 
 /** What stands around each line in a document: `first [offset] second line third [offset fourth]`. */
 export interface LineFramePieces {
@@ -174,6 +175,8 @@ export function lineKernel(): LineKernel | null {
     try {
       shared = new LineKernel(new WebAssembly.Module(readFileSync(new URL("./lines.wasm", import.meta.url))));
     } catch (error) {
+      // Too many open files: this once it goes the plain way, too.
+      if (["EMFILE", "ENFILE"].includes(systemErrorCode(error) ?? "")) return null;
       if (!(error instanceof WebAssembly.CompileError)) throw error;
       shared = null;
     }

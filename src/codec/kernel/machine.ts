@@ -3,6 +3,7 @@ import type { LineBytes } from "../../core/batch.ts";
 import type { TimeReader } from "../../core/plan.ts";
 import type { ProgramImage } from "./program-builder.ts";
 import { TimeCache } from "./time-cache.ts";
+import { systemErrorCode } from "../../core/error.ts";
 
 /** What assembly/machine/machine.ts exports: addresses of areas of its memory, and their sizes. */
 interface Exports {
@@ -252,6 +253,8 @@ export function machineModule(): MachineModule | null {
         },
       };
     } catch (error) {
+      // Too many open files: this once it goes the plain way, too.
+      if (["EMFILE", "ENFILE"].includes(systemErrorCode(error) ?? "")) return null;
       if (!(error instanceof WebAssembly.CompileError)) throw error;
       shared = null;
     }

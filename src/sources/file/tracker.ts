@@ -78,15 +78,24 @@ export class Tracker implements Tracking {
     return this.#queue;
   }
 
-  /** Finds the files of the checkpoint again, wherever they are now, and looks at all that match. */
+  /**
+   * Finds the files of the checkpoint again, wherever they are now, and looks at all that match. Throws what keeps it
+   * from that: the source has to be started again then, because nothing is looked at before.
+   */
   async begin(paths: readonly string[], startAtEnd: boolean): Promise<void> {
+    let failure: unknown;
     await this.serial(async () => {
-      await this.#recovery.begin();
-      for (const path of paths) await this.#look(path, startAtEnd);
-      const early = this.#early ?? [];
-      this.#early = undefined;
-      for (const path of early) this.check(path);
+      try {
+        await this.#recovery.begin();
+        for (const path of paths) await this.#look(path, startAtEnd);
+        const early = this.#early ?? [];
+        this.#early = undefined;
+        for (const path of early) this.check(path);
+      } catch (error) {
+        failure = error;
+      }
     });
+    if (failure !== undefined) throw failure as Error;
   }
 
   /** Something happened at a path, or it is time to see whether. */

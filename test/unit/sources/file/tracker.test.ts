@@ -45,3 +45,25 @@ test("a file that changes while the source starts is still the one of the checkp
   assert.ok(both.has(first), "known");
   assert.equal(both.size, 2, "and what was not found in the folder is looked at too");
 });
+
+test("a start that fails is said, so that the source is started again", async (t) => {
+  const folder = await temporaryFolder(t);
+  const output = new MemoryOutput();
+  Object.defineProperty(output, "known", {
+    get: () => {
+      throw Object.assign(new Error("too many open files"), { code: "EMFILE" });
+    },
+  });
+  const stop = new AbortController();
+  const options = { rules: { maxLineBytes: 1024 }, startAtEnd: false, rotateGraceMs: 1_000, maxOpenFiles: 10 };
+  const tracker = new Tracker(
+    { matcher: fileMatcher([join(folder, "*.log")], []), ...options },
+    sourceContext(join(folder, "state"), { once: false }),
+    output,
+    () => undefined,
+    stop.signal,
+  );
+  await assert.rejects(tracker.begin([], false), /too many open files/);
+  stop.abort();
+  await tracker.close();
+});
