@@ -25,7 +25,7 @@ export class CloudWatchCalls {
     });
   }
 
-  /** The agent was killed: the last call's answer may not have been taken note of. */
+  /** The agent was killed or stopped: the last call's answer may not have been taken note of. */
   killed(): void {
     const last = this.#calls.at(-1);
     if (last !== undefined) last.isLastOfLife = true;

@@ -68,9 +68,12 @@ const sigstop: FaultKind = {
   run: (world, draw) =>
     world.agent.alone(async () => {
       world.agent.signal("SIGSTOP");
+      // An answer that comes while it is stopped may come too late for it, although its socket took it.
+      world.cloudwatchCalls.killed();
       try {
         await sleep(Number(draw["forMs"]));
       } finally {
+        world.cloudwatchCalls.killed();
         world.agent.signal("SIGCONT");
       }
       return "went on";
