@@ -204,7 +204,7 @@ export class JournalFeed {
   }
 
   async #read(): Promise<void> {
-    const { runner, journal } = this.options;
+    const { runner, journal, outbox } = this.options;
     this.#isReading = true;
     try {
       while (!this.#isStopped) {
@@ -223,7 +223,8 @@ export class JournalFeed {
           continue;
         }
         const isEmpty = runner.queuedInMemory === 0;
-        if (!isEmpty && (runner.isFailing || this.#loadedBytes >= this.options.readAheadBytes())) break;
+        const isFull = outbox.heldBytes >= outbox.budgetBytes || this.#loadedBytes >= this.options.readAheadBytes();
+        if (!isEmpty && (runner.isFailing || isFull)) break;
         const giveUps = this.#giveUps;
         const bytes = await journal.read(place);
         if (this.#isStopped || giveUps !== this.#giveUps) break;

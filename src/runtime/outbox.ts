@@ -40,14 +40,19 @@ export class OutboxEntry {
 /**
  * The encoded batches that wait for sinks, under one budget in bytes. Each batch is held once, however many sinks
  * want it; each sink has its own place in it (SinkQueue). Full means: sources wait (they read no further).
+ *
+ * The last eighth is for sinks that work while others, that are behind, hold the rest and cannot let go of it. So no more
+ * than the budget is held, and one batch of each source beyond, whose size is known only when it is there.
  */
 export class Outbox {
   readonly #budgetBytes: number;
   #heldBytes = 0;
   readonly #entries = new Set<OutboxEntry>();
   #waiters: (() => void)[] = [];
-  /** Bytes held by sinks that are behind and cannot be let go of: the others get a quarter of the budget all the same. */
+  /** Bytes held by sinks that are behind and cannot be let go of: the others get an eighth of the budget all the same. */
   pinnedBytes: () => number = () => 0;
+  /** Bytes kept free of what sources read, for what is read back from the journal. */
+  reservedBytes: () => number = () => 0;
   /** Told when somebody has to wait for room: sinks then send what they have instead of waiting for more. */
   readonly #onFull: () => void;
 
@@ -60,8 +65,9 @@ export class Outbox {
     return this.#heldBytes;
   }
   get isFull(): boolean {
-    if (this.#heldBytes < this.#budgetBytes) return false;
-    return this.#heldBytes >= this.pinnedBytes() + this.#budgetBytes / 4;
+    const eighth = this.#budgetBytes / 8;
+    if (this.#heldBytes + this.reservedBytes() < 7 * eighth) return false;
+    return this.#heldBytes >= this.pinnedBytes() + eighth;
   }
   get budgetBytes(): number {
     return this.#budgetBytes;

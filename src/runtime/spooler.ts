@@ -71,6 +71,15 @@ export class Spooler {
       for (const { feed } of this.#feeds.values()) if (feed.isSpooling) bytes += feed.options.runner.heldBytes;
       return bytes;
     };
+    options.outbox.reservedBytes = () => {
+      let bytes = 0;
+      for (const { feed } of this.#feeds.values()) {
+        // One that fails reads one batch at a time.
+        if (!feed.isSpooling || feed.options.runner.isFailing) continue;
+        bytes += Math.max(0, this.#readAheadBytes - feed.loadedBytes);
+      }
+      return bytes;
+    };
   }
 
   /** Why the last write failed, if it did. */
@@ -183,6 +192,8 @@ export class Spooler {
     const { outbox, clock } = this.#options;
     if (this.#isStopped || !outbox.isFull) {
       this.#isChecking = false;
+      // Room may have come without anybody letting go: a sink has caught up.
+      outbox.wake();
       return;
     }
     const feeds = [...this.#feeds.values()].map(({ feed }) => feed);
