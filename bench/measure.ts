@@ -107,7 +107,8 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
   }
 }
 
-async function stop(child: ChildProcess | undefined): Promise<void> {
+/** Ends a process: SIGTERM, and after 20 seconds SIGKILL. */
+export async function stop(child: ChildProcess | undefined): Promise<void> {
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");
   child.kill("SIGTERM");
@@ -116,12 +117,14 @@ async function stop(child: ChildProcess | undefined): Promise<void> {
   clearTimeout(limit);
 }
 
-async function stats(server: ChildProcess): Promise<BulkStats> {
+/** What the counting server has counted. */
+export async function stats(server: ChildProcess): Promise<BulkStats> {
   server.send("stats");
   return message<BulkStats>(server, "stats", 60_000);
 }
 
-function message<T>(child: ChildProcess, type: string, timeoutMs: number): Promise<T> {
+/** The next message of this type from a forked process. */
+export function message<T>(child: ChildProcess, type: string, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const limit = setTimeout(
       () => finish(() => reject(new Error(`no "${type}" within ${timeoutMs / 1000} s`))),
@@ -139,7 +142,8 @@ function message<T>(child: ChildProcess, type: string, timeoutMs: number): Promi
   });
 }
 
-function warmPageCache(file: string): void {
+/** Reads a file once. */
+export function warmPageCache(file: string): void {
   const descriptor = openSync(file, "r");
   const buffer = Buffer.allocUnsafe(1 << 22);
   while (readSync(descriptor, buffer) > 0);

@@ -1,5 +1,6 @@
 import { CASES } from "./cases.ts";
 import type { Measurement } from "./measure.ts";
+import { median } from "./statistics.ts";
 
 /** What `--json` prints and `--save` keeps. */
 export interface Result {
@@ -78,10 +79,4 @@ ${result.lines.toLocaleString("en")} lines, medians of ${repeats} run${repeats =
 What is measured and how to run it again: [../README.md](../README.md). Every run: the JSON file of the same name.
 
 ${markdownTable(result)}`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

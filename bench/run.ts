@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { CASES, MEMORY_FLOOR_MEGABYTES, writeHostFile, type Case } from "./cases.ts";
 import { inputFile } from "./input.ts";
+import { launcherCommand } from "./launcher.ts";
 import { measure, type Measurement } from "./measure.ts";
 import { markdownTable, resultText, type Result } from "./report.ts";
 
@@ -88,13 +89,7 @@ async function runOnce(one: Case, sender: "agent" | "bare loop"): Promise<Measur
 }
 
 function agentCommand(one: Case, folder: string, input: string, url: string): string[] {
-  return [
-    ...launcherCommand(),
-    path.resolve("bin/wiretail"),
-    "run",
-    "--config",
-    writeHostFile(one.template, folder, input, url),
-  ];
+  return [...launcherCommand(values.node), "run", "--config", writeHostFile(one.template, folder, input, url)];
 }
 
 function bareLoopCommand(one: Case, input: string, url: string): string[] {
@@ -210,13 +205,4 @@ try {
 } catch (error) {
   process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
-}
-
-/**
- * The command of the launcher's first line with the Node that was asked for: `--node` must not change what is measured.
- */
-function launcherCommand(): string[] {
-  const [first = ""] = readFileSync("bin/wiretail", "utf8").split("\n");
-  const words = first.replace(/^#!\/usr\/bin\/env -S /, "").split(" ");
-  return ["/usr/bin/env", ...words.map((word) => (word === "node" ? values.node : word))];
 }

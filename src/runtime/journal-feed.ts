@@ -81,6 +81,8 @@ export class JournalFeed {
   #next: number;
   /** Records before this were there when the feed began: their documents may be in the sink already. */
   readonly #began: number;
+  /** Records from here on may be there, but are not acknowledged: what is to become of them is not known yet. */
+  #acknowledged: number;
   #loadedBytes = 0;
   #isReading = false;
   #isStopped = false;
@@ -94,6 +96,7 @@ export class JournalFeed {
     this.options = options;
     this.#next = options.journal.cursor(options.sink);
     this.#began = options.journal.nextSequence;
+    this.#acknowledged = this.#began;
     options.runner.find(backlog);
     this.isSpooling = this.#find() !== undefined;
     if (!this.isSpooling) this.#next = this.#began;
@@ -107,6 +110,7 @@ export class JournalFeed {
   /** A batch was written for the sink that came before: this one reads it. */
   inherits(sequence: number, count: number): void {
     this.options.runner.find(count);
+    this.#acknowledged = Math.max(this.#acknowledged, sequence + 1);
     if (!this.isSpooling) this.#next = Math.min(this.#next, sequence);
     this.isSpooling = true;
   }
@@ -125,6 +129,7 @@ export class JournalFeed {
     batch.remaining = pending.remaining;
     batch.resident = pending.remaining - (unloaded === undefined ? 0 : countRanges(unloaded));
     batch.unloaded = unloaded;
+    this.#acknowledged = Math.max(this.#acknowledged, sequence + 1);
     if (unloaded !== undefined) this.isSpooling = true;
     else if (!this.isSpooling) this.#next = sequence + 1;
     return batch;
@@ -182,7 +187,8 @@ export class JournalFeed {
     this.#isReading = true;
     let dropped = 0;
     try {
-      for (let place = this.#find(); place !== undefined && place.sequence < upTo; place = this.#find()) {
+      const end = Math.min(upTo, this.#acknowledged);
+      for (let place = this.#find(); place !== undefined && place.sequence < end; place = this.#find()) {
         const head = await this.options.journal.readHead(place).catch(() => undefined);
         this.#drop(place, head, reason);
         dropped++;
@@ -213,10 +219,13 @@ export class JournalFeed {
           // From here on the sink gets new batches from memory, in the same turn of the event loop.
           if (this.unwritten === 0) {
             this.isSpooling = false;
-            this.#next = journal.nextSequence;
+            // Not behind what waits for its sync: the cursor must not pass what this sink has in memory only.
+            this.#next = journal.endSequence;
           }
           break;
         }
+        // One that shares a sync with the last: it may be in the sink's queue.
+        if (place.sequence >= this.#acknowledged) break;
         const known = this.#batches.find((batch) => batch.sequence === place.sequence);
         if (known !== undefined && known.unloaded === undefined) {
           this.#next = place.sequence + 1;

@@ -86,6 +86,10 @@ export class Journal {
     return { journal, recovery: { ...found.recovery, cursorDamage: damage } };
   }
 
+  /** The sequence number behind the last record that is written. Further ones may wait for their sync. */
+  get endSequence(): number {
+    return this.#next;
+  }
   /** The sequence number that the next record gets. */
   get nextSequence(): number {
     return this.#next + this.#queue.length;
