@@ -1,6 +1,15 @@
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, copyFileSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -312,6 +321,10 @@ async function untilCaughtUp(host: string): Promise<void> {
 
 /** CPU seconds a million lines, of two builds in turns; which one is first changes from pair to pair. */
 async function measureIdle(baseline: string): Promise<Figures> {
+  // Without all that a build makes an agent runs, and is slow.
+  if (!["all", "product"].some((name) => existsSync(path.join(baseline, `dist/.built-${name}`)))) {
+    throw new Error(`${baseline} is not built: run npm run build there`);
+  }
   const [now, before]: [number[], number[]] = [[], []];
   const cpu = async (checkout: string): Promise<number> =>
     inFolder(async (folder) => {
