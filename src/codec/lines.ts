@@ -84,7 +84,9 @@ export class LineSplitter {
 
   /** The longest stretch that can be needed to find the end of one event. */
   get maxEventBytes(): number {
-    return this.#rules.maxLineBytes + (this.#rules.multiline?.maxBytes ?? 0) + 4;
+    const { maxLineBytes, multiline } = this.#rules;
+    // An event of several lines ends where the next line is known, and its first line may be longer than `maxBytes`.
+    return multiline === undefined ? maxLineBytes + 4 : 2 * (maxLineBytes + 2) + multiline.maxBytes + 4;
   }
 
   /** Whether bytes were consumed whose event was not handed out yet (the beginning of a line that is too long). */

@@ -128,8 +128,8 @@ function mutants(): readonly Mutant[] {
       changes: [
         {
           file: "src/sources/file/announcing.js",
-          from: "this.generation(newGenerationId(), ",
-          to: 'this.generation(Buffer.from(state.path).toString("base64url").slice(-16), ',
+          from: "this.generation(newGenerationId(), state.path, ",
+          to: 'this.generation(Buffer.from(state.path).toString("base64url").slice(-16), state.path, ',
         },
       ],
       plan: [

@@ -4,13 +4,13 @@ import { errorMessage } from "../../core/error.ts";
 import type { InputStatus, KnownPartition, ResumePoint } from "../../core/component.ts";
 import type { Announcing } from "./announcing.ts";
 import { placeKey, type Generation } from "./generation.ts";
-import { HEAD_BYTES, parseIdentity, parseResume, readAt, type FileIdentity } from "./identity.ts";
+import { HEAD_BYTES, parseIdentity, parseResume, readAt, type FileIdentity, type Head } from "./identity.ts";
 import { reportLoss, type LossReason } from "./losses.ts";
 import { compareRotated, parseRotatedName } from "./rotated-name.ts";
 import { isCutOff } from "./rules.ts";
 import { findSibling, isFound, lookFields, openIfSame, type Found, type Look, type Wanted } from "./siblings.ts";
 import { LONGEST_RETRY_MS, RETRY_MS, SAY_AGAIN_MS, type Tracking } from "./tracking.ts";
-import { isAmong, type LostFile, type Unseen } from "./unseen.ts";
+import { isAmong, isRestOf, type LostFile, type Unseen } from "./unseen.ts";
 
 /** A partition of which nobody can say yet whether its file is still there. */
 interface Unresolved {
@@ -41,6 +41,8 @@ export class Recovery {
   readonly #lost = new Map<string, LostPartition[]>();
   /** By path: files that were empty when they were last seen. What is there now may have come after others. */
   readonly #blank = new Map<string, LostFile>();
+  /** Files of the checkpoint of which all that was known had been read. */
+  readonly #readWhole: { readonly path: string; readonly head: Head }[] = [];
 
   constructor(tracking: Tracking, announcing: Announcing, unseen: Unseen) {
     this.#tracking = tracking;
@@ -54,6 +56,10 @@ export class Recovery {
     const known = [...this.#tracking.output.known].sort((a, b) => highest(b) - highest(a));
     // Opened together, so that they share a write of the checkpoint.
     const opening: Promise<void>[] = [];
+    for (const { identity, lowest = 0 } of known) {
+      const kept = parseIdentity(identity);
+      if (kept !== undefined && lowest >= (kept.seen ?? Infinity)) this.#readWhole.push(kept);
+    }
     for (const partition of known) await this.#resume(partition, opening);
     this.#putInOrder();
     await Promise.all(opening);
@@ -61,6 +67,19 @@ export class Recovery {
     if (this.#tracking.signal.aborted) return;
     const paths = new Set(known.map((each) => parseIdentity(each.identity)?.path));
     for (const path of paths) if (path !== undefined) await this.#findUnseen(path);
+  }
+
+  /**
+   * Whether the checkpoint knew a file that begins so, read to its known end, under a rotated name of `path`: where
+   * `include` matches those too, what it was compressed to since is not another file.
+   */
+  knew(path: string, head: Buffer): boolean {
+    return this.#readWhole.some(
+      (kept) =>
+        dirname(kept.path) === dirname(path) &&
+        parseRotatedName(basename(kept.path), basename(path)) !== undefined &&
+        isRestOf(head, kept),
+    );
   }
 
   /** Whether the file may be one of the checkpoint: then it must not be read as a new one. */

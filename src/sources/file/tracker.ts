@@ -49,7 +49,12 @@ export class Tracker implements Tracking {
     this.schedule = schedule;
     this.signal = signal;
     this.#announcing = new Announcing(this, (state, error) => this.#trouble.pathFailed(state, error));
-    this.#unseen = new Unseen(this, this.#announcing, (path, key) => this.#recovery.claims(path, key));
+    this.#unseen = new Unseen(
+      this,
+      this.#announcing,
+      (path, key) => this.#recovery.claims(path, key),
+      (path, head) => this.#recovery.knew(path, head),
+    );
     this.#recovery = new Recovery(this, this.#announcing, this.#unseen);
     this.#replacement = new Replacement(this);
     this.#trouble = new Trouble(this);

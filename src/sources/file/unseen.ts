@@ -48,12 +48,20 @@ export class Unseen {
   readonly #tracking: Tracking;
   readonly #announcing: Announcing;
   readonly #isClaimed: (path: string, key: string) => boolean;
+  /** Whether the checkpoint knew a file with this beginning by a rotated name of the path. */
+  readonly #isKnown: (path: string, head: Buffer) => boolean;
   readonly #again = new Map<string, Again>();
 
-  constructor(tracking: Tracking, announcing: Announcing, isClaimed: (path: string, key: string) => boolean) {
+  constructor(
+    tracking: Tracking,
+    announcing: Announcing,
+    isClaimed: (path: string, key: string) => boolean,
+    isKnown: (path: string, head: Buffer) => boolean,
+  ) {
     this.#tracking = tracking;
     this.#announcing = announcing;
     this.#isClaimed = isClaimed;
+    this.#isKnown = isKnown;
   }
 
   /** Within a serial task, before what is at the path now is begun. Returns the first bytes of those that were found. */
@@ -147,6 +155,8 @@ export class Unseen {
       const head = await headAt(each.place.path);
       // Nothing that can be read (compressed in another way), or a copy of what is read anyway.
       if (head === undefined || isBeginningOf(head, live) || anchor.lost.some((each) => isRestOf(head, each))) continue;
+      // It was read, or is, under a name of its own: where `include` matches rotated names, too.
+      if (this.#isKnown(path, head)) continue;
       found.push(each);
     }
     return found;
@@ -185,7 +195,7 @@ export function isAmong(heads: readonly Buffer[], { head: kept }: LostFile): boo
 }
 
 /** What is left of a lost file is no file of its own, although it is not whole enough to go on in it. */
-function isRestOf(head: Buffer, { head: kept }: LostFile): boolean {
+export function isRestOf(head: Buffer, { head: kept }: Pick<LostFile, "head">): boolean {
   if (kept.length < TELLING_BYTES || head.length < kept.length) return false;
   return headOf(head.subarray(0, kept.length)).hash === kept.hash;
 }
