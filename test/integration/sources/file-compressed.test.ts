@@ -282,25 +282,26 @@ describe("what was rotated while the file source was down", () => {
   it("is unpacked in little memory, wherever one begins to read", async () => {
     const block = Buffer.alloc(1 << 20, "0123456789abcdef");
     const handle = await open(bench.path("big"), "w");
-    for (let i = 0; i < 64; i++) await handle.write(block);
+    for (let i = 0; i < 128; i++) await handle.write(block);
     await handle.close();
     gzip(bench.path("big"));
     const file = await GzipFile.open(await open(bench.path("big.gz")));
     try {
-      assert.equal(file.unpackedBytes, 64 << 20);
+      assert.equal(file.unpackedBytes, 128 << 20);
       global.gc?.();
       const rss = process.memoryUsage.rss();
       const buffer = Buffer.alloc(100);
-      for (const position of [63 << 20, (63 << 20) + 50, 10, (64 << 20) - 7]) {
+      for (const position of [127 << 20, (127 << 20) + 50, 10, (128 << 20) - 7]) {
         const { bytesRead } = await file.read(buffer, 0, 100, position);
         assert.equal(
           buffer.toString("latin1", 0, bytesRead),
           "0123456789abcdef".repeat(10).slice(position % 16, (position % 16) + bytesRead),
         );
-        assert.equal(bytesRead, Math.min(100, (64 << 20) - position));
+        assert.equal(bytesRead, Math.min(100, (128 << 20) - position));
       }
-      assert.equal((await file.read(buffer, 0, 100, 64 << 20)).bytesRead, 0);
-      assert.ok(process.memoryUsage.rss() - rss < 32 << 20);
+      assert.equal((await file.read(buffer, 0, 100, 128 << 20)).bytesRead, 0);
+      // Chunks are collected when V8 likes to; what matters is that it is not the whole.
+      assert.ok(process.memoryUsage.rss() - rss < 64 << 20);
     } finally {
       await file.close();
     }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { appendFile, chmod, mkdir, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Bench } from "../../support/file-source.ts";
 import { MemoryOutput, until } from "../../support/source-output.ts";
@@ -144,31 +147,32 @@ describe("the file source in trouble", () => {
     const script = `
       const { Bench } = await import(${support("file-source")});
       const { until } = await import(${support("source-output")});
-      const { appendFileSync, mkdirSync, writeFileSync } = await import("node:fs");
       const bench = await Bench.make();
-      mkdirSync(bench.path(""), { recursive: true });
-      const run = bench.start({ include: [bench.path("*.log")], poll_interval_ms: 50, idle_line_flush_ms: 60000 });
-      // The source may have taken the last descriptors of this process: who writes waits, too.
-      const write = async (how, i, text) => {
-        for (;;) {
-          try {
-            return how(bench.path("f" + i + ".log"), text);
-          } catch (error) {
-            if (error.code !== "EMFILE") throw error;
-            await new Promise((resolve) => setTimeout(resolve, 10));
-          }
-        }
-      };
-      for (let i = 0; i < 300; i++) await write(writeFileSync, i, "a " + i + "\\nb " + i + "\\n");
+      const run = bench.start({ include: [process.argv[1] + "/*.log"], poll_interval_ms: 50, idle_line_flush_ms: 60000 });
+      console.log("started");
       await until(() => run.output.count === 600, () => run.output.count + run.messages.join(), 60000);
-      for (let i = 0; i < 300; i++) await write(appendFileSync, i, "c " + i + "\\n");
+      console.log("600 read");
       await until(() => run.output.count === 900, () => run.output.count + run.messages.join(), 60000);
       const said = run.messages.filter((message) => message.startsWith("too many open files")).length;
       console.log(JSON.stringify([new Set(run.output.texts()).size, run.output.drops.length, said]));
       await run.stop();
       await bench[Symbol.asyncDispose]();`;
-    const limited = 'ulimit -n 80; exec "$0" --input-type=module -e "$1"';
-    const out = execFileSync("sh", ["-c", limited, process.execPath, script], { encoding: "utf8", timeout: 150_000 });
+    const limited = 'ulimit -n 80; exec "$0" --input-type=module -e "$1" "$2"';
+    const folder = bench.path("many");
+    await mkdir(folder, { recursive: true });
+    // The writer is another process, with descriptors of its own.
+    const child = spawn("sh", ["-c", limited, process.execPath, script, folder], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "exit");
+    let out = "";
+    for await (const said of createInterface(child.stdout)) {
+      out = said;
+      const file = (i: number): string => join(folder, `f${i}.log`);
+      if (said === "started") for (let i = 0; i < 300; i++) await writeFile(file(i), `a ${i}\nb ${i}\n`);
+      if (said === "600 read") for (let i = 0; i < 300; i++) await appendFile(file(i), `c ${i}\n`);
+    }
+    assert.deepEqual(await ended, [0, null]);
     const [lines, drops, said] = JSON.parse(out) as [number, number, number];
     assert.deepEqual([lines, drops], [900, 0]);
     assert.ok(said >= 1 && said <= 2, `said ${said} times`);
