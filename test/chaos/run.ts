@@ -260,7 +260,9 @@ class ChaosRun {
         this.#breaches.push(
           `not everything is delivered after ${(this.#options.drainMs ?? 120_000) / 1000} s: ${problem}`,
         );
-        await writeFile(join(this.#folder, "status.json"), JSON.stringify(status, undefined, 1));
+        // An agent that never answered has none to keep.
+        if (status !== undefined)
+          await writeFile(join(this.#folder, "status.json"), JSON.stringify(status, undefined, 1));
         break;
       }
     }
