@@ -36,6 +36,8 @@ export interface QueueLimits {
 /** The documents that wait for one destination of one sink, in order of arrival. */
 export class Lane {
   readonly destination: string;
+  /** When it last gave a call that was not full, by the clock that is never set. */
+  lastPartialMs = -Infinity;
   readonly #encoding: string;
   readonly #limits: QueueLimits;
   #slices: QueuedSlice[] = [];
@@ -61,6 +63,10 @@ export class Lane {
   /** The oldest slice. Only when not empty. */
   get first(): QueuedSlice {
     return this.#slices[this.#head]!;
+  }
+  /** The newest slice. Only when not empty. */
+  get last(): QueuedSlice {
+    return this.#slices[this.#slices.length - 1]!;
   }
   /** There is enough for a full call. */
   get isFull(): boolean {

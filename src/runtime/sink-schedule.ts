@@ -13,6 +13,12 @@ export interface SinkScheduleOptions {
 }
 
 /**
+ * What waits for a full call goes out when nothing has come for so long: at the end of a burst, and where lines are rare,
+ * waiting longer only makes them late. At most one such call in `maxAgeMs`, so it costs no more calls than that does.
+ */
+const QUIET_MS = 20;
+
+/**
  * What one sink is sent next, and when: documents that were not sent yet, in a lane for each destination, and calls
  * that failed (parked) with the pauses before they are made again.
  *
@@ -154,9 +160,10 @@ export class SinkSchedule {
       } else others = Math.min(others, lane.first.sequence);
     }
     if (best === undefined) return undefined;
-    if (!isOrdered) return best.take();
     // In order: as far as the next document of another destination; that one waiting is reason enough to send.
-    return this.#isReady(best, now) || others !== Infinity ? best.take(others) : undefined;
+    if (isOrdered && !this.#isReady(best, now) && others === Infinity) return undefined;
+    if (!best.isFull) best.lastPartialMs = now;
+    return isOrdered ? best.take(others) : best.take();
   }
 
   /** A whole call to the lane's destination failed and has to be made first. */
@@ -166,7 +173,9 @@ export class SinkSchedule {
 
   #isReady(lane: Lane, now: number): boolean {
     if (lane.isFull || this.#isUrgent || this.#flushNow) return true;
-    const dueAtMs = lane.first.enqueuedAtMs + this.#options.limits.maxAgeMs;
+    const { maxAgeMs } = this.#options.limits;
+    const quietAtMs = Math.max(lane.last.enqueuedAtMs + QUIET_MS, lane.lastPartialMs + maxAgeMs);
+    const dueAtMs = Math.min(lane.first.enqueuedAtMs + maxAgeMs, quietAtMs);
     if (dueAtMs <= now) return true;
     this.#wakeAt(dueAtMs);
     return false;

@@ -103,17 +103,20 @@ test("SIGTERM delivers what was read and ends with 0", async (t) => {
   const host = await writeHost(folder, {
     sources: { app: { type: "file", include: [join(folder, "in/*.log")] } },
     pipelines: { all: { from: ["app"], to: ["out"] } },
-    // An hour's patience: only the end makes it write.
+    // An hour's patience: after the first lines only the end makes it write.
     sinks: { out: { type: "file", path: join(folder, "out/all.ndjson"), batch: { max_age_ms: 3_600_000 } } },
   });
   const agent = await startAgent(host);
   try {
-    await waitFor("all is read", async () => (await agent.status()).sources[0]!.read_events === 3000);
+    await waitFor("the first are delivered", async () => (await agent.status()).sinks[0]!.delivered_events === 3000);
+    await writer.write(500);
+    await waitFor("all is read", async () => (await agent.status()).sources[0]!.read_events === 3500);
+    assert.equal((await agent.status()).sinks[0]!.delivered_events, 3000);
     assert.equal(await agent.stop(), 0);
   } finally {
     await agent.kill9();
   }
-  assertExactlyOnce(await numbersIn(join(folder, "out/all.ndjson")), 3000);
+  assertExactlyOnce(await numbersIn(join(folder, "out/all.ndjson")), 3500);
 });
 
 test("SIGHUP takes up a new pipeline while lines are written, and no line is lost or doubled", async (t) => {

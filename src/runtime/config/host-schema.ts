@@ -109,7 +109,9 @@ export const BATCH = t.object(
     max_events: t.optional(t.integer({ description: "Events in one call, at most.", minimum: 1, maximum: 1_000_000 })),
     max_age_ms: t.optional(
       t.integer({
-        description: "Milliseconds that an event waits for others before it is sent.",
+        description:
+          "Milliseconds that an event waits for others before it is sent, at most. Once in that time what is there goes out " +
+          "as soon as nothing more has come for 20 ms.",
         minimum: 1,
         maximum: 3_600_000,
       }),

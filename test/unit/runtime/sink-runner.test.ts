@@ -56,16 +56,38 @@ test("overhead that a service counts for each event counts against the limit", a
   assert.deepEqual(sent(sink), [["a"], ["b"], ["c"]]);
 });
 
-test("an event waits for others no longer than max_age_ms", async () => {
+test("an event waits for others no longer than max_age_ms, however many keep coming", async () => {
+  const sink = new ScriptedSink([], { maxAgeMs: 500 });
+  const rig = new SinkRig(sink);
+  const lines = numbered(50);
+  for (const line of lines) {
+    assert.deepEqual(sent(sink), []);
+    rig.enqueue([line]);
+    await rig.clock.advance(10);
+  }
+  assert.deepEqual(sent(sink), [lines]);
+});
+
+test("what waits goes out when nothing more comes for a moment, at most once in max_age_ms", async () => {
   const sink = new ScriptedSink([], { maxAgeMs: 500 });
   const rig = new SinkRig(sink);
   rig.enqueue(["a"]);
-  await rig.clock.advance(300);
+  await rig.clock.advance(10);
   rig.enqueue(["b"]);
-  await rig.clock.advance(199);
+  await rig.clock.advance(19);
   assert.deepEqual(sent(sink), []);
   await rig.clock.advance(1);
   assert.deepEqual(sent(sink), [["a", "b"]]);
+  rig.enqueue(["c"]);
+  await rig.clock.advance(300);
+  rig.enqueue(["d"]);
+  await rig.clock.advance(199);
+  assert.equal(sent(sink).length, 1);
+  await rig.clock.advance(1);
+  assert.deepEqual(sent(sink), [
+    ["a", "b"],
+    ["c", "d"],
+  ]);
 });
 
 test("documents of different destinations, or too far apart in time, never share a call", async () => {
