@@ -36,7 +36,7 @@ export interface QueueLimits {
 /** The documents that wait for one destination of one sink, in order of arrival. */
 export class Lane {
   readonly destination: string;
-  /** When it last gave a call that was not full, by the clock that is never set. */
+  /** When it last gave a call that was not full because of its age, by the clock that is never set. */
   lastPartialMs = -Infinity;
   readonly #encoding: string;
   readonly #limits: QueueLimits;

@@ -265,7 +265,7 @@ export class SinkRunner {
 
   #dispatch(): void {
     while (!this.#stop.signal.aborted && this.#inFlight.size < this.#schedule.concurrency) {
-      const shipment = this.#schedule.next();
+      const shipment = this.#schedule.next(this.#inFlight.size);
       if (shipment === undefined) break;
       this.#inFlight.add(shipment);
       void this.#send(shipment);

@@ -34,6 +34,7 @@ export class SinkSchedule {
   /** Refused, waiting to be sent again; in order. */
   #parked: Shipment[] = [];
   #failures = 0;
+  #underWay = 0;
   #blockedUntilMs = 0;
   #isUrgent = false;
   #flushNow = false;
@@ -98,8 +99,12 @@ export class SinkSchedule {
     if (this.#flushNow && [...this.#lanes.values()].every((lane) => lane.isEmpty)) this.#flushNow = false;
   }
 
-  /** What is to be sent now, if anything; `wake` is called when there may be something later. */
-  next(): Shipment | undefined {
+  /**
+   * What is to be sent now, if anything, with so many calls under way; `wake` is called when there may be something
+   * later.
+   */
+  next(underWay: number): Shipment | undefined {
+    this.#underWay = underWay;
     const now = this.#options.clock.monotonicMs();
     if (now < this.#blockedUntilMs) {
       this.#wakeAt(this.#blockedUntilMs);
@@ -162,7 +167,8 @@ export class SinkSchedule {
     if (best === undefined) return undefined;
     // In order: as far as the next document of another destination; that one waiting is reason enough to send.
     if (isOrdered && !this.#isReady(best, now) && others === Infinity) return undefined;
-    if (!best.isFull) best.lastPartialMs = now;
+    // Under pressure such calls are many, and say nothing of how rare lines are.
+    if (!best.isFull && !this.#isUrgent && !this.#flushNow) best.lastPartialMs = now;
     return isOrdered ? best.take(others) : best.take();
   }
 
@@ -174,7 +180,9 @@ export class SinkSchedule {
   #isReady(lane: Lane, now: number): boolean {
     if (lane.isFull || this.#isUrgent || this.#flushNow) return true;
     const { maxAgeMs } = this.#options.limits;
-    const quietAtMs = Math.max(lane.last.enqueuedAtMs + QUIET_MS, lane.lastPartialMs + maxAgeMs);
+    // With calls under way there is a burst, and their end is soon enough.
+    const quietAtMs =
+      this.#underWay > 0 ? Infinity : Math.max(lane.last.enqueuedAtMs + QUIET_MS, lane.lastPartialMs + maxAgeMs);
     const dueAtMs = Math.min(lane.first.enqueuedAtMs + maxAgeMs, quietAtMs);
     if (dueAtMs <= now) return true;
     this.#wakeAt(dueAtMs);

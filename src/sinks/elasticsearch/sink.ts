@@ -17,7 +17,8 @@ import { dataStreamName, type ElasticsearchOptions } from "./options.ts";
 import { probe } from "./probe.ts";
 import { RolloverGuard } from "./rollover.ts";
 
-const LIMITS: BatchLimits = { maxBytes: 4 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 2 };
+// Larger calls are no faster here, and two of them are in memory twice: as what waits, and put together (bench/README.md).
+const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 2 };
 const KEY = encodingKey(BULK_ENCODING);
 
 /** Where documents go: a data stream, or an index whose name may depend on each event's time. */
