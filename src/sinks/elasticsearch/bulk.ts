@@ -131,16 +131,3 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
   const result: WriteResult = verdicts.size === 0 ? DELIVERED : { outcome: "mixed", verdicts };
   return { result, duplicates, failureStore, indexMissing, isUnclear };
 }
-
-/** What ALL_WELL stands for: the reply said that no item failed, and was not parsed. */
-export const ALL_WELL: BulkReply = { errors: false };
-
-/**
- * Reads a reply without parsing where nothing failed: `errors` comes first, or after `took` where a server sends that. 20,000 items are 0.5 MB of
- * `{"create":{"status":201}}`, which nobody needs as objects. Undefined when it has to be parsed.
- */
-export function quickReply(text: string): BulkReply | undefined {
-  return text.slice(0, 64).includes('"errors":false') && !text.includes('"failure_store":"used"')
-    ? ALL_WELL
-    : undefined;
-}

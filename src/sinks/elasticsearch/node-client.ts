@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type * as Elastic from "@elastic/elasticsearch";
-import { quickReply } from "./bulk.ts";
+import { errorMessage } from "../../core/error.ts";
+import { replyText } from "./reply-text.ts";
 
 export interface NodeClientOptions {
   readonly requestTimeoutMs: number;
@@ -24,24 +25,19 @@ export interface NodeClient {
  */
 export function openNodeClients(addresses: readonly string[], options: NodeClientOptions): NodeClient[] {
   const clientRequire = createRequire(createRequire(import.meta.url).resolve("@elastic/elasticsearch"));
-  const { Diagnostic, Serializer, Transport, UndiciConnection, WeightedConnectionPool } = clientRequire(
-    "@elastic/transport",
-  ) as Pick<typeof Elastic, "Diagnostic" | "Serializer" | "Transport" | "UndiciConnection" | "WeightedConnectionPool">;
-  class ReplySerializer extends Serializer {
-    override deserialize<T>(json: string): T {
-      return (quickReply(json) as T | undefined) ?? super.deserialize<T>(json);
-    }
-  }
+  const parts = clientRequire("@elastic/transport") as TransportParts;
+  const { Diagnostic, Serializer, Transport, WeightedConnectionPool } = parts;
+  const Connection = connectionClass(parts);
   return addresses.map((address) => {
     const url = new URL(address);
     const auth = options.auth ?? inAddress(url);
     const { tls, requestTimeoutMs: timeout } = options;
     const diagnostic = new Diagnostic();
-    const shared = { Connection: UndiciConnection, diagnostic, tls, ...(auth === undefined ? {} : { auth }) };
+    const shared = { Connection, diagnostic, tls, ...(auth === undefined ? {} : { auth }) };
     const pool = new WeightedConnectionPool({ ...shared, resurrectStrategy: "none" });
     pool.addConnection({ url, tls, timeout, ...(auth === undefined ? {} : { auth }) });
     const transport = new Transport({
-      ...{ diagnostic, connectionPool: pool, serializer: new ReplySerializer() },
+      ...{ diagnostic, connectionPool: pool, serializer: new Serializer() },
       ...{ maxRetries: 0, requestTimeout: timeout, compression: false, name: "wiretail" },
       headers: { "user-agent": `wiretail (Node.js ${process.versions.node})` },
       productCheck: "Elasticsearch",
@@ -50,6 +46,39 @@ export function openNodeClients(addresses: readonly string[], options: NodeClien
     return { transport, close: () => pool.empty() };
   });
 }
+
+/** The vendor's connection, made not to make text of what nobody reads (replyText). */
+function connectionClass({ UndiciConnection, errors }: TransportParts): TransportParts["UndiciConnection"] {
+  return class BytesConnection extends UndiciConnection {
+    override request(params: Params, options: Omit<StreamOptions, "asStream">): Promise<WholeReply>;
+    override request(params: Params, options: StreamOptions): Promise<StreamReply>;
+    override async request(
+      params: Params,
+      options: Omit<StreamOptions, "asStream"> & { readonly asStream?: true },
+    ): Promise<WholeReply | StreamReply> {
+      const reply = await super.request(params, { ...options, asStream: true });
+      if (options.asStream === true) return reply;
+      const chunks: Buffer[] = [];
+      try {
+        for await (const chunk of reply.body) chunks.push(chunk as Buffer);
+      } catch (error) {
+        throw new errors.ConnectionError(errorMessage(error));
+      }
+      // Not asked for; the transport unpacks it all the same.
+      const isPacked = reply.headers["content-encoding"] !== undefined;
+      return { ...reply, body: isPacked ? Buffer.concat(chunks) : replyText(chunks) };
+    }
+  };
+}
+
+type TransportParts = Pick<
+  typeof Elastic,
+  "Diagnostic" | "Serializer" | "Transport" | "UndiciConnection" | "WeightedConnectionPool" | "errors"
+>;
+type Params = Parameters<Elastic.UndiciConnection["request"]>[0];
+type StreamOptions = Parameters<Elastic.UndiciConnection["request"]>[1];
+type StreamReply = Awaited<ReturnType<Elastic.UndiciConnection["request"]>>;
+type WholeReply = Omit<StreamReply, "body"> & { readonly body: string | Buffer };
 
 /** What makes servers of version 9 answer in the ways of version 8, which this client speaks. */
 const VENDORED_HEADERS = {

@@ -8,7 +8,6 @@ import {
   bulkBody,
   bulkOutcome,
   gzipBody,
-  quickReply,
 } from "../../../../src/sinks/elasticsearch/bulk.ts";
 import { makeBatch, makeSinkBatch } from "../../../support/batches.ts";
 
@@ -70,17 +69,6 @@ test("a reply with too few or too many items claims nothing delivered", () => {
   for (const count of [0, 2]) {
     assert.equal(bulkOutcome({ errors: true, items: [{ create: { status: 201 } }] }, count).result.outcome, "hold");
   }
-});
-
-test("a reply is not parsed only when it says that nothing failed", () => {
-  assert.deepEqual(quickReply('{"errors":false,"items":[{"create":{"status":201}}]}'), { errors: false });
-  assert.equal(quickReply('{"errors":true,"items":[]}'), undefined);
-  assert.deepEqual(quickReply('{"took":1,"errors":false,"items":[]}'), { errors: false });
-  assert.equal(quickReply('{"took":1,"errors":true,"items":[]}'), undefined);
-  const late = `{"items":[${'{"create":{"status":201}},'.repeat(3)}{}],"errors":false}`;
-  assert.equal(quickReply(late), undefined, "an order we do not know is parsed");
-  assert.equal(quickReply('{"errors":false,"items":[{"create":{"status":201,"failure_store":"used"}}]}'), undefined);
-  assert.equal(quickReply("[]"), undefined);
 });
 
 test("a body's buffer is used again once it was given back, and not before", () => {
