@@ -9,9 +9,13 @@ import { file as fileSource } from "../sources/file/index.ts";
 import { stdin } from "../sources/stdin/index.ts";
 import { convert } from "../stages/convert/index.ts";
 import { filter } from "../stages/filter/index.ts";
+import { parseCsv } from "../stages/parse_csv/index.ts";
+import { parseDissect } from "../stages/parse_dissect/index.ts";
 import { parseJson } from "../stages/parse_json/index.ts";
+import { parseKv } from "../stages/parse_kv/index.ts";
 import { parseNginx } from "../stages/parse_nginx/index.ts";
 import { parseRegex } from "../stages/parse_regex/index.ts";
+import { parseSyslog } from "../stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
@@ -20,6 +24,20 @@ import { set } from "../stages/set/index.ts";
 /** Every component there is: the one list. To add one, write its folder and put it here. */
 export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
-  stages: [parseRegex, parseJson, parseNginx, parseTimestamp, set, rename, remove, convert, filter],
+  stages: [
+    parseRegex,
+    parseJson,
+    parseKv,
+    parseCsv,
+    parseDissect,
+    parseSyslog,
+    parseNginx,
+    parseTimestamp,
+    set,
+    rename,
+    remove,
+    convert,
+    filter,
+  ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -42,6 +42,9 @@ export type ConvertType = "integer" | "float" | "boolean" | "string" | "ip";
 export type SetValue =
   { readonly json: string } | { readonly pieces: readonly (string | { readonly field: string })[] };
 
+/** What `TextCapture.take` gives for a text that the stage refuses. */
+export const UNFIT = Symbol("unfit");
+
 /** A regular expression whose captures become fields. */
 export interface TextPattern {
   /** JavaScript's syntax, no flags, no names. */
@@ -63,7 +66,7 @@ export interface TextCapture {
   readonly field: string;
   /**
    * `text`: whatever was captured. `present`: text, unescaped, unless it is absent. `integer`: the same for digits.
-   * A function: the field's value, or undefined for none, of the unescaped text.
+   * A function: the field's value, undefined for none, or UNFIT, of the unescaped text, which is not empty.
    */
   readonly take: "text" | "present" | "integer" | ((text: string) => unknown);
 }

@@ -19,9 +19,16 @@ export const SOURCE_OPTIONS = {
 };
 
 /** Puts what a parser found in a text: field i is what `fill` writes to `values[slots[i]]`; what it does not write is absent. */
-export interface Filler {
-  fill(match: RegExpExecArray, values: unknown[], slots: Int32Array): void;
+export interface Filler<Found = RegExpExecArray> {
+  fill(found: Found, values: unknown[], slots: Int32Array): void;
 }
+
+/** For findings that stand in the order of the fields. */
+export const FOUND: Filler<readonly unknown[]> = {
+  fill: (found, values, slots) => {
+    for (let i = 0; i < found.length; i++) if (found[i] !== undefined) values[slots[i]!] = found[i];
+  },
+};
 
 /**
  * Moves a parser's findings into events: straight into their slots where the layout allows it, field by field
@@ -55,23 +62,23 @@ export class ParsedFields {
     return typeof value === "string" ? value : noText(this.#source, value);
   }
 
-  /** Gives the event the findings of a match. Fails, changing nothing, where a field cannot be set. */
-  write(event: LogEvent, match: RegExpExecArray, filler: Filler): undefined | StageFailure {
+  /** Gives the event the findings of a parser. Fails, changing nothing, where a field cannot be set. */
+  write<Found>(event: LogEvent, found: Found, filler: Filler<Found>): undefined | StageFailure {
     const extension = this.#extension;
     if (event.extend(extension)) {
       const values = event.values;
       // Before the fields: one of them may be the source's own.
       const isTarget = !this.#removesSource;
-      if (isTarget) this.#clearSource(event, match, filler);
+      if (isTarget) this.#clearSource(event, found, filler);
       else {
-        filler.fill(match, values, extension.slots);
+        filler.fill(found, values, extension.slots);
         event.delete(this.#sourceAfter);
       }
       if (this.#original >= 0) values[extension.slots[this.#original]!] = event.line;
       return undefined;
     }
     const values: unknown[] = extension.paths.map(() => undefined);
-    filler.fill(match, values, this.#ownSlots);
+    filler.fill(found, values, this.#ownSlots);
     if (this.#original >= 0) values[this.#original] = event.line;
     for (let i = 0; i < values.length; i++) {
       const refusal = values[i] === undefined ? undefined : event.refusal(extension.paths[i]!, values[i]);
@@ -84,9 +91,9 @@ export class ParsedFields {
     return undefined;
   }
 
-  #clearSource(event: LogEvent, match: RegExpExecArray, filler: Filler): void {
+  #clearSource<Found>(event: LogEvent, found: Found, filler: Filler<Found>): void {
     event.delete(this.#sourceAfter);
-    filler.fill(match, event.values, this.#extension.slots);
+    filler.fill(found, event.values, this.#extension.slots);
   }
 }
 

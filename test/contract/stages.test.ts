@@ -7,9 +7,13 @@ import { Path } from "../../src/core/path.ts";
 import type { JsonSchema } from "../../src/core/schema.ts";
 import { convert } from "../../src/stages/convert/index.ts";
 import { filter } from "../../src/stages/filter/index.ts";
+import { parseCsv } from "../../src/stages/parse_csv/index.ts";
+import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
 import { parseJson } from "../../src/stages/parse_json/index.ts";
+import { parseKv } from "../../src/stages/parse_kv/index.ts";
 import { parseNginx } from "../../src/stages/parse_nginx/index.ts";
 import { parseRegex } from "../../src/stages/parse_regex/index.ts";
+import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
@@ -19,6 +23,10 @@ import { eventOf, stageOf } from "../support/stages.ts";
 const STAGES: readonly AnyStage[] = [
   parseRegex,
   parseJson,
+  parseKv,
+  parseCsv,
+  parseDissect,
+  parseSyslog,
   parseNginx,
   parseTimestamp,
   set,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { LineBytes } from "../../core/batch.ts";
-import type { TimeReader } from "../../core/plan.ts";
+import { UNFIT, type TimeReader } from "../../core/plan.ts";
 import type { ProgramImage } from "./program-builder.ts";
 import { TimeCache } from "./time-cache.ts";
 import { systemErrorCode } from "../../core/error.ts";
@@ -98,6 +98,7 @@ export class Machine {
         convertText: (index: number, from: number, length: number, to: number): number => {
           const value = program.converters[index]!(this.#memory.toString("utf8", from, from + length));
           if (value === undefined) return 0;
+          if (value === UNFIT) return -1;
           const json = JSON.stringify(value);
           return json.length * 3 > 16 * length + 64 ? -1 : this.#memory.write(json, to);
         },

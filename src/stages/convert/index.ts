@@ -1,4 +1,10 @@
-import { isIp } from "../../codec/ip.ts";
+import {
+  notOfType,
+  VALUE_CONVERTERS,
+  VALUE_TYPES,
+  type ValueConverter,
+  type ValueType,
+} from "../../codec/value-type.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { Path } from "../../core/path.ts";
@@ -6,57 +12,24 @@ import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 
 const schema = t.object({
-  fields: t.map(t.enum(["integer", "float", "boolean", "string", "ip"]), {
+  fields: t.map(t.enum(VALUE_TYPES), {
     description:
       "Types by field. `integer`: whole numbers up to 2^53. `boolean`: true, yes, on, 1 and their opposites, in any case. `string`: JSON text for objects. `ip`: checks that it is an address. Every item of an array is converted. Fields that an event lacks are passed over.",
   }),
 });
 
-type Type = "integer" | "float" | "boolean" | "string" | "ip";
-/** The converted value, or undefined when it is none of the type. */
-type Converter = (value: unknown) => unknown;
-
-const BOOLEANS: Readonly<Record<string, boolean>> = {
-  true: true,
-  yes: true,
-  on: true,
-  "1": true,
-  false: false,
-  no: false,
-  off: false,
-  "0": false,
-};
-const CONVERTERS: Readonly<Record<Type, Converter>> = {
-  integer: (value) => {
-    const number = typeof value === "string" ? (/^[+-]?\d+$/.test(value) ? Number(value) : NaN) : value;
-    return Number.isSafeInteger(number) ? number : undefined;
-  },
-  float: (value) => {
-    const number =
-      typeof value === "string" ? (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value) ? Number(value) : NaN) : value;
-    return Number.isFinite(number) ? number : undefined;
-  },
-  boolean: (value) => {
-    if (typeof value === "boolean") return value;
-    const text = typeof value === "string" ? value.toLowerCase() : typeof value === "number" ? String(value) : "";
-    return Object.hasOwn(BOOLEANS, text) ? BOOLEANS[text] : undefined;
-  },
-  string: (value) => (typeof value === "string" ? value : JSON.stringify(value)),
-  ip: (value) => (typeof value === "string" && isIp(value) ? value : undefined),
-};
-
 class Convert implements Stage {
   readonly plan: StagePlan;
   readonly #paths: readonly Path[];
-  readonly #types: readonly Type[];
-  readonly #converters: readonly Converter[];
+  readonly #types: readonly ValueType[];
+  readonly #converters: readonly ValueConverter[];
   readonly #worked: unknown[];
 
   constructor(options: Infer<typeof schema>) {
     this.#paths = Object.keys(options.fields).map((name) => new Path(name));
     this.#types = Object.values(options.fields);
     this.plan = { kind: "convert", fields: Object.entries(options.fields) };
-    this.#converters = this.#types.map((type) => CONVERTERS[type]);
+    this.#converters = this.#types.map((type) => VALUE_CONVERTERS[type]);
     this.#worked = this.#paths.map(() => undefined);
   }
 
@@ -69,9 +42,7 @@ class Convert implements Stage {
       if (value === undefined || value === null) continue;
       worked[i] = Array.isArray(value) ? convertItems(value, this.#converters[i]!) : this.#converters[i]!(value);
       if (worked[i] === undefined) {
-        return new StageFailure(
-          `${paths[i]!.name}: ${JSON.stringify(value).slice(0, 60)} is not of type ${this.#types[i]!}`,
-        );
+        return new StageFailure(notOfType(paths[i]!.name, value, this.#types[i]!));
       }
     }
     for (let i = 0; i < paths.length; i++) if (worked[i] !== undefined) event.set(paths[i]!, worked[i]);
@@ -79,7 +50,7 @@ class Convert implements Stage {
   }
 }
 
-function convertItems(items: readonly unknown[], converter: Converter): unknown[] | undefined {
+function convertItems(items: readonly unknown[], converter: ValueConverter): unknown[] | undefined {
   const converted = items.map((item) => (item === null ? null : converter(item)));
   return converted.includes(undefined) ? undefined : converted;
 }

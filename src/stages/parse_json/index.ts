@@ -1,41 +1,30 @@
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
-import { KeySequence } from "../../core/key-sequence.ts";
-import { Path } from "../../core/path.ts";
 import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { noText, SOURCE_OPTIONS } from "../parsed-fields.ts";
+import { SOURCE_OPTIONS } from "../parsed-fields.ts";
+import { ParsedObject, TARGET_OPTION } from "../parsed-object.ts";
 
 const schema = t.object({
   ...SOURCE_OPTIONS,
-  target: t.optional(
-    t.string({
-      description: "Field to put the parsed object in. Without it the object's keys become fields of the event itself.",
-      "x-syntax": "field",
-    }),
-  ),
+  ...TARGET_OPTION,
 });
 
 const BEGINS_AS_JSON = /^[ \t\r\n]*(?:[{["0-9-]|true|false|null)/;
 
 class ParseJson implements Stage {
   readonly plan: StagePlan | undefined;
-  readonly #source: Path;
-  readonly #target: Path | undefined;
-  readonly #original: Path | undefined;
-  readonly #keys = new KeySequence();
+  readonly #object: ParsedObject;
 
   constructor(options: Infer<typeof schema>) {
-    this.#source = new Path(options.field);
-    this.#target = options.target === undefined ? undefined : new Path(options.target);
+    this.#object = new ParsedObject(options);
     if (options.target === undefined)
       this.plan = { kind: "parse_json", field: options.field, keepsOriginal: options.keep_original };
-    this.#original = options.keep_original ? new Path("event.original") : undefined;
   }
 
   apply(event: LogEvent): undefined | StageFailure {
-    const text = event.get(this.#source);
-    if (typeof text !== "string") return noText(this.#source, text);
+    const text = this.#object.read(event);
+    if (typeof text !== "string") return text;
     // An exception costs ten times what parsing does: plain text among JSON lines is told without one.
     if (!BEGINS_AS_JSON.test(text)) {
       return new StageFailure(`is not JSON: it begins with ${JSON.stringify(text.slice(0, 20))}`);
@@ -51,19 +40,7 @@ class ParseJson implements Stage {
         `is JSON, but ${root === null ? "null" : Array.isArray(root) ? "an array" : `a ${typeof root}`} and no object`,
       );
     }
-    if (this.#target !== undefined) {
-      const isOwn = this.#target.name === this.#source.name || this.#target.name.startsWith(this.#source.name + ".");
-      const refusal = isOwn ? undefined : event.refusal(this.#target, root);
-      if (refusal !== undefined) return new StageFailure(refusal);
-      event.delete(this.#source);
-      event.set(this.#target, root);
-    } else {
-      event.delete(this.#source);
-      this.#keys.setAll(event, root as Record<string, unknown>);
-    }
-    if (this.#original !== undefined && event.refusal(this.#original, "") === undefined)
-      event.set(this.#original, event.line);
-    return undefined;
+    return this.#object.write(event, root as Record<string, unknown>);
   }
 }
 

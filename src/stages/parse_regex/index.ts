@@ -1,10 +1,8 @@
-import { compilePattern, type Pattern } from "../../codec/pattern.ts";
-import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
-import { WiretailError } from "../../core/error.ts";
-import type { LogEvent } from "../../core/event.ts";
-import type { StagePlan, TextPattern } from "../../core/plan.ts";
-import { t, type Infer } from "../../core/schema.ts";
-import { ParsedFields, SOURCE_OPTIONS, type Filler } from "../parsed-fields.ts";
+import { compilePattern } from "../../codec/pattern.ts";
+import { defineStage } from "../../core/component.ts";
+import { t } from "../../core/schema.ts";
+import { SOURCE_OPTIONS } from "../parsed-fields.ts";
+import { compiledPattern, TextPatternStage } from "../text-patterns.ts";
 
 const schema = t.object({
   pattern: t.anyOf([t.string(), t.array(t.string(), { minItems: 1 })], {
@@ -18,73 +16,6 @@ const schema = t.object({
       "Accept patterns with look-around, back-references or large counted repeats. V8's protection against exponential time does not cover them, so a hostile line may stall the agent.",
   }),
 });
-
-class Alternative implements Filler {
-  readonly regex: RegExp;
-  readonly target: ParsedFields;
-  readonly #groups: Int32Array;
-  readonly #fields: Int32Array;
-
-  constructor(pattern: Pattern, options: Infer<typeof schema>) {
-    this.regex = pattern.regex;
-    try {
-      this.target = new ParsedFields(pattern.fields, options.field, options.keep_original);
-    } catch (error) {
-      throw new WiretailError("WT_PATTERN_REFUSED", `pattern: ${(error as Error).message}: one holds the other`, {
-        cause: error,
-      });
-    }
-    this.#groups = Int32Array.from(pattern.captures, ({ group }) => group);
-    this.#fields = Int32Array.from(pattern.captures, ({ field }) => field);
-  }
-
-  fill(match: RegExpExecArray, values: unknown[], slots: Int32Array): void {
-    const groups = this.#groups;
-    const fields = this.#fields;
-    for (let i = 0; i < groups.length; i++) {
-      const text = match[groups[i]!];
-      if (text !== undefined) values[slots[fields[i]!]!] = text;
-    }
-  }
-}
-
-class ParseRegex implements Stage {
-  readonly plan: StagePlan;
-  readonly #alternatives: readonly Alternative[];
-  readonly #explain: (text: string) => string;
-
-  constructor(options: Infer<typeof schema>) {
-    const sources = typeof options.pattern === "string" ? [options.pattern] : options.pattern;
-    const patterns = sources.map((source) => compilePattern(source, { allowBacktracking: options.allow_backtracking }));
-    this.#alternatives = patterns.map((pattern) => new Alternative(pattern, options));
-    this.plan = {
-      kind: "parse_text",
-      ...{ field: options.field, patterns: patterns.map(textPattern), keepsOriginal: options.keep_original },
-    };
-    this.#explain =
-      patterns.length === 1 ? patterns[0]!.explain : () => `matches none of the ${patterns.length} patterns`;
-  }
-
-  apply(event: LogEvent): undefined | StageFailure {
-    const alternatives = this.#alternatives;
-    const text = alternatives[0]!.target.read(event);
-    if (typeof text !== "string") return text;
-    for (let i = 0; i < alternatives.length; i++) {
-      const alternative = alternatives[i]!;
-      const match = alternative.regex.exec(text);
-      if (match !== null) return alternative.target.write(event, match, alternative);
-    }
-    return new StageFailure(this.#explain(text));
-  }
-}
-
-function textPattern({ regex, captures, fields }: Pattern): TextPattern {
-  return {
-    source: regex.source,
-    captures: captures.map(({ group, field }) => ({ group, field: fields[field]!, take: "text" })),
-    ...{ ips: [], needs: [], time: undefined, absent: "", escape: "none" },
-  };
-}
 
 /** Takes fields out of text by a regular expression. */
 export const parseRegex = defineStage({
@@ -118,5 +49,13 @@ export const parseRegex = defineStage({
       ],
     },
   ],
-  create: (options) => new ParseRegex(options),
+  create: (options) => {
+    const sources = typeof options.pattern === "string" ? [options.pattern] : options.pattern;
+    const patterns = sources.map((source) => compilePattern(source, { allowBacktracking: options.allow_backtracking }));
+    return new TextPatternStage(
+      patterns.map((pattern) => compiledPattern(pattern)),
+      options,
+      patterns.length === 1 ? patterns[0]!.explain : () => `matches none of the ${patterns.length} patterns`,
+    );
+  },
 });
