@@ -11,6 +11,7 @@ import { convert } from "../stages/convert/index.ts";
 import { filter } from "../stages/filter/index.ts";
 import { parseCsv } from "../stages/parse_csv/index.ts";
 import { parseDissect } from "../stages/parse_dissect/index.ts";
+import { parseGrok } from "../stages/parse_grok/index.ts";
 import { parseJson } from "../stages/parse_json/index.ts";
 import { parseKv } from "../stages/parse_kv/index.ts";
 import { parseNginx } from "../stages/parse_nginx/index.ts";
@@ -31,6 +32,7 @@ export const components: ComponentLists = {
     parseCsv,
     parseDissect,
     parseSyslog,
+    parseGrok,
     parseNginx,
     parseTimestamp,
     set,

@@ -9,6 +9,7 @@ import { convert } from "../../src/stages/convert/index.ts";
 import { filter } from "../../src/stages/filter/index.ts";
 import { parseCsv } from "../../src/stages/parse_csv/index.ts";
 import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
+import { parseGrok } from "../../src/stages/parse_grok/index.ts";
 import { parseJson } from "../../src/stages/parse_json/index.ts";
 import { parseKv } from "../../src/stages/parse_kv/index.ts";
 import { parseNginx } from "../../src/stages/parse_nginx/index.ts";
@@ -27,6 +28,7 @@ const STAGES: readonly AnyStage[] = [
   parseCsv,
   parseDissect,
   parseSyslog,
+  parseGrok,
   parseNginx,
   parseTimestamp,
   set,
