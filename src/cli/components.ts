@@ -21,6 +21,7 @@ import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
 import { set } from "../stages/set/index.ts";
+import { split } from "../stages/split/index.ts";
 
 /** Every component there is: the one list. To add one, write its folder and put it here. */
 export const components: ComponentLists = {
@@ -40,6 +41,7 @@ export const components: ComponentLists = {
     remove,
     convert,
     filter,
+    split,
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

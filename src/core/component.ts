@@ -183,12 +183,16 @@ export class StageFailure {
 /** The event is to be left out, on purpose. */
 export const DROP = Symbol("drop");
 
+/** Nothing: the event goes on. */
+export type StageOutcome = undefined | StageFailure | typeof DROP | readonly LogEvent[];
+
 export interface Stage {
   /**
    * Changes the event in place. Synchronous, no I/O. Returns nothing when it went well. Must leave the event
    * unchanged when it fails. `when` and `on_error` are the runtime's business.
+   * A list takes the event's place: at least one event, made by `event.fork` with the numbers 1, 2, 3… in order.
    */
-  apply(event: LogEvent): undefined | StageFailure | typeof DROP;
+  apply(event: LogEvent): StageOutcome;
   /** The same said as a plan, if it can be: pipelines whose stages all have one are compiled. */
   readonly plan?: StagePlan | undefined;
 }
@@ -201,6 +205,8 @@ export interface StageContext {
 
 export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
   readonly kind: "stage";
+  /** It may make several events of one. A pipeline has one such stage at most: it numbers them. */
+  readonly makesSeveral?: boolean;
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
   /** Throws WiretailError for options that do not compile (patterns, formats, queries); `check` reports it in place. */
   create(options: Infer<S>, context: StageContext): Stage;

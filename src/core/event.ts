@@ -7,6 +7,9 @@ import { formatIsoTime, parseIsoTime } from "./time.ts";
 const blankValues: unknown[] = [undefined];
 const MAX_ROOM = 48;
 
+/** How many events may be made of one: batches keep their numbers in 16 bits. */
+export const MAX_SUB_INDEX = 0xffff;
+
 /**
  * Fields that every event of a partition has and that no event carries itself: `host.name`, `ecs.version`,
  * `log.file.path`. Encoders write them as constant text; a field that the event itself has wins over them.
@@ -49,6 +52,23 @@ export class LogEvent {
     this.subIndex = subIndex;
     this.envelope = envelope;
     this.line = line;
+  }
+
+  /**
+   * An event of its own with the same fields: one of several that a stage makes of this one. `subIndex` counts them
+   * from 1 to MAX_SUB_INDEX.
+   */
+  fork(subIndex: number): LogEvent {
+    const copy = new LogEvent(this.line, this.timeMs, this.offset, this.envelope, subIndex);
+    copy.layout = this.layout;
+    copy.values = this.values.slice();
+    for (let i = 0; i < copy.values.length; i++) {
+      const value = copy.values[i];
+      // Constants are shared by all events anyway.
+      if (typeof value === "object" && value !== null && this.layout.constants[i] === undefined)
+        copy.values[i] = structuredClone(value);
+    }
+    return copy;
   }
 
   /** The field's value, or undefined. A name of an object made of several fields gives that object, freshly built. */

@@ -88,14 +88,14 @@ export class BatchEncoder {
   }
 
   /**
-   * Encodes the events that a batch becomes, a part at a time: `add` them in order, at most as many as the batch has
-   * lines, then `finish`. Parts may be let go of after `add`.
+   * Encodes the events that a batch becomes, a part at a time: `add` them in order, then `finish`. Parts may be let go
+   * of after `add`.
    */
   begin(batch: LineBatch): BatchEncoding {
     const idPrefix = this.#idPrefix(batch);
     const encodings = this.encodings;
-    const offsets = new Float64Array(batch.count);
-    const timesMs = new Float64Array(batch.count);
+    let offsets = new Float64Array(batch.count);
+    let timesMs = new Float64Array(batch.count);
     let subIndexes: Uint16Array | undefined;
     let count = 0;
     const writers = encodings.map(
@@ -104,11 +104,19 @@ export class BatchEncoder {
     const texts = encodings.map(() => "");
     // One JSON encoding is written in one go; several share the members.
     const sharesMembers = encodings.filter((encoding) => encoding.kind === "json").length > 1;
+    /** A stage made more events than there are lines. */
+    const grow = (length: number): void => {
+      const room = Math.max(length, offsets.length * 2);
+      offsets = grown(offsets, new Float64Array(room));
+      timesMs = grown(timesMs, new Float64Array(room));
+      if (subIndexes !== undefined) subIndexes = grown(subIndexes, new Uint16Array(room));
+    };
     const add = (events: readonly LogEvent[]): void => {
+      if (count + events.length > offsets.length) grow(count + events.length);
       for (const event of events) {
         offsets[count] = event.offset;
         timesMs[count] = event.timeMs;
-        if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(batch.count))[count] = event.subIndex;
+        if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(offsets.length))[count] = event.subIndex;
         count++;
         const offset = "" + event.offset;
         const members = sharesMembers ? documentMembers(event, "", offset) : "";
@@ -138,6 +146,7 @@ export class BatchEncoder {
     };
     const addDocuments: BatchEncoding["addDocuments"] = (made, firstLine, body) => {
       writeTexts();
+      if (count + made.count > offsets.length) grow(count + made.count);
       writers.forEach((writer, k) => {
         const { bytes, ends } = body(k);
         const base = writer.byteLength;
@@ -190,6 +199,11 @@ export class BatchEncoder {
       ...{ byteLength, endPosition, resume, readAtMs, release },
     };
   }
+}
+
+function grown<T extends Float64Array | Uint16Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }
 
 /** A batch that is being encoded, a part at a time and in order. */

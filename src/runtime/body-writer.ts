@@ -15,14 +15,14 @@ export class BodyWriter {
   readonly #pool: BufferPool;
   /** Newlines in every document, or 0 where that differs (plain text). */
   readonly #newlines: number;
-  readonly #offsets: Uint32Array;
+  #offsets: Uint32Array;
   #buffer: Buffer;
   #bytes = 0;
   /** Documents that `end` was called for, and the first of them that is not written yet. */
   #ended = 0;
   #first = 0;
 
-  /** For at most `count` documents. */
+  /** For about `count` documents. */
   constructor(pool: BufferPool, encoding: Encoding, count: number, estimatedBytes: number) {
     this.#pool = pool;
     this.#newlines = encoding.kind === "json" ? (encoding.before + (encoding.after ?? "")).split("\n").length : 0;
@@ -32,7 +32,8 @@ export class BodyWriter {
 
   /** A document ends here: `characters` of text were gathered since the last `write`. */
   end(characters: number): void {
-    this.#offsets[++this.#ended] = this.#bytes + characters;
+    if (++this.#ended >= this.#offsets.length) this.#makeRoom(this.#ended);
+    this.#offsets[this.#ended] = this.#bytes + characters;
   }
 
   write(text: string): void {
@@ -53,6 +54,7 @@ export class BodyWriter {
   append(bytes: Uint8Array, ends: Int32Array): void {
     if (this.#bytes + bytes.length > this.#buffer.length) this.#grow(bytes.length);
     this.#buffer.set(bytes, this.#bytes);
+    if (this.#ended + ends.length >= this.#offsets.length) this.#makeRoom(this.#ended + ends.length);
     this.#offsets.set(ends, this.#ended + 1);
     this.#bytes += bytes.length;
     this.#ended += ends.length;
@@ -88,6 +90,12 @@ export class BodyWriter {
       this.#offsets[i] = at;
       from = to;
     }
+  }
+
+  #makeRoom(count: number): void {
+    const larger = new Uint32Array(count * 2 + 1);
+    larger.set(this.#offsets);
+    this.#offsets = larger;
   }
 
   #grow(moreBytes: number): void {

@@ -7,10 +7,12 @@ import { compilePredicate } from "../codec/kql/predicate.ts";
 import type { OnError, StageConfig } from "./config/types.ts";
 import type { PlannedStage } from "./specialise/compile.ts";
 
-/** What a stage did so far. `in = out + dropped + deadLettered` at any moment between batches. */
+/** What a stage did so far. `in + created = out + dropped + deadLettered` at any moment between batches. */
 export interface StageCounts {
   in: number;
   out: number;
+  /** Events beyond the first that were made of one. */
+  created: number;
   /** Left out by the stage on purpose, or failed with `on_error: "drop"`. */
   dropped: number;
   /** Those of `dropped` that failed. */
@@ -53,7 +55,7 @@ export class StageChain {
     this.#steps = configs.map((config, index) => ({
       label: `${index + 1} ${config.definition.type}`,
       type: config.definition.type,
-      counts: { in: 0, out: 0, dropped: 0, droppedOnError: 0, deadLettered: 0, failed: 0, milliseconds: 0 },
+      counts: { in: 0, out: 0, created: 0, dropped: 0, droppedOnError: 0, deadLettered: 0, failed: 0, milliseconds: 0 },
       stage: config.definition.create(config.options as never, { now, baseDir: config.baseDir }),
       when: config.when === undefined ? undefined : compilePredicate(parseKql(config.when)),
       onError: config.onError,
@@ -91,13 +93,17 @@ export class StageChain {
     const count = events.length;
     let kept = 0;
     let i = 0;
+    let several: Map<number, readonly LogEvent[]> | undefined;
     while (i < count) {
       try {
         for (; i < count; i++) {
           const event = events[i]!;
           if (when === undefined || when(event)) {
             const outcome = stage.apply(event);
-            if (outcome !== undefined && !this.#settle(step, event, outcome, deadLetter)) continue;
+            if (outcome !== undefined) {
+              if (Array.isArray(outcome)) (several ??= new Map()).set(kept, outcome as readonly LogEvent[]);
+              else if (!this.#settle(step, event, outcome as StageFailure | typeof DROP, deadLetter)) continue;
+            }
           }
           events[kept++] = event;
         }
@@ -111,7 +117,11 @@ export class StageChain {
     }
     events.length = kept;
     counts.in += count;
-    counts.out += kept;
+    if (several !== undefined) {
+      insert(events, several);
+      counts.created += events.length - kept;
+    }
+    counts.out += events.length;
     counts.milliseconds += performance.now() - began;
   }
 
@@ -136,5 +146,16 @@ export class StageChain {
     const earlier = event.get(this.#errorPath);
     event.set(this.#errorPath, typeof earlier === "string" ? `${earlier}; ${reason}` : reason);
     return true;
+  }
+}
+
+/** Puts the lists in the places of the events that they were made of. */
+function insert(events: LogEvent[], several: ReadonlyMap<number, readonly LogEvent[]>): void {
+  const before = events.slice();
+  events.length = 0;
+  for (let i = 0; i < before.length; i++) {
+    const made = several.get(i);
+    if (made === undefined) events.push(before[i]!);
+    else for (const event of made) events.push(event);
   }
 }

@@ -171,7 +171,7 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
       stage: label,
       in_events: counts.in,
       out_events: counts.out,
-      created_events: 0,
+      created_events: counts.created,
       dropped_events: counts.dropped,
       dropped_on_error_events: counts.droppedOnError,
       held_events: 0,

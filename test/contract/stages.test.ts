@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Ajv } from "ajv";
 import { documentMembers } from "../../src/codec/document.ts";
-import { DROP, StageFailure, type AnyStage } from "../../src/core/component.ts";
+import { DROP, StageFailure, type AnyStage, type StageOutcome } from "../../src/core/component.ts";
+import type { LogEvent } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
 import type { JsonSchema } from "../../src/core/schema.ts";
 import { convert } from "../../src/stages/convert/index.ts";
@@ -19,6 +20,7 @@ import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
 import { set } from "../../src/stages/set/index.ts";
+import { split } from "../../src/stages/split/index.ts";
 import { eventOf, stageOf } from "../support/stages.ts";
 
 const STAGES: readonly AnyStage[] = [
@@ -36,6 +38,7 @@ const STAGES: readonly AnyStage[] = [
   remove,
   convert,
   filter,
+  split,
 ];
 
 /** Events of every awkward kind: what a stage cannot process it must refuse and leave alone. */
@@ -77,6 +80,11 @@ const AWKWARD: readonly (string | Record<string, unknown>)[] = [
   },
 ];
 
+/** What a stage made of an event: itself, or several. */
+function eventsOf(event: LogEvent, outcome: StageOutcome): readonly LogEvent[] {
+  return Array.isArray(outcome) ? (outcome as readonly LogEvent[]) : [event];
+}
+
 for (const definition of STAGES) {
   describe(`stage ${definition.type}`, () => {
     it("has a closed schema, every option of which is described", () => {
@@ -111,7 +119,7 @@ for (const definition of STAGES) {
             !(outcome instanceof StageFailure),
             `${example.title}: ${String((outcome as StageFailure | undefined)?.message)}`,
           );
-          return outcome === DROP ? [] : [event];
+          return outcome === DROP ? [] : eventsOf(event, outcome);
         });
         assert.equal(results.length, example.output?.length, example.title);
         example.output?.forEach((expected, i) => {
@@ -142,9 +150,12 @@ for (const definition of STAGES) {
         const stage = stageOf(definition, example.options);
         for (const input of [...(example.input ?? []), ...AWKWARD]) {
           const event = eventOf(input);
-          if (stage.apply(event) === DROP) continue;
-          const encoded = JSON.parse("{" + documentMembers(event)) as unknown;
-          assert.deepEqual(encoded, event.toObject());
+          const outcome = stage.apply(event);
+          if (outcome === DROP) continue;
+          for (const each of eventsOf(event, outcome)) {
+            const encoded = JSON.parse("{" + documentMembers(each)) as unknown;
+            assert.deepEqual(encoded, each.toObject());
+          }
         }
       }
     });
@@ -157,8 +168,12 @@ for (const definition of STAGES) {
           const [one, other] = [eventOf(input), eventOf(input)];
           const outcome = shared.apply(one);
           const fresh = stageOf(definition, example.options).apply(other);
-          assert.deepEqual(outcome, fresh);
-          assert.deepEqual(one.toObject(), other.toObject());
+          const [events, freshEvents] = [eventsOf(one, outcome), eventsOf(other, fresh)];
+          if (!Array.isArray(outcome)) assert.deepEqual(outcome, fresh);
+          assert.deepEqual(
+            events.map((event) => [event.subIndex, event.toObject()]),
+            freshEvents.map((event) => [event.subIndex, event.toObject()]),
+          );
         }
       }
     });

@@ -112,17 +112,19 @@ function stepPrinter(chain: StageChain, screen: Screen): Show {
   return (event, number) => {
     screen.out(`${bold(`line ${number}`)}  ${visible(event.line)}\n`);
     let fields = flatten(event.toObject());
+    const events = [event];
     for (const [index, step] of chain.steps.entries()) {
-      const events = [event];
+      const count = events.length;
       const { milliseconds, failed } = step.counts;
       let deadLetter: string | undefined;
       chain.runOne(index, events, (_event, _stage, reason) => (deadLetter = reason));
       const micros = `${((step.counts.milliseconds - milliseconds) * 1000).toFixed(0)} µs`;
-      const after = flatten(event.toObject());
+      const after = flatten((events[0] ?? event).toObject());
       const changes = changedFields(fields, after, screen.colour);
       const word = step.counts.failed > failed ? red("failed") : changes.length === 0 ? dim("no change") : "";
       screen.out(`  ${bold(step.label)}  ${dim(micros)}  ${word}\n`.replace(/ +\n/, "\n"));
       for (const change of changes) screen.out(`    ${change}\n`);
+      if (events.length > count) screen.out(`    ${yellow(`${events.length} events`)}, of which the first is shown\n`);
       fields = after;
       if (events.length === 0) {
         screen.out(

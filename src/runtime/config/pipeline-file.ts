@@ -155,16 +155,34 @@ export function readStages(list: Place, reader: StageReader, chain: readonly str
     const [type, place] = named;
     if (type === "use") {
       const used = readUsed(place, reader, chain);
+      checkSeveral(read.stages, used.stages, place, reader.problems);
       read.stages.push(...used.stages);
       read.written.push(...used.written);
       continue;
     }
     const stage = readStage(type, place, reader);
     if (stage === undefined) continue;
+    checkSeveral(read.stages, [stage.config], place, reader.problems);
     read.stages.push(stage.config);
     read.written.push(stage.written);
   }
   return read;
+}
+
+/** Events that were made of one are numbered once: a second stage of the kind would give numbers twice. */
+function checkSeveral(
+  before: readonly StageConfig[],
+  added: readonly StageConfig[],
+  place: Place,
+  problems: ProblemList,
+): void {
+  const first = before.find(({ definition }) => definition.makesSeveral === true);
+  const second = added.find(({ definition }) => definition.makesSeveral === true);
+  if (first === undefined || second === undefined) return;
+  problems.error(
+    place.nameLocation,
+    `${second.definition.type} makes several events of one, as ${first.definition.type} before it does: a pipeline can have one such stage`,
+  );
 }
 
 /** The one member of a stage's entry: its type and its options. */

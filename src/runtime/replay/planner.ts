@@ -50,6 +50,9 @@ interface Prepared {
   readonly when: ((event: LogEvent) => boolean) | undefined;
 }
 
+const SEVERAL =
+  "the pipeline makes several events of it, and a replay sends one: send its line through the source again";
+
 /** Says what becomes of dead letters with a configuration, and makes the documents that a replay sends. */
 export class ReplayPlanner {
   readonly #config: HostConfig;
@@ -102,8 +105,9 @@ export class ReplayPlanner {
       return { ...none, outcome: "left_out", reason: "the pipeline's own condition leaves it out", stage: undefined };
     const before = chain.steps.map(({ counts }) => counts.dropped);
     let failure: { readonly stage: string; readonly reason: string } | undefined;
-    const left = chain.run([event], (_event, stage, reason) => {
-      failure = { stage: stage.label, reason };
+    const left = chain.run([event], ({ subIndex }, stage, reason) => {
+      // Where a stage makes several events of one, the letter is about one of them.
+      if (subIndex === id.subIndex) failure = { stage: stage.label, reason };
     });
     if (failure !== undefined) return { ...none, outcome: "fails", reason: failure.reason, stage: failure.stage };
     const kept = left.find(({ subIndex }) => subIndex === id.subIndex);
@@ -113,6 +117,8 @@ export class ReplayPlanner {
         ...{ document: kept.toObject(), timeMs: kept.timeMs },
       };
     }
+    if (left.some(({ subIndex }) => subIndex !== id.subIndex) && id.subIndex === 0)
+      return { ...none, ...{ outcome: "impossible", stage: undefined, reason: SEVERAL } };
     const stage = chain.steps.find(({ counts }, i) => counts.dropped > before[i]!)?.label;
     return { ...none, outcome: "left_out", reason: `the stage ${stage ?? "?"} leaves it out`, stage };
   }

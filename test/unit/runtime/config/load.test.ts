@@ -4,12 +4,13 @@ import { test } from "node:test";
 import { loadConfig, type LoadedConfig } from "../../../../src/runtime/config/load.ts";
 import { formatProblem } from "../../../../src/runtime/config/problems.ts";
 import { redactConfig } from "../../../../src/runtime/config/redact.ts";
+import { split } from "../../../../src/stages/split/index.ts";
 import { components } from "./fake-components.ts";
 
 type Files = Record<string, string | object>;
 
 /** Loads /etc/wt/host.json out of files in memory. */
-async function load(files: Files, env: Record<string, string> = {}): Promise<LoadedConfig> {
+async function load(files: Files, env: Record<string, string> = {}, lists = components): Promise<LoadedConfig> {
   const texts = new Map(
     Object.entries(files).map(([path, content]) => [
       path,
@@ -17,7 +18,7 @@ async function load(files: Files, env: Record<string, string> = {}): Promise<Loa
     ]),
   );
   return loadConfig("/etc/wt/host.json", {
-    components,
+    components: lists,
     env,
     shippedFolder: "/shipped",
     readFile(path) {
@@ -275,4 +276,19 @@ test("a file that cannot be read is one problem, not a crash", async () => {
   assert.deepEqual(messages(await load({})), [
     "/etc/wt/host.json:1:1: cannot read /etc/wt/host.json: there is no such file",
   ]);
+});
+
+test("a pipeline that would number the events made of one event twice is refused, also through files", async () => {
+  const lists = { ...components, stages: [...components.stages, split] };
+  const stages = [{ split: { delimiter: "," } }, { use: "base" }];
+  const loaded = await load(
+    {
+      "/etc/wt/host.json": { ...whole, pipelines: { app: { from: ["app"], to: ["es"], stages } } },
+      "/shipped/base.json": { name: "base", stages: [{ split: { delimiter: ";" } }] },
+    },
+    { ES_KEY: "k" },
+    lists,
+  );
+  assert.equal(messages(loaded).length, 1);
+  assert.match(messages(loaded)[0]!, /stages\/1.*split makes several events of one, as split before it does/);
 });

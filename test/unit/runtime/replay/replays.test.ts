@@ -8,6 +8,7 @@ import { readLetters } from "../../../../src/disk/dead-letters/segments.ts";
 import { Agent } from "../../../../src/runtime/agent.ts";
 import { systemClock } from "../../../../src/runtime/clock.ts";
 import type { HostConfig, StageConfig } from "../../../../src/runtime/config/types.ts";
+import { split } from "../../../../src/stages/split/index.ts";
 import { makeContext, TEST_PLACEHOLDERS } from "../../../support/context.ts";
 import { temporaryFolder } from "../../../support/folders.ts";
 import { makeHost, sinkDefinition, type HostParts } from "../../../support/host.ts";
@@ -198,4 +199,29 @@ test("what is not possible any more is said, and stays", async (t) => {
   assert.deepEqual(second.agent.replayStatus.reasons, { "none of its sinks (gone) is there any more": 1 });
   assert.equal((await lettersIn(stateDir)).length, 1);
   await second.stop();
+});
+
+test("of the events made of one line only those are sent again that the sink refused", async (t) => {
+  const stateDir = await temporaryFolder(t);
+  const input = new MemoryInput();
+  input.push("good;bad 1;good too;bad 2");
+  const picky = new ScriptedSink(refusing("bad"), QUICK);
+  const splitting: StageConfig = {
+    ...{ definition: split, options: { field: "message", delimiter: ";", merge: false }, when: undefined },
+    ...{ onError: "keep", baseDir: ".", location: { file: "", line: 1, column: 1, pointer: "" } },
+  };
+  const host: HostParts = {
+    ...{ stateDir, sources: { memory: input.definition } },
+    sinks: { picky: { definition: sinkDefinition(picky) } },
+    pipelines: { main: { from: ["memory"], to: ["picky"], stages: [splitting] } },
+  };
+  const { agent, stop } = await start(t, makeHost(host));
+  const numbers = async (): Promise<(string | undefined)[]> =>
+    (await lettersIn(stateDir)).map(({ id }) => id.split(".")[3]);
+  assert.deepEqual(await numbers(), ["2", "4"]);
+  picky.answer = refusing("2");
+  await agent.replayDeadLetters("", false, NEVER);
+  assert.deepEqual(await numbers(), ["4"]);
+  assert.deepEqual(picky.delivered, ["good", "good too", "bad 1"]);
+  await stop();
 });
