@@ -25,6 +25,8 @@ export interface Measurement {
   /** Of one document a request that was parsed: how many were no JSON. */
   readonly invalid: number;
   readonly requests: number;
+  /** Of all bulk requests, as they were sent. */
+  readonly wireBytes: number;
   readonly serverCpuSeconds: number;
   /** What everything else on the machine used meanwhile: a large value spoils `seconds`, less so CPU time. */
   readonly otherCpuSeconds: number;
@@ -97,6 +99,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
       unknown: after.unknown,
       invalid: after.invalid,
       requests: after.requests,
+      wireBytes: after.wireBytes,
       serverCpuSeconds,
       otherCpuSeconds: Math.max(0, busy - use.cpuSeconds - serverCpuSeconds),
       samples: after.samples,
