@@ -8,40 +8,36 @@ import { command } from "../sources/command/index.ts";
 import { file as fileSource } from "../sources/file/index.ts";
 import { stdin } from "../sources/stdin/index.ts";
 import { convert } from "../stages/convert/index.ts";
+import { copy } from "../stages/copy/index.ts";
+import { dedupe } from "../stages/dedupe/index.ts";
+import { dropFields } from "../stages/drop_fields/index.ts";
 import { filter } from "../stages/filter/index.ts";
 import { parseCsv } from "../stages/parse_csv/index.ts";
 import { parseDissect } from "../stages/parse_dissect/index.ts";
 import { parseGrok } from "../stages/parse_grok/index.ts";
+import { flatten } from "../stages/flatten/index.ts";
+import { keepFields } from "../stages/keep_fields/index.ts";
 import { parseJson } from "../stages/parse_json/index.ts";
 import { parseKv } from "../stages/parse_kv/index.ts";
 import { parseNginx } from "../stages/parse_nginx/index.ts";
 import { parseRegex } from "../stages/parse_regex/index.ts";
 import { parseSyslog } from "../stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
+import { redact } from "../stages/redact/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
+import { sample } from "../stages/sample/index.ts";
 import { set } from "../stages/set/index.ts";
 import { split } from "../stages/split/index.ts";
+import { throttle } from "../stages/throttle/index.ts";
 
 /** Every component there is: the one list. To add one, write its folder and put it here. */
 export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
   stages: [
-    parseRegex,
-    parseJson,
-    parseKv,
-    parseCsv,
-    parseDissect,
-    parseSyslog,
-    parseGrok,
-    parseNginx,
-    parseTimestamp,
-    set,
-    rename,
-    remove,
-    convert,
-    filter,
-    split,
+    ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseNginx, parseTimestamp],
+    ...[set, copy, rename, remove, dropFields, keepFields, flatten, convert, redact],
+    ...[filter, sample, throttle, dedupe, split],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -60,7 +60,7 @@ export interface LineBatch {
  *   the opening brace, so `{ before: "{" }` is the plain document, `{ before: '{"_id":"', after: '",' }` puts the id in,
  *   and an action line for a bulk API fits too. `after` defaults to none, and then the id is not written.
  * - `text`: the message, or the JSON document where there is no message.
- * - `original`: the text as it was read, whatever stages did to it.
+ * - `original`: the text as it was read, whatever stages did to it; only `redact` changes that, too.
  *
  * Every document ends with a newline.
  */

@@ -193,6 +193,16 @@ export interface Stage {
    * A list takes the event's place: at least one event, made by `event.fork` with the numbers 1, 2, 3… in order.
    */
   apply(event: LogEvent): StageOutcome;
+  /**
+   * Called before events of a partition, with its id: for stages that remember events. The same events may come again,
+   * for a sink that catches up, and the stage has to decide on them as it did before.
+   */
+  enter?(partitionId: string): void;
+  /**
+   * What it decides on an event depends on earlier ones. Dead letters that are sent again pass such a stage by: their
+   * events were decided on already.
+   */
+  readonly remembers?: true;
   /** The same said as a plan, if it can be: pipelines whose stages all have one are compiled. */
   readonly plan?: StagePlan | undefined;
 }

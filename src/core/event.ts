@@ -39,8 +39,8 @@ export class LogEvent {
   /** Which of the events made from one input this is; 0 unless a stage made several of one. */
   readonly subIndex: number;
   readonly envelope: Envelope;
-  /** The text as it was read, whatever stages did since. */
-  readonly line: string;
+  /** The text as it was read, whatever stages did since, without what had to be made unreadable. */
+  line: string;
 
   constructor(line: string, timeMs: number, offset: number, envelope: Envelope, subIndex = 0) {
     this.layout = Layout.message;

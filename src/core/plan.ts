@@ -31,7 +31,18 @@ export type StagePlan =
       readonly moves: readonly (readonly [from: string, to: string])[];
       readonly needsAll: boolean;
     }
+  /** All are read before any is set. */
+  | {
+      readonly kind: "copy";
+      readonly moves: readonly (readonly [from: string, to: string])[];
+      readonly needsAll: boolean;
+      readonly overwrites: boolean;
+    }
   | { readonly kind: "remove"; readonly fields: readonly string[] }
+  /** Removes all fields but these, what they hold, and what the source gave. */
+  | { readonly kind: "keep"; readonly fields: readonly string[] }
+  /** Puts a constant, as JSON, in the place of fields that are there. */
+  | { readonly kind: "replace"; readonly fields: readonly string[]; readonly json: string }
   | { readonly kind: "convert"; readonly fields: readonly (readonly [name: string, type: ConvertType])[] }
   /** KQL; `keeps`: what matches stays, otherwise it is left out. */
   | { readonly kind: "filter"; readonly query: string; readonly keeps: boolean };

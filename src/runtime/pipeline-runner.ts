@@ -169,6 +169,7 @@ export class PipelineRunner {
 
   #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[]): EncodedBatch {
     const encoder = this.#encoder.begin(batch);
+    this.chain.enter(batch.partition.id);
     const deadLetter: DeadLetterEvent = (event, stage, reason) => {
       const to = this.#missing(batch.partition.id, event.offset);
       // None misses it: what is read here again is for another pipeline.

@@ -50,18 +50,36 @@ export class StageChain {
   readonly #steps: readonly Step[];
   readonly #errorPath = new Path(ERROR_MESSAGE);
 
-  /** Throws WiretailError where options, patterns or queries do not compile. */
-  constructor(configs: readonly StageConfig[], now: () => number) {
-    this.#steps = configs.map((config, index) => ({
-      label: `${index + 1} ${config.definition.type}`,
-      type: config.definition.type,
-      counts: { in: 0, out: 0, created: 0, dropped: 0, droppedOnError: 0, deadLettered: 0, failed: 0, milliseconds: 0 },
-      stage: config.definition.create(config.options as never, { now, baseDir: config.baseDir }),
-      when: config.when === undefined ? undefined : compilePredicate(parseKql(config.when)),
-      onError: config.onError,
-    }));
+  /** `isReplay`: for dead letters. Throws WiretailError where options, patterns or queries do not compile. */
+  constructor(configs: readonly StageConfig[], now: () => number, isReplay = false) {
+    this.#steps = configs.map((config, index) => {
+      const stage = config.definition.create(config.options as never, { now, baseDir: config.baseDir });
+      const when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
+      return {
+        label: `${index + 1} ${config.definition.type}`,
+        type: config.definition.type,
+        counts: {
+          in: 0,
+          out: 0,
+          created: 0,
+          dropped: 0,
+          droppedOnError: 0,
+          deadLettered: 0,
+          failed: 0,
+          milliseconds: 0,
+        },
+        stage,
+        when: isReplay && stage.remembers === true ? () => false : when,
+        onError: config.onError,
+      };
+    });
     this.steps = this.#steps;
     this.planned = this.#steps.map(({ label, stage }, i) => ({ label, plan: stage.plan, when: configs[i]!.when }));
+  }
+
+  /** Tells the stages whose events come next. */
+  enter(partitionId: string): void {
+    for (const { stage } of this.#steps) stage.enter?.(partitionId);
   }
 
   /** Runs all stages over the events, in place, and returns the same array with those that are left. */

@@ -7,20 +7,28 @@ import type { LogEvent } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
 import type { JsonSchema } from "../../src/core/schema.ts";
 import { convert } from "../../src/stages/convert/index.ts";
+import { copy } from "../../src/stages/copy/index.ts";
+import { dedupe } from "../../src/stages/dedupe/index.ts";
+import { dropFields } from "../../src/stages/drop_fields/index.ts";
 import { filter } from "../../src/stages/filter/index.ts";
 import { parseCsv } from "../../src/stages/parse_csv/index.ts";
 import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
 import { parseGrok } from "../../src/stages/parse_grok/index.ts";
+import { flatten } from "../../src/stages/flatten/index.ts";
+import { keepFields } from "../../src/stages/keep_fields/index.ts";
 import { parseJson } from "../../src/stages/parse_json/index.ts";
 import { parseKv } from "../../src/stages/parse_kv/index.ts";
 import { parseNginx } from "../../src/stages/parse_nginx/index.ts";
 import { parseRegex } from "../../src/stages/parse_regex/index.ts";
 import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
+import { redact } from "../../src/stages/redact/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
+import { sample } from "../../src/stages/sample/index.ts";
 import { set } from "../../src/stages/set/index.ts";
 import { split } from "../../src/stages/split/index.ts";
+import { throttle } from "../../src/stages/throttle/index.ts";
 import { eventOf, stageOf } from "../support/stages.ts";
 
 const STAGES: readonly AnyStage[] = [
@@ -39,6 +47,14 @@ const STAGES: readonly AnyStage[] = [
   convert,
   filter,
   split,
+  copy,
+  dropFields,
+  keepFields,
+  flatten,
+  redact,
+  sample,
+  throttle,
+  dedupe,
 ];
 
 /** Events of every awkward kind: what a stage cannot process it must refuse and leave alone. */
@@ -160,8 +176,18 @@ for (const definition of STAGES) {
       }
     });
 
-    it("treats every event alike, whatever came before it", () => {
+    it("treats every event alike, whatever came before it, or decides on it as before when it comes again", () => {
       for (const example of definition.examples) {
+        const remembering = stageOf(definition, example.options);
+        if (remembering.enter !== undefined) {
+          const inputs = [...AWKWARD, ...(example.input ?? []), ...(example.input ?? []), ...AWKWARD];
+          const outcomes = [0, 1].map(() => {
+            remembering.enter?.("partition");
+            return inputs.map((input, i) => remembering.apply(eventOf(input, i * 10)));
+          });
+          assert.deepEqual(outcomes[1], outcomes[0]);
+          continue;
+        }
         const inputs = [...AWKWARD, ...(example.input ?? []), ...AWKWARD, ...(example.input ?? [])];
         const shared = stageOf(definition, example.options);
         for (const input of inputs) {

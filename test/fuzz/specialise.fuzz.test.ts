@@ -209,6 +209,22 @@ const stage: fc.Arbitrary<StageText> = fc.oneof(
     .filter(([from, to]) => from !== to)
     .map(([from, to]) => ({ type: "rename", options: { fields: { [from]: to } } })),
   fc.array(name, { minLength: 1, maxLength: 2 }).map((fields) => ({ type: "remove", options: { fields } })),
+  fc.array(name, { minLength: 1, maxLength: 2 }).map((fields) => ({ type: "drop_fields", options: { fields } })),
+  fc.array(name, { minLength: 1, maxLength: 4 }).map((fields) => ({ type: "keep_fields", options: { fields } })),
+  fc
+    .array(name, { minLength: 1, maxLength: 2 })
+    .map((fields) => ({ type: "redact", options: { fields, replacement: 'a "b" é' } })),
+  fc
+    .record({
+      fields: fc.dictionary(name, name, { minKeys: 1, maxKeys: 2 }),
+      overwrite: fc.boolean(),
+      ignore_missing: fc.boolean(),
+    })
+    .filter(({ fields: moves }) => {
+      const targets = Object.values(moves);
+      return new Set(targets).size === targets.length && Object.entries(moves).every(([from, to]) => from !== to);
+    })
+    .map((options) => ({ type: "copy", options })),
   fc
     .dictionary(name, fc.constantFrom("integer", "float", "boolean", "string", "ip"), { minKeys: 1, maxKeys: 2 })
     .map((fields) => ({ type: "convert", options: { fields } })),

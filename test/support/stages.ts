@@ -13,9 +13,9 @@ export const TEST_ENVELOPE: Envelope = {
 };
 
 /** An event as a source would make it of a line, or with the fields of a document. */
-export function eventOf(input: string | Readonly<Record<string, unknown>>): LogEvent {
-  if (typeof input === "string") return new LogEvent(input, TEST_NOW_MS, 0, TEST_ENVELOPE);
-  const event = new LogEvent("", TEST_NOW_MS, 0, TEST_ENVELOPE);
+export function eventOf(input: string | Readonly<Record<string, unknown>>, offset = 0): LogEvent {
+  if (typeof input === "string") return new LogEvent(input, TEST_NOW_MS, offset, TEST_ENVELOPE);
+  const event = new LogEvent("", TEST_NOW_MS, offset, TEST_ENVELOPE);
   event.delete(new Path("message"));
   for (const [key, value] of Object.entries(structuredClone(input))) event.setTopLevel(key, value);
   return event;

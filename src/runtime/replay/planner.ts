@@ -129,7 +129,7 @@ export class ReplayPlanner {
     const config = this.#config.pipelines.find((each) => each.name === name);
     if (config === undefined) return undefined;
     // Not those of the running pipeline: its counts say what came from sources.
-    const chain = new StageChain(config.stages, this.#nowMs);
+    const chain = new StageChain(config.stages, this.#nowMs, true);
     const when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when), { now: this.#nowMs });
     const prepared = { config, chain, when };
     this.#pipelines.set(name, prepared);

@@ -133,6 +133,17 @@ export class Fields {
     below.forEach((field) => this.clear(field));
   }
 
+  /** Empties all fields but these and what they hold. */
+  keep(names: readonly string[]): void {
+    if (this.#isOpen) throw new NotCompilable("unknown members of a JSON object are removed");
+    for (const field of this.all()) {
+      if (names.some((name) => field.name === name || field.name.startsWith(name + "."))) continue;
+      if (names.some((name) => name.startsWith(field.name + ".")))
+        throw new NotCompilable(`only a part of ${field.name} is kept`);
+      this.clear(field);
+    }
+  }
+
   clear(field: Field): void {
     this.#builder.emit(op.CLEAR, field.slot);
     field.constant = undefined;

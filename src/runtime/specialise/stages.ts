@@ -50,7 +50,8 @@ export class StageCode {
     const builder = this.#builder;
     const end = builder.label();
     // Before the jump: whatever is made sure here has to hold behind it too.
-    this.#fields.conditionally(changedFields(plan), () => {
+    const changed = plan.kind === "keep" ? this.#fields.all().map(({ name }) => name) : changedFields(plan);
+    this.#fields.conditionally(changed, () => {
       compileCondition(parseKql(when), builder, this.#fields);
       builder.emit(op.JUMP_UNLESS, end);
       this.#stage(plan, index, true);
@@ -70,8 +71,14 @@ export class StageCode {
         return this.#set(plan.fields, plan.overwrites, isConditional);
       case "rename":
         return this.#rename(plan.moves, plan.needsAll);
+      case "copy":
+        return this.#copy(plan.moves, plan.needsAll, plan.overwrites);
       case "remove":
         return plan.fields.forEach((name) => this.#fields.remove(name));
+      case "keep":
+        return this.#fields.keep(plan.fields);
+      case "replace":
+        return this.#replace(plan.fields, plan.json);
       case "convert":
         return this.#convert(plan.fields);
       case "filter": {
@@ -290,6 +297,56 @@ export class StageCode {
     }
   }
 
+  #copy(moves: readonly (readonly [from: string, to: string])[], needsAll: boolean, overwrites: boolean): void {
+    const [builder, fields] = [this.#builder, this.#fields];
+    const found = moves.map(([from, to]) => {
+      const slot = fields.read(from);
+      if (slot === undefined) {
+        if (needsAll) throw new NotCompilable(`no event has ${from}`);
+        return undefined;
+      }
+      const copy = fields.slot();
+      builder.emit(op.COPY, slot, copy);
+      if (needsAll) {
+        const present = builder.label();
+        builder.emit(op.JUMP_PRESENT, copy, present, op.GIVE_UP);
+        builder.place(present);
+      }
+      return { to, copy, isCertain: needsAll || (fields.has(from) && fields.write(from).isCertain) };
+    });
+    for (const each of found) {
+      if (each === undefined) continue;
+      const target = fields.write(each.to);
+      fields.materialise(target);
+      const skip = builder.label();
+      if (!overwrites) builder.emit(op.JUMP_PRESENT, target.slot, skip);
+      builder.emit(op.JUMP_ABSENT, each.copy, skip, op.COPY, each.copy, target.slot);
+      builder.place(skip);
+      target.kind = "either";
+      target.isCertain ||= each.isCertain;
+    }
+  }
+
+  #replace(names: readonly string[], json: string): void {
+    const [builder, fields] = [this.#builder, this.#fields];
+    for (const name of names) {
+      if (fields.read(name) === undefined) continue;
+      if (!fields.has(name)) throw new NotCompilable(`${name} is changed inside a JSON value`);
+      const field = fields.write(name);
+      if (field.constant !== undefined) {
+        if (/^[[{n]/.test(field.constant)) throw new NotCompilable(`${name} is an object, an array or null`);
+        field.constant = json;
+        continue;
+      }
+      const skip = builder.label();
+      // What is in an object or array is replaced, not the whole.
+      builder.emit(op.JUMP_ABSENT, field.slot, skip, op.NEED_TEXT, field.slot, op.CONSTANT, field.slot);
+      builder.emit(...builder.text(json));
+      builder.place(skip);
+      field.kind = "json";
+    }
+  }
+
   #convert(entries: readonly (readonly [name: string, type: keyof typeof CONVERSIONS])[]): void {
     for (const [name, type] of entries) {
       if (this.#fields.read(name) === undefined) continue;
@@ -337,7 +394,11 @@ function changedFields(plan: StagePlan): readonly string[] {
       return plan.fields.map(([name]) => name);
     case "rename":
       return plan.moves.flat();
+    case "copy":
+      return plan.moves.map(([, to]) => to);
     case "remove":
+    case "keep":
+    case "replace":
       return plan.fields;
     case "filter":
       return [];

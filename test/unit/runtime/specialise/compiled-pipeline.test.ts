@@ -70,6 +70,37 @@ test("whole lines of the shipped formats need nothing but the program, escapes a
   assert.equal(agree(new BothWays(await shipped("connections-log")), connections), 0);
 });
 
+test("copies, kept and dropped fields and redacted ones are part of the program", () => {
+  const both = bothWays([
+    { type: "parse_nginx" },
+    {
+      type: "copy",
+      options: { fields: { "source.address": ["client.address", "related"], "user.name": "labels.user" } },
+    },
+    { type: "redact", options: { fields: ["user.name", "source.address"] } },
+    { type: "keep_fields", options: { fields: ["source", "client", "labels", "user", "http.response.status_code"] } },
+    { type: "drop_fields", options: { fields: ["source.ip"] }, when: "user.name: *" },
+  ]);
+  assert.equal(both.refusal(), undefined);
+  assert.equal(agree(both, NGINX), 0);
+  const made = JSON.stringify(documents(both.run("compiled", readBatch(Buffer.from(NGINX))))[1]);
+  assert.match(made, /"user":\{"name":"\[REDACTED\]"\}/);
+  assert.match(made, /"labels":\{"user":"ada"\}/);
+  assert.doesNotMatch(made, /user_agent|"message"/);
+});
+
+test("in JSON lines text is redacted by the program, and what is no text event by event", () => {
+  const both = bothWays([
+    { type: "parse_json" },
+    { type: "copy", options: { fields: { level: "labels.level", "req.method": "labels.method" }, overwrite: false } },
+    { type: "redact", options: { fields: ["msg", "n"] } },
+  ]);
+  assert.equal(both.refusal(), undefined);
+  // 1.50 is a number, and the other text has escapes.
+  assert.equal(agree(both, JSON_LINES), 2);
+  assert.equal(agree(both, JSON_LINES.replace('"n":1.50', '"n":"x"')), 1);
+});
+
 test("everyday stages behind a parser are part of the program", () => {
   const both = bothWays([
     { type: "parse_nginx" },
