@@ -17,6 +17,7 @@ import { parseDissect } from "../stages/parse_dissect/index.ts";
 import { parseGrok } from "../stages/parse_grok/index.ts";
 import { flatten } from "../stages/flatten/index.ts";
 import { keepFields } from "../stages/keep_fields/index.ts";
+import { lookup } from "../stages/lookup/index.ts";
 import { parseJson } from "../stages/parse_json/index.ts";
 import { parseKv } from "../stages/parse_kv/index.ts";
 import { parseNginx } from "../stages/parse_nginx/index.ts";
@@ -26,6 +27,7 @@ import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
 import { redact } from "../stages/redact/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
+import { route } from "../stages/route/index.ts";
 import { sample } from "../stages/sample/index.ts";
 import { set } from "../stages/set/index.ts";
 import { split } from "../stages/split/index.ts";
@@ -36,8 +38,8 @@ export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
   stages: [
     ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseNginx, parseTimestamp],
-    ...[set, copy, rename, remove, dropFields, keepFields, flatten, convert, redact],
-    ...[filter, sample, throttle, dedupe, split],
+    ...[set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
+    ...[filter, sample, throttle, dedupe, route, split],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -93,6 +93,8 @@ export interface EncodedBatch {
   readonly offsets: Float64Array;
   /** Sub-indexes of events that stages made of one input, or undefined when all are 0. */
   readonly subIndexes: Uint16Array | undefined;
+  /** Names of the sinks that each document is for, undefined for all of the pipeline's. Undefined when all are for all. */
+  readonly sinks?: readonly (readonly string[] | undefined)[] | undefined;
   /** `@timestamp` of each, milliseconds since the epoch. */
   readonly timesMs: Float64Array;
   /** By encodingKey. */

@@ -203,6 +203,8 @@ export interface Stage {
    * events were decided on already.
    */
   readonly remembers?: true;
+  /** Lets go of everything. No event comes after that. */
+  close?(): void;
   /** The same said as a plan, if it can be: pipelines whose stages all have one are compiled. */
   readonly plan?: StagePlan | undefined;
 }
@@ -211,6 +213,8 @@ export interface StageContext {
   readonly now: () => number;
   /** The folder of the file that says this stage: relative paths in options start there. */
   readonly baseDir: string;
+  /** Where the stage runs in an agent. */
+  readonly log?: Log | undefined;
 }
 
 export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
@@ -218,6 +222,8 @@ export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> ex
   /** It may make several events of one. A pipeline has one such stage at most: it numbers them. */
   readonly makesSeveral?: boolean;
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
+  /** The sinks that it names, with where: they have to be among those of the pipeline. */
+  sinksOf?(options: Infer<S>): readonly (readonly [pointer: string, sink: string])[];
   /** Throws WiretailError for options that do not compile (patterns, formats, queries); `check` reports it in place. */
   create(options: Infer<S>, context: StageContext): Stage;
 }

@@ -42,6 +42,9 @@ export class LogEvent {
   /** The text as it was read, whatever stages did since, without what had to be made unreadable. */
   line: string;
 
+  /** The names of the sinks that it is for, of those of its pipeline; undefined: all of them. */
+  sinks: readonly string[] | undefined = undefined;
+
   constructor(line: string, timeMs: number, offset: number, envelope: Envelope, subIndex = 0) {
     this.layout = Layout.message;
     const values = blankValues.slice();
@@ -60,6 +63,7 @@ export class LogEvent {
    */
   fork(subIndex: number): LogEvent {
     const copy = new LogEvent(this.line, this.timeMs, this.offset, this.envelope, subIndex);
+    copy.sinks = this.sinks;
     copy.layout = this.layout;
     copy.values = this.values.slice();
     for (let i = 0; i < copy.values.length; i++) {

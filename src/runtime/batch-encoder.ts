@@ -97,6 +97,7 @@ export class BatchEncoder {
     let offsets = new Float64Array(batch.count);
     let timesMs = new Float64Array(batch.count);
     let subIndexes: Uint16Array | undefined;
+    let sinks: (readonly string[] | undefined)[] | undefined;
     let count = 0;
     const writers = encodings.map(
       (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch, this.#aroundBytes)),
@@ -117,6 +118,7 @@ export class BatchEncoder {
         offsets[count] = event.offset;
         timesMs[count] = event.timeMs;
         if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(offsets.length))[count] = event.subIndex;
+        if (event.sinks !== undefined) (sinks ??= [])[count] = event.sinks;
         count++;
         const offset = "" + event.offset;
         const members = sharesMembers ? documentMembers(event, "", offset) : "";
@@ -165,7 +167,10 @@ export class BatchEncoder {
       const bytes = Math.max(...writers.map((writer) => writer.byteLength));
       const around = batch.count === 0 ? 0 : ((bytes - batch.byteLength) / batch.count) * 1.05;
       this.#aroundBytes = Math.max(64, around, this.#aroundBytes * 0.9);
-      return this.#encoded(batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers);
+      const encoded = this.#encoded(
+        ...([batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers] as const),
+      );
+      return sinks === undefined ? encoded : { ...encoded, sinks };
     };
     return { idPrefix, add, addDocuments, finish };
   }

@@ -48,13 +48,12 @@ export function equationsOf({ sources, pipelines, sinks }: Counted): Equation[] 
     for (const stage of stages)
       if (stage.created_events > 0) created[`created by ${stage.stage}`] = stage.created_events;
     add("pipeline", name, { in: in_events, ...created }, { ...withoutZeros(right), out: out_events });
-    for (const [sink, { routed_events, had_events }] of Object.entries(pipeline.routes))
-      add(
-        "pipeline",
-        name,
-        { out: out_events },
-        { [`routed to ${sink}`]: routed_events, [`${sink} had already`]: had_events },
-      );
+    for (const [sink, { routed_events, had_events, elsewhere_events = 0 }] of Object.entries(pipeline.routes)) {
+      const elsewhere: Record<string, number> =
+        elsewhere_events > 0 ? { [`routed elsewhere than ${sink}`]: elsewhere_events } : {};
+      const right = { [`routed to ${sink}`]: routed_events, [`${sink} had already`]: had_events, ...elsewhere };
+      add("pipeline", name, { out: out_events }, right);
+    }
     let before = in_events - skipped_events;
     for (const stage of stages) {
       const at = `${name} / ${stage.stage}`;

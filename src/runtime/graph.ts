@@ -159,6 +159,7 @@ export class Graph {
       for (const { runner, counts } of pipeline.routes)
         this.#routedBefore.set(runner, (this.#routedBefore.get(runner) ?? 0) + counts.routed);
     }
+    for (const [name, old] of this.#pipelines) if (kept.get(name) !== old) old.chain.close();
     this.#pipelines = new Map(
       config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
     );
@@ -316,7 +317,7 @@ export class Graph {
       const { config: sink, runner, feed } = this.sinks.get(sinkName)!;
       return {
         ...{ key: routeKey(config.name, sink.identity), sinkName, sinkIdentity: sink.identity, runner, feed },
-        counts: { routed: 0, had: 0 },
+        counts: { routed: 0, had: 0, elsewhere: 0 },
       };
     });
     return new PipelineRunner({

@@ -9,6 +9,7 @@ import { parseKql } from "../codec/kql/parse.ts";
 import { compilePredicate } from "../codec/kql/predicate.ts";
 import type { DeadLetter } from "../disk/dead-letters/letter.ts";
 import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
+import { countRanges } from "../disk/journal/record.ts";
 import { backoffMs } from "./backoff.ts";
 import { BatchEncoder, toEvents, toEventsOfBytes } from "./batch-encoder.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -28,8 +29,8 @@ export interface Route {
   readonly sinkName: string;
   readonly sinkIdentity: string;
   readonly runner: SinkRunner;
-  /** Totals since the start: events queued for the sink, and events that it had from an earlier reading. */
-  readonly counts: { routed: number; had: number };
+  /** Totals since the start: events queued for the sink, that it had from an earlier reading, and that are for others. */
+  readonly counts: { routed: number; had: number; elsewhere: number };
   /** The sink's place in the journal, when there is one. */
   readonly feed: JournalFeed | undefined;
 }
@@ -79,7 +80,7 @@ export class PipelineRunner {
     this.#options = options;
     this.name = config.name;
     this.routes = routes;
-    this.chain = new StageChain(config.stages, () => clock.now());
+    this.chain = new StageChain(config.stages, () => clock.now(), { log: options.log });
     this.#when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
     this.#usesEvents = this.#when !== undefined || config.stages.length > 0;
     this.#idPart = createHash("sha256").update(config.name).digest("base64url").slice(0, 4);
@@ -111,7 +112,7 @@ export class PipelineRunner {
     const entry = outbox.add(encoded, this.routes.length + (isStoring ? 1 : 0), settled);
     const stored: { progress: RouteProgress; pending: PendingBatch }[] = [];
     let spooled: SpoolNeed[] | undefined;
-    for (const { key, runner, feed, counts } of this.routes) {
+    for (const { key, sinkName, runner, feed, counts } of this.routes) {
       if (feed?.isSuspended === true) {
         // It is read again for this sink.
         counts.had += encoded.count;
@@ -122,23 +123,24 @@ export class PipelineRunner {
       // A route's position must not pass an event whose dead letter is not on disk yet: that goes before it.
       if (isStoring) stored.push({ progress, pending: progress.begin(1, progress.enqueued, null) });
       const from = firstAtOrAfter(encoded.offsets, progress.enqueued);
-      const count = encoded.count - from;
+      const ranges = rangesFor(encoded, sinkName, from);
+      const count = countRanges(ranges);
       counts.routed += count;
       counts.had += from;
+      counts.elsewhere += encoded.count - from - count;
       const pending = progress.begin(count, batch.endPosition, batch.resume);
       if (count === 0) {
         entry.letGo();
         continue;
       }
       if (feed !== undefined && (precious || feed.isSpooling)) {
-        const ranges = [from, encoded.count];
         (spooled ??= []).push({ feed, progress, pending, ranges, away: feed.isSpooling ? ranges : undefined });
         if (feed.isSpooling) {
           runner.route(count);
           continue;
         }
       }
-      runner.enqueue(entry, progress, pending, from, encoded.count);
+      for (let i = 0; i < ranges.length; i += 2) runner.enqueue(entry, progress, pending, ranges[i]!, ranges[i + 1]!);
     }
     if (encoded.count === 0) checkpoints.touch();
     if (isStoring) {
@@ -164,6 +166,7 @@ export class PipelineRunner {
   /** Gives up dead letters that cannot be written; resolves when none is being written any more. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.chain.close();
     await Promise.all(this.#storing);
   }
 
@@ -171,7 +174,7 @@ export class PipelineRunner {
     const encoder = this.#encoder.begin(batch);
     this.chain.enter(batch.partition.id);
     const deadLetter: DeadLetterEvent = (event, stage, reason) => {
-      const to = this.#missing(batch.partition.id, event.offset);
+      const to = this.#missing(batch.partition.id, event);
       // None misses it: what is read here again is for another pipeline.
       if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
     };
@@ -200,12 +203,13 @@ export class PipelineRunner {
     events.length = kept;
   }
 
-  /** The sinks, with their identities, that were not given what is at a position yet. */
-  #missing(partitionId: string, position: number): Record<string, string> | undefined {
+  /** The sinks, with their identities, that an event is for and that were not given it yet. */
+  #missing(partitionId: string, { offset, sinks }: LogEvent): Record<string, string> | undefined {
     const missing: Record<string, string> = {};
     let isAny = false;
     for (const { key, sinkName, sinkIdentity } of this.routes) {
-      if (position < this.#options.checkpoints.progress(partitionId, key)!.enqueued) continue;
+      if (offset < this.#options.checkpoints.progress(partitionId, key)!.enqueued) continue;
+      if (sinks?.includes(sinkName) === false) continue;
       missing[sinkName] = sinkIdentity;
       isAny = true;
     }
@@ -262,6 +266,25 @@ export class PipelineRunner {
     }
     entry.abandon();
   }
+}
+
+/** The documents from `from` on that are for a sink: from, to, from, to, … */
+function rangesFor({ count, sinks }: EncodedBatch, sink: string, from: number): readonly number[] {
+  if (from === count) return [];
+  if (sinks === undefined) return [from, count];
+  const ranges: number[] = [];
+  let start = -1;
+  for (let i = from; i < count; i++) {
+    const isFor = sinks[i]?.includes(sink) !== false;
+    if (isFor === start >= 0) continue;
+    if (isFor) start = i;
+    else {
+      ranges.push(start, i);
+      start = -1;
+    }
+  }
+  if (start >= 0) ranges.push(start, count);
+  return ranges;
 }
 
 /** The index of the first offset that is not before `position`. */

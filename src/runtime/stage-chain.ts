@@ -1,4 +1,4 @@
-import { DROP, StageFailure, type Stage } from "../core/component.ts";
+import { DROP, StageFailure, type Log, type Stage } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
@@ -40,6 +40,12 @@ interface Step extends ChainStage {
   readonly onError: OnError;
 }
 
+interface ChainOptions {
+  /** For dead letters that are sent again. */
+  readonly isReplay?: boolean;
+  readonly log?: Log | undefined;
+}
+
 const ERROR_MESSAGE = "error.message";
 
 /** The stages of one pipeline in order, with `when`, `on_error`, counts and times. Synchronous; a call a batch. */
@@ -50,10 +56,10 @@ export class StageChain {
   readonly #steps: readonly Step[];
   readonly #errorPath = new Path(ERROR_MESSAGE);
 
-  /** `isReplay`: for dead letters. Throws WiretailError where options, patterns or queries do not compile. */
-  constructor(configs: readonly StageConfig[], now: () => number, isReplay = false) {
+  /** Throws WiretailError where options, patterns or queries do not compile. */
+  constructor(configs: readonly StageConfig[], now: () => number, { isReplay = false, log }: ChainOptions = {}) {
     this.#steps = configs.map((config, index) => {
-      const stage = config.definition.create(config.options as never, { now, baseDir: config.baseDir });
+      const stage = config.definition.create(config.options, { now, baseDir: config.baseDir, log });
       const when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
       return {
         label: `${index + 1} ${config.definition.type}`,
@@ -80,6 +86,11 @@ export class StageChain {
   /** Tells the stages whose events come next. */
   enter(partitionId: string): void {
     for (const { stage } of this.#steps) stage.enter?.(partitionId);
+  }
+
+  /** Lets go of what stages hold. */
+  close(): void {
+    for (const { stage } of this.#steps) stage.close?.();
   }
 
   /** Runs all stages over the events, in place, and returns the same array with those that are left. */

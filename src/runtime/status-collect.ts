@@ -164,7 +164,10 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
     routes: Object.fromEntries(
       pipeline.routes.map(({ sinkName, counts }) => [
         sinkName,
-        { routed_events: counts.routed, had_events: counts.had },
+        {
+          ...{ routed_events: counts.routed, had_events: counts.had },
+          ...(counts.elsewhere > 0 ? { elsewhere_events: counts.elsewhere } : {}),
+        },
       ]),
     ),
     stages: pipeline.chain.steps.map(({ label, counts }) => ({

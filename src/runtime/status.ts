@@ -111,8 +111,16 @@ export interface PipelineStatus {
   readonly in_events: number;
   readonly out_events: number;
   readonly skipped_events: number;
-  /** By sink: events queued for it, and events that it had from an earlier reading of the same input. */
-  readonly routes: Readonly<Record<string, { readonly routed_events: number; readonly had_events: number }>>;
+  /**
+   * By sink: events queued for it, events that it had from an earlier reading of the same input, and, where there are
+   * any, events that a stage routed to other sinks only.
+   */
+  readonly routes: Readonly<
+    Record<
+      string,
+      { readonly routed_events: number; readonly had_events: number; readonly elsewhere_events?: number | undefined }
+    >
+  >;
   readonly stages: readonly StageStatus[];
 }
 

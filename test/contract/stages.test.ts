@@ -16,6 +16,7 @@ import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
 import { parseGrok } from "../../src/stages/parse_grok/index.ts";
 import { flatten } from "../../src/stages/flatten/index.ts";
 import { keepFields } from "../../src/stages/keep_fields/index.ts";
+import { lookup } from "../../src/stages/lookup/index.ts";
 import { parseJson } from "../../src/stages/parse_json/index.ts";
 import { parseKv } from "../../src/stages/parse_kv/index.ts";
 import { parseNginx } from "../../src/stages/parse_nginx/index.ts";
@@ -25,6 +26,7 @@ import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { redact } from "../../src/stages/redact/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
+import { route } from "../../src/stages/route/index.ts";
 import { sample } from "../../src/stages/sample/index.ts";
 import { set } from "../../src/stages/set/index.ts";
 import { split } from "../../src/stages/split/index.ts";
@@ -55,6 +57,8 @@ const STAGES: readonly AnyStage[] = [
   sample,
   throttle,
   dedupe,
+  route,
+  lookup,
 ];
 
 /** Events of every awkward kind: what a stage cannot process it must refuse and leave alone. */

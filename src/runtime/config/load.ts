@@ -8,7 +8,15 @@ import { PIPELINE } from "./host-schema.ts";
 import { readHost } from "./merge.ts";
 import { readStages, readUsed, realWorld, type ReadStages, type StageReader } from "./pipeline-file.ts";
 import { ProblemList } from "./problems.ts";
-import { checkCycles, checkIdentities, checkNames, checkReread, warnOfEqualSources, warnOfUnused } from "./routes.ts";
+import {
+  checkCycles,
+  checkIdentities,
+  checkNames,
+  checkReread,
+  checkRoutedSinks,
+  warnOfEqualSources,
+  warnOfUnused,
+} from "./routes.ts";
 import { resolveValue, type ConfigWorld } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 import { kqlFault } from "./syntax.ts";
@@ -78,6 +86,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
     problems,
   );
   checkCycles(sources, pipelines, sinks, problems);
+  checkRoutedSinks(pipelines, problems);
   checkReread(sources, pipelines, sinks, problems);
   if (problems.hasErrors || settings === undefined) return { problems: problems.sorted() };
   return { config: { file: resolve(file), ...settings, sources, pipelines, sinks }, problems: problems.sorted() };

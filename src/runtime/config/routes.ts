@@ -33,6 +33,20 @@ export function checkNames(pipeline: Place, host: MergedHost, used: Set<string>,
   }
 }
 
+/** Reports sinks that stages name and that are not among those of their pipeline: nothing would ever reach them. */
+export function checkRoutedSinks(pipelines: readonly PipelineConfig[], problems: ProblemList): void {
+  for (const { name, to, stages } of pipelines) {
+    for (const { definition, options, location } of stages) {
+      for (const [pointer, sink] of definition.sinksOf?.(options) ?? []) {
+        if (to.includes(sink)) continue;
+        const at = { ...location, pointer: location.pointer + pointer };
+        const near = suggestion(sink, to);
+        problems.error(at, `the pipeline "${name}" has no sink "${sink}" in its "to"${near}`);
+      }
+    }
+  }
+}
+
 /** Defined but never used: a warning, for it does no harm, and is often on purpose while somebody tries things out. */
 export function warnOfUnused(host: MergedHost, used: ReadonlySet<string>, problems: ProblemList): void {
   for (const [section, kind, key] of [

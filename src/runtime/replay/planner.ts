@@ -87,7 +87,13 @@ export class ReplayPlanner {
       if (document === undefined && letter.text === undefined) return impossible("its document is not known");
       return { ...base, how, outcome: "deliver", reason: undefined, sinks, document: document as never };
     }
-    return { ...base, how, ...this.#throughPipeline(letter, original!, id, timeMs, pipeline!), sinks };
+    const { routed, ...result } = this.#throughPipeline(letter, original!, id, timeMs, pipeline!);
+    const left = sinks.filter(({ name: sink }) => routed?.includes(sink) !== false);
+    if (left.length === 0) {
+      const reason = `it is routed to other sinks now (${routed!.join(", ")})`;
+      return { ...base, how, outcome: "left_out", reason };
+    }
+    return { ...base, how, ...result, sinks: left };
   }
 
   #throughPipeline(
@@ -96,11 +102,13 @@ export class ReplayPlanner {
     id: EventId,
     timeMs: number,
     { chain, when }: Prepared,
-  ): Pick<PlannedLetter, "outcome" | "reason" | "stage" | "document" | "timeMs"> {
+  ): Pick<PlannedLetter, "outcome" | "reason" | "stage" | "document" | "timeMs"> & {
+    readonly routed: readonly string[] | undefined;
+  } {
     const event = new LogEvent(original, timeMs, id.offset, envelopeOf(letter), id.subIndex);
     const flags = getIn(letter.event, ["log", "flags"], 0);
     if (Array.isArray(flags)) event.set(FLAGS, flags);
-    const none = { document: undefined, timeMs };
+    const none = { document: undefined, timeMs, routed: undefined };
     if (when !== undefined && !when(event))
       return { ...none, outcome: "left_out", reason: "the pipeline's own condition leaves it out", stage: undefined };
     const before = chain.steps.map(({ counts }) => counts.dropped);
@@ -114,7 +122,7 @@ export class ReplayPlanner {
     if (kept !== undefined) {
       return {
         ...{ outcome: "deliver", reason: undefined, stage: undefined },
-        ...{ document: kept.toObject(), timeMs: kept.timeMs },
+        ...{ document: kept.toObject(), timeMs: kept.timeMs, routed: kept.sinks },
       };
     }
     if (left.some(({ subIndex }) => subIndex !== id.subIndex) && id.subIndex === 0)
@@ -129,7 +137,7 @@ export class ReplayPlanner {
     const config = this.#config.pipelines.find((each) => each.name === name);
     if (config === undefined) return undefined;
     // Not those of the running pipeline: its counts say what came from sources.
-    const chain = new StageChain(config.stages, this.#nowMs, true);
+    const chain = new StageChain(config.stages, this.#nowMs, { isReplay: true });
     const when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when), { now: this.#nowMs });
     const prepared = { config, chain, when };
     this.#pipelines.set(name, prepared);

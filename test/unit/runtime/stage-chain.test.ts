@@ -36,6 +36,6 @@ test("events that come again, for a sink that catches up, are decided on as befo
 });
 
 test("dead letters that are sent again pass stages by that remember events", () => {
-  const chain = new StageChain(STAGES, Date.now, true);
+  const chain = new StageChain(STAGES, Date.now, { isReplay: true });
   assert.deepEqual(run(chain, ["a", "a", "b"]), ["a", "a", "b"]);
 });

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import type { WriteResult } from "../../../src/core/component.ts";
+import { Agent } from "../../../src/runtime/agent.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import { equationsOf } from "../../../src/runtime/equations.ts";
+import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
+import { temporaryFolder } from "../../support/folders.ts";
+import { makeHost, sinkDefinition, type HostParts } from "../../support/host.ts";
+import { MemoryInput } from "../../support/memory-source.ts";
+import { stageConfig } from "../../support/pipelines.ts";
+import { ScriptedSink } from "../../support/scripted-sink.ts";
+
+const QUICK = { maxAgeMs: 5 };
+const hanging = (_messages: readonly string[], signal: AbortSignal): Promise<WriteResult> =>
+  new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve({ outcome: "retry", reason: "aborted" }), { once: true });
+  });
+
+/** Errors to a and b, `none` nowhere, numbers that end in 7 to b alone, all else to a. */
+const ROUTE = stageConfig({
+  type: "route",
+  options: {
+    rules: [
+      { when: "message: error", to: ["a", "b"] },
+      { when: "message: none", to: [] },
+      { when: "message: *7", to: ["b"] },
+    ],
+    otherwise: ["a"],
+  },
+});
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 5000; !condition();) {
+    assert.ok(Date.now() < deadline, `in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+async function start(t: TestContext, host: HostParts) {
+  const agent = await Agent.start({
+    ...{ config: makeHost(host), clock: systemClock, once: false, log: () => makeContext().log },
+    ...{ placeholders: TEST_PLACEHOLDERS, version: "0.0.0" },
+  });
+  let isStopped = false;
+  const stop = async (timeoutMs: number): Promise<void> => {
+    isStopped = true;
+    await agent.stop(timeoutMs);
+  };
+  t.after(async () => {
+    if (!isStopped) await stop(50);
+  });
+  return { agent, stop };
+}
+
+test("each sink gets the events that are routed to it, in order, and the equations hold", async (t) => {
+  const input = new MemoryInput();
+  const [a, b] = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const { agent } = await start(t, {
+    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
+    sinks: { a: { definition: sinkDefinition(a) }, b: { definition: sinkDefinition(b) } },
+    pipelines: { main: { from: ["memory"], to: ["a", "b"], stages: [ROUTE] } },
+  });
+  const lines = Array.from({ length: 40 }, (_, i) =>
+    i % 9 === 4 ? `error ${i}` : i % 11 === 5 ? `none ${i}` : `line ${i}`,
+  );
+  input.push(...lines);
+  const forB = lines.filter((line) => line.startsWith("error") || (!line.startsWith("none") && line.endsWith("7")));
+  const forA = lines.filter((line) => line.startsWith("error") || (!line.startsWith("none") && !line.endsWith("7")));
+  await until("all", () => a.delivered.length === forA.length && b.delivered.length === forB.length);
+  assert.deepEqual([a.delivered, b.delivered], [forA, forB]);
+  await until("all is settled", () => agent.status().memory.queued_bytes === 0);
+  const status = agent.status();
+  assert.deepEqual(
+    equationsOf(status).filter(({ holds }) => !holds),
+    [],
+  );
+  assert.equal(status.pipelines[0]!.routes["b"]!.elsewhere_events, status.pipelines[0]!.out_events - forB.length);
+  assert.equal(status.sources[0]!.lag_bytes, 0);
+});
+
+test("after a stop in which one sink hung, each gets the rest of what is routed to it and nothing twice", async (t) => {
+  const input = new MemoryInput();
+  const [a, b] = [
+    [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)],
+    [new ScriptedSink(hanging, QUICK), new ScriptedSink([], QUICK)],
+  ];
+  const host: HostParts = {
+    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
+    sinks: { a: { definition: sinkDefinition(...a) }, b: { definition: sinkDefinition(...b) } },
+    pipelines: { main: { from: ["memory"], to: ["a", "b"], stages: [ROUTE] } },
+  };
+  const lines = Array.from({ length: 30 }, (_, i) => `line ${i}`);
+  input.push(...lines);
+  const one = await start(t, host);
+  await until("a has all of its", () => a[0]!.delivered.length === 27);
+  await one.stop(20);
+  const two = await start(t, host);
+  await until("b has all of its", () => b[1]!.delivered.length === 3);
+  await two.stop(1000);
+  assert.deepEqual(b[1]!.delivered, ["line 7", "line 17", "line 27"]);
+  assert.deepEqual(a[1]!.delivered, []);
+});
