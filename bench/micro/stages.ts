@@ -10,13 +10,21 @@ import { dedupe } from "../../src/stages/dedupe/index.ts";
 import { dropFields } from "../../src/stages/drop_fields/index.ts";
 import { flatten } from "../../src/stages/flatten/index.ts";
 import { keepFields } from "../../src/stages/keep_fields/index.ts";
+import { parseCef } from "../../src/stages/parse_cef/index.ts";
+import { parseCsv } from "../../src/stages/parse_csv/index.ts";
+import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
+import { parseGrok } from "../../src/stages/parse_grok/index.ts";
 import { parseJson } from "../../src/stages/parse_json/index.ts";
+import { parseKv } from "../../src/stages/parse_kv/index.ts";
 import { parseNginx } from "../../src/stages/parse_nginx/index.ts";
 import { parseRegex } from "../../src/stages/parse_regex/index.ts";
+import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { redact } from "../../src/stages/redact/index.ts";
 import { sample } from "../../src/stages/sample/index.ts";
 import { throttle } from "../../src/stages/throttle/index.ts";
+import { parseUrl } from "../../src/stages/parse_url/index.ts";
+import { split } from "../../src/stages/split/index.ts";
 
 const count = Number(process.argv[2] ?? 200_000);
 const envelope: Envelope = { paths: [new Path("host.name")], values: ["bench"], offsetPath: new Path("log.offset") };
@@ -52,6 +60,18 @@ const MAKERS: Readonly<Record<string, (i: number) => string>> = {
       req: { method: "GET", url: `/api/v1/items?rid=${i}`, proto: "1.1", remote: "10.0.0.1", user: "-", ua: AGENTS[0] },
       res: { status: 200, bytes: i % 9000, ms: 12.5 },
     }),
+  logfmt: (i) =>
+    `time=${new Date(START + i * 5).toISOString()} level=info caller=http.go:${i % 90} msg="request done" method=GET path=/api/v1/items/${i} status=200 took=0.0${i % 9}`,
+  csv: (i) =>
+    `${new Date(START + i * 5).toISOString()},10.0.0.${i % 200},GET,/api/v1/items/${i},200,"a, ""b""",${i % 9000}`,
+  dissect: (i) => `10.0.0.${i % 200} [${clock(START + i * 5)}] worker-${i % 8} INFO request done in ${i % 90} ms`,
+  syslog: (i) =>
+    `2019-12-11T20:47:${String(i % 60).padStart(2, "0")}.123456+00:00 gate sshd[${i % 30_000}]: Failed password for root from 10.0.0.${i % 200} port ${i % 60_000} ssh2`,
+  rfc5424: (i) =>
+    `<165>1 2019-12-11T20:47:${String(i % 60).padStart(2, "0")}.123Z gate evntslog ${i % 30_000} ID47 [exampleSDID@32473 iut="3" eventID="${i}"] An application event log entry`,
+  cef: (i) =>
+    `CEF:0|Security|threatmanager|1.0|100|worm successfully stopped|10|src=10.0.0.${i % 200} dst=2.1.2.2 spt=${i % 60_000} act=blocked msg=Detected a threat cs1=x`,
+  list: (i) => `a=${i};b=${i};c=${i};d=${i}`,
 };
 
 function linesOf(make: (i: number) => string): string[] {
@@ -83,6 +103,7 @@ const base = { field: "message", keep_original: false };
 const nginx = linesOf(MAKERS["nginx"]!);
 const connections = linesOf(MAKERS["connections"]!);
 const json = linesOf(MAKERS["json"]!);
+const own = (name: string): readonly string[] => linesOf(MAKERS[name]!);
 const timestamp = { target: "@timestamp", remove_field: true };
 
 measure("event only", nginx, []);
@@ -129,3 +150,26 @@ measure("redact: email, card, IP, bearer in a line", nginx, [
 ]);
 measure("sample a line", nginx, [make(sample, { rate: 10, seed: "" })]);
 measure("dedupe a line", nginx, [make(dedupe, remembered)]);
+const kv = { key_value_delimiter: "=", pair_delimiter: " ", quotes: "\"'", types: {} };
+const pairs = { ...base, ...kv, bare_words: "true", duplicates: "list", empty_values: "skip" };
+measure("parse_kv, 8 pairs", own("logfmt"), [make(parseKv, pairs)]);
+const columns = ["time", "source.ip", "http.request.method", "url.path", "status", "message", "bytes"];
+const csv = { delimiter: ",", quote: '"', escape: "", trim: false, null_values: [""], strict: true, types: {} };
+measure("parse_csv, 7 columns", own("csv"), [make(parseCsv, { ...base, ...csv, columns })]);
+measure("parse_dissect, 5 keys", own("dissect"), [
+  make(parseDissect, { ...base, pattern: "%{source.ip} [%{time}] %{thread} %{log.level} %{message}" }),
+]);
+const splitting = make(split, { field: "message", delimiter: ";", merge: false });
+const grok = { ...base, pattern_definitions: {}, allow_backtracking: false };
+measure("parse_grok COMBINEDAPACHELOG", nginx, [make(parseGrok, { ...grok, pattern: "^%{COMBINEDAPACHELOG}$" })]);
+const syslog = { ...base, format: "auto", zone: "UTC" };
+measure("parse_syslog, a line of a file", own("syslog"), [make(parseSyslog, syslog)]);
+measure("parse_syslog RFC 5424, structured data", own("rfc5424"), [make(parseSyslog, syslog)]);
+measure("parse_cef, 6 extensions", own("cef"), [make(parseCef, { ...base, zone: "UTC" })]);
+measure("parse_nginx + parse_url", nginx, [
+  make(parseNginx, { ...base, format: "combined" }),
+  make(parseUrl, { field: "url.original", target: "url", keep_field: true }),
+]);
+measure("split of a line into 4 events", own("list"), [
+  { apply: (event) => (Array.isArray(splitting.apply(event)) ? undefined : new StageFailure("is one")) },
+]);

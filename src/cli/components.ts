@@ -12,6 +12,7 @@ import { copy } from "../stages/copy/index.ts";
 import { dedupe } from "../stages/dedupe/index.ts";
 import { dropFields } from "../stages/drop_fields/index.ts";
 import { filter } from "../stages/filter/index.ts";
+import { parseCef } from "../stages/parse_cef/index.ts";
 import { parseCsv } from "../stages/parse_csv/index.ts";
 import { parseDissect } from "../stages/parse_dissect/index.ts";
 import { parseGrok } from "../stages/parse_grok/index.ts";
@@ -25,6 +26,7 @@ import { parseRegex } from "../stages/parse_regex/index.ts";
 import { parseSyslog } from "../stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
 import { redact } from "../stages/redact/index.ts";
+import { parseUrl } from "../stages/parse_url/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
 import { route } from "../stages/route/index.ts";
@@ -37,8 +39,8 @@ import { throttle } from "../stages/throttle/index.ts";
 export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
   stages: [
-    ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseNginx, parseTimestamp],
-    ...[set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
+    ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseUrl, parseNginx],
+    ...[parseTimestamp, set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
     ...[filter, sample, throttle, dedupe, route, split],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],

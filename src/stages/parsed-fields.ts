@@ -81,7 +81,9 @@ export class ParsedFields {
     filler.fill(found, values, this.#ownSlots);
     if (this.#original >= 0) values[this.#original] = event.line;
     for (let i = 0; i < values.length; i++) {
-      const refusal = values[i] === undefined ? undefined : event.refusal(extension.paths[i]!, values[i]);
+      // The source field itself is gone by the time that something is set inside it.
+      const isFree = values[i] === undefined || extension.paths[i]!.name.startsWith(this.#source.name + ".");
+      const refusal = isFree ? undefined : event.refusal(extension.paths[i]!, values[i]);
       if (refusal !== undefined) return new StageFailure(refusal);
     }
     event.delete(this.#source);

@@ -11,6 +11,7 @@ import { copy } from "../../src/stages/copy/index.ts";
 import { dedupe } from "../../src/stages/dedupe/index.ts";
 import { dropFields } from "../../src/stages/drop_fields/index.ts";
 import { filter } from "../../src/stages/filter/index.ts";
+import { parseCef } from "../../src/stages/parse_cef/index.ts";
 import { parseCsv } from "../../src/stages/parse_csv/index.ts";
 import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
 import { parseGrok } from "../../src/stages/parse_grok/index.ts";
@@ -24,6 +25,7 @@ import { parseRegex } from "../../src/stages/parse_regex/index.ts";
 import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { redact } from "../../src/stages/redact/index.ts";
+import { parseUrl } from "../../src/stages/parse_url/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
 import { route } from "../../src/stages/route/index.ts";
@@ -41,6 +43,8 @@ const STAGES: readonly AnyStage[] = [
   parseDissect,
   parseSyslog,
   parseGrok,
+  parseCef,
+  parseUrl,
   parseNginx,
   parseTimestamp,
   set,

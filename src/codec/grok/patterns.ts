@@ -21,8 +21,8 @@ export const GROK_PATTERNS: Readonly<Record<string, string>> = {
   INT: "[+-]?[0-9]+",
   BASE10NUM: "[+-]?(?:[0-9]+(?:\\.[0-9]+)?|\\.[0-9]+)",
   NUMBER: "%{BASE10NUM}",
-  BASE16NUM: "[+-]?(?:0x)?[0-9A-Fa-f]+",
-  BASE16FLOAT: "[+-]?(?:0x)?(?:[0-9A-Fa-f]+(?:\\.[0-9A-Fa-f]*)?|\\.[0-9A-Fa-f]+)",
+  BASE16NUM: "[+-]?(?:0x|)[0-9A-Fa-f]+",
+  BASE16FLOAT: "[+-]?(?:0x|)(?:[0-9A-Fa-f]+(?:\\.[0-9A-Fa-f]*)?|\\.[0-9A-Fa-f]+)",
   POSINT: "[1-9][0-9]*",
   NONNEGINT: "[0-9]+",
   WORD: "\\w+",
@@ -70,15 +70,15 @@ export const GROK_PATTERNS: Readonly<Record<string, string>> = {
   URIPATHPARAM: "%{URIPATH}(?:%{URIPARAM})?",
   URI: "%{URIPROTO}://(?:%{USER}(?::[^@]*)?@)?(?:%{URIHOST})?(?:%{URIPATHPARAM})?",
 
-  // Times.
+  // Times. `(?:uary|)` and not `(?:uary)?`: the machine of codec/kernel has no repeats of several characters.
   MONTH: either(
-    ..."[Jj]an(?:uary)? [Ff]eb(?:ruary)? [Mm]ar(?:ch)? [Aa]pr(?:il)? [Mm]ay [Jj]une? [Jj]uly?".split(" "),
-    ..."[Aa]ug(?:ust)? [Ss]ep(?:tember)? [Oo]ct(?:ober)? [Nn]ov(?:ember)? [Dd]ec(?:ember)?".split(" "),
+    ..."[Jj]an(?:uary|) [Ff]eb(?:ruary|) [Mm]ar(?:ch|) [Aa]pr(?:il|) [Mm]ay [Jj]une? [Jj]uly?".split(" "),
+    ..."[Aa]ug(?:ust|) [Ss]ep(?:tember|) [Oo]ct(?:ober|) [Nn]ov(?:ember|) [Dd]ec(?:ember|)".split(" "),
   ),
   MONTHNUM: "(?:1[0-2]|0?[1-9])",
   MONTHNUM2: "(?:0[1-9]|1[0-2])",
   MONTHDAY: "(?:0[1-9]|[12][0-9]|3[01]|[1-9])",
-  DAY: "(?:Mon(?:day)?|Tue(?:sday)?|Wed(?:nesday)?|Thu(?:rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)",
+  DAY: "(?:Mon(?:day|)|Tue(?:sday|)|Wed(?:nesday|)|Thu(?:rsday|)|Fri(?:day|)|Sat(?:urday|)|Sun(?:day|))",
   YEAR: "[0-9]{2}(?:[0-9]{2})?",
   HOUR: "(?:2[0-3]|[01]?[0-9])",
   MINUTE: "[0-5][0-9]",
@@ -107,9 +107,9 @@ export const GROK_PATTERNS: Readonly<Record<string, string>> = {
   SYSLOGFACILITY: "<%{NONNEGINT:log.syslog.facility.code:int}.%{NONNEGINT:log.syslog.priority:int}>",
   SYSLOGBASE: "%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:host.hostname} %{SYSLOGPROG}:",
   LOGLEVEL: either(
-    ...["[Aa]lert|ALERT|[Tt]race|TRACE|[Dd]ebug|DEBUG|[Nn]otice|NOTICE|[Ii]nfo(?:rmation)?|INFO(?:RMATION)?"],
-    ...["[Ww]arn(?:ing)?|WARN(?:ING)?|[Ee]rr(?:or)?|ERR(?:OR)?|[Cc]rit(?:ical)?|CRIT(?:ICAL)?|[Ff]atal|FATAL"],
-    ...["[Ss]evere|SEVERE|[Ee]merg(?:ency)?|EMERG(?:ENCY)?"],
+    ...["[Aa]lert|ALERT|[Tt]race|TRACE|[Dd]ebug|DEBUG|[Nn]otice|NOTICE|[Ii]nfo(?:rmation|)|INFO(?:RMATION|)"],
+    ...["[Ww]arn(?:ing|)|WARN(?:ING|)|[Ee]rr(?:or|)|ERR(?:OR|)|[Cc]rit(?:ical|)|CRIT(?:ICAL|)|[Ff]atal|FATAL"],
+    ...["[Ss]evere|SEVERE|[Ee]merg(?:ency|)|EMERG(?:ENCY|)"],
   ),
   JAVACLASS: "(?:[a-zA-Z$_][a-zA-Z$_0-9]*\\.)*[a-zA-Z$_][a-zA-Z$_0-9]*",
   JAVAFILE: "[A-Za-z0-9_. -]+",

@@ -18,22 +18,32 @@ export interface SyslogPatternOptions {
 /** A group of a pattern and what it gives. */
 type Part = readonly [source: string, give: readonly (readonly [field: string, take: TextCapture["take"]])[] | "time"];
 
+type Fields = Exclude<Part[1], "time">;
+
 const PRIORITY = "\\d{1,2}|1[0-8]\\d|19[01]";
-const PRIORITY_FIELDS: Exclude<Part[1], "time"> = [
+const PRIORITY_FIELDS: Fields = [
   ["log.syslog.priority", "integer"],
   ["log.syslog.facility", (text) => SYSLOG_PRIORITIES[Number(text)]?.facility],
   ["log.syslog.severity", (text) => SYSLOG_PRIORITIES[Number(text)]?.severity],
   ["log.level", (text) => SYSLOG_PRIORITIES[Number(text)]?.severity.name],
 ];
 const TIME = "[A-Z][a-z]{2} +\\d{1,2} (?:\\d{4} )?\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?|\\d{4}-\\d\\d-\\d\\dT[^ ]+";
+const APP_FIELDS: Fields = [
+  ["log.syslog.appname", "present"],
+  ["process.name", "present"],
+];
+const PROCESS_FIELDS: Fields = [
+  ["log.syslog.procid", "present"],
+  ["process.pid", "integer"],
+];
 const HOST: Part = ["[^ ]+", [["log.syslog.hostname", "present"]]];
-const APP: Part = ["[^ :\\[\\]]+", [["log.syslog.appname", "present"]]];
-const PROCESS: Part = ["[\\w.-]+", [["log.syslog.procid", "present"]]];
+const APP: Part = ["[^ :\\[\\]]+", APP_FIELDS];
+const PROCESS: Part = ["[\\w.-]+", PROCESS_FIELDS];
 const MESSAGE: Part = ["[^]+", [["message", "text"]]];
 
 /**
- * The patterns that lines of a format are matched with, in order, and the fields they give: `log.syslog.*`, `log.level`
- * and `message`.
+ * The patterns that lines of a format are matched with, in order, and the fields they give: `log.syslog.*`, `log.level`,
+ * `process.name`, `process.pid` and `message`.
  *
  * RFC 5424 as it stands. RFC 3164 as it is written: with or without a priority (files have none), with classic times,
  * times with a year or a fraction, or ISO 8601 (rsyslog), with or without a host (local sockets have none), a tag and
@@ -66,12 +76,14 @@ export function syslogPatterns({ format, zone, now }: SyslogPatternOptions): Tex
 function rfc5424(time: readonly (string | Part)[], reader: TimeReader): TextPattern {
   const structured = (text: string): unknown => parseStructuredData(text) ?? UNFIT;
   const word = (field: string): Part => ["[^ ]+", [[field, "present"]]];
+  const app: Part = ["[^ ]+", APP_FIELDS];
+  const process: Part = ["[^ ]+", PROCESS_FIELDS];
   const data = "-|(?:\\[[^\\\\\\]]*(?:\\\\[^][^\\\\\\]]*)*\\])+";
   return pattern(
     [
       ...["<", [PRIORITY, PRIORITY_FIELDS] satisfies Part, ">", ["\\d{1,3}", [["log.syslog.version", "integer"]]]],
-      ...[" ", ...time, " ", word("log.syslog.hostname"), " ", word("log.syslog.appname"), " "],
-      ...[word("log.syslog.procid"), " ", word("log.syslog.msgid"), " "],
+      ...[" ", ...time, " ", word("log.syslog.hostname"), " ", app, " "],
+      ...[process, " ", word("log.syslog.msgid"), " "],
       ...[[data, [["log.syslog.structured_data", structured]]], "(?: (?:\ufeff)?", MESSAGE, "?)?"],
     ] as readonly (string | Part)[],
     reader,

@@ -22,7 +22,7 @@ export const parseSyslog = defineStage({
   type: "parse_syslog",
   summary: "Parses syslog lines of RFC 3164 and RFC 5424, from the network or from files",
   description: [
-    "Gives `log.syslog.*` (`priority`, `facility`, `severity`, `hostname`, `appname`, `procid`, and of RFC 5424 `version`, `msgid` and `structured_data`), `log.level`,",
+    "Gives `log.syslog.*` (`priority`, `facility`, `severity`, `hostname`, `appname`, `procid`, and of RFC 5424 `version`, `msgid` and `structured_data`), `log.level`, `process.name`, `process.pid`,",
     "the event's time, and the rest as `message`. `-` gives no field.",
     "",
     "Files mostly hold lines without a priority; rsyslog writes their times in RFC 3164's form or as ISO 8601: all are read.",
@@ -64,6 +64,8 @@ export const parseSyslog = defineStage({
           "log.syslog.hostname": "gate",
           "log.syslog.appname": "sshd",
           "log.syslog.procid": "4711",
+          "process.name": "sshd",
+          "process.pid": 4711,
           message: "Accepted publickey for ada",
         },
       ],

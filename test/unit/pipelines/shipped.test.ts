@@ -1,26 +1,26 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { components } from "../../../src/cli/components.ts";
 import { loadPipelineFile, shippedPipelines } from "../../../src/runtime/config/pipeline-file.ts";
 import { runPipelineTests } from "../../../src/runtime/pipeline-test.ts";
-import { convert } from "../../../src/stages/convert/index.ts";
-import { filter } from "../../../src/stages/filter/index.ts";
-import { parseJson } from "../../../src/stages/parse_json/index.ts";
-import { parseNginx } from "../../../src/stages/parse_nginx/index.ts";
-import { parseRegex } from "../../../src/stages/parse_regex/index.ts";
-import { parseTimestamp } from "../../../src/stages/parse_timestamp/index.ts";
-import { remove } from "../../../src/stages/remove/index.ts";
-import { rename } from "../../../src/stages/rename/index.ts";
-import { set } from "../../../src/stages/set/index.ts";
 
-const stages = [parseRegex, parseJson, parseNginx, parseTimestamp, set, rename, remove, convert, filter];
+const { stages } = components;
 
 describe("shipped pipelines", () => {
-  it("are the five that the documentation names", () => {
+  it("are those that the documentation names", () => {
     assert.deepEqual(shippedPipelines(), [
+      "apache",
+      "auth",
       "connections-log",
+      "haproxy",
       "json-lines",
+      "logfmt",
       "nginx-access",
+      "nginx-error",
       "nginx-stream",
+      "postgresql",
+      "redis",
+      "syslog",
       "tcpdump-text",
     ]);
   });

@@ -120,6 +120,7 @@ describe("parse_syslog", () => {
       {
         "@timestamp": "2003-10-11T22:14:15.003Z",
         message: "'su root' failed for lonvick on /dev/pts/8",
+        process: { name: "su" },
         log: {
           level: "critical",
           syslog: {

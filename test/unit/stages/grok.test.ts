@@ -68,10 +68,7 @@ describe("grok patterns", () => {
       const both = new BothWays([stageConfig({ type: "parse_grok", options: { pattern: `^%{${name}:x_y}$` } })]);
       return both.refusal() !== undefined;
     });
-    assert.deepEqual(
-      refused.filter((name) => !/^(IPV6|IP|IPORHOST)$/.test(name) && false),
-      [],
-    );
+    assert.deepEqual(refused, []);
   });
 
   for (const [name, [takes, refuses]] of Object.entries(WHOLE)) {

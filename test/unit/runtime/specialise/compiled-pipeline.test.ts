@@ -57,7 +57,10 @@ function agree(both: BothWays, text: string, encodings: readonly Encoding[] = [B
   return compiled.plainLines;
 }
 
-for (const name of ["nginx-access", "nginx-stream", "json-lines", "connections-log", "tcpdump-text"]) {
+for (const name of [
+  ...["nginx-access", "nginx-stream", "json-lines", "connections-log", "tcpdump-text", "apache", "auth", "haproxy"],
+  ...["nginx-error", "postgresql", "redis", "syslog"],
+]) {
   test(`the shipped pipeline ${name} is compiled`, async () => {
     assert.equal(new BothWays(await shipped(name)).refusal(), undefined);
   });
