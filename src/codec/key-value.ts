@@ -26,6 +26,8 @@ const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b
 export class KeyValueParser {
   readonly #options: KeyValueOptions;
   readonly #isSpaced: boolean;
+  /** The code of the one character between key and value, where pairs stand between spaces; otherwise -1. */
+  readonly #between: number;
   #text = "";
   #at = 0;
   /** Where the search for a closing quote found none: it is not made again from further on. */
@@ -34,6 +36,9 @@ export class KeyValueParser {
   constructor(options: KeyValueOptions) {
     this.#options = options;
     this.#isSpaced = options.pairDelimiter.trim() === "";
+    const { keyValueDelimiter: between } = options;
+    const isSimple = options.pairDelimiter === " " && between.length === 1 && between.trim() !== "";
+    this.#between = isSimple ? between.charCodeAt(0) : -1;
   }
 
   /** The pairs of a text, or why it has none that can be taken. Values are text, `true`, or lists of both. */
@@ -49,6 +54,10 @@ export class KeyValueParser {
       this.#skipBetweenPairs();
       const begin = this.#at;
       if (begin >= text.length) break;
+      if (this.#between >= 0 && this.#plainPair(found)) {
+        pairs++;
+        continue;
+      }
       const quoted = this.#quoted(between);
       if (quoted === undefined) {
         if (nextBetween >= 0 && nextBetween < begin) nextBetween = text.indexOf(between, begin);
@@ -75,6 +84,25 @@ export class KeyValueParser {
       if (value !== "" || this.#options.emptyValues === "keep") this.#add(found, key, value);
     }
     return pairs > 0 ? found : `has no pair with ${shown(between)} between key and value`;
+  }
+
+  /** Takes the pair at the present place, if its key is not quoted: what `parse` does, in one pass. */
+  #plainPair(found: Record<string, unknown>): boolean {
+    const text = this.#text;
+    const begin = this.#at;
+    if (this.#options.quotes.includes(text[begin]!)) return false;
+    const between = this.#between;
+    let end = begin;
+    let code = text.charCodeAt(end);
+    while (code !== between && !isSpace(code)) {
+      if (++end >= text.length) return false;
+      code = text.charCodeAt(end);
+    }
+    if (code !== between || end === begin) return false;
+    this.#at = end + 1;
+    const value = this.#value();
+    if (value !== "" || this.#options.emptyValues === "keep") this.#add(found, text.slice(begin, end), value);
+    return true;
   }
 
   #skipBetweenPairs(): void {
