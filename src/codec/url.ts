@@ -23,7 +23,6 @@ const AUTHORITY = /^(?:([^@]*)@)?(\[[0-9A-Fa-f:.]+(?:%[^\]]*)?\]|[^:@[\]]*)(?::(
  * characters, or something behind `//` that is no host.
  */
 export function parseUrlParts(text: string): UrlParts | string {
-  // eslint-disable-next-line no-control-regex -- that is what is looked for
   const blank = /[\u0000- \u007f]/.exec(text);
   if (text === "") return "is empty";
   if (blank !== null) return `has white space or a control character at character ${blank.index + 1}`;

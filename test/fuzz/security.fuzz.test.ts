@@ -59,7 +59,7 @@ it("CEF that is written as the format says is read back", () => {
         ([key, value]) => `${key}=${value.replace(/[\\=]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}`,
       );
       const message = parseCefMessage(`CEF:0|${head}|${tail.join(" ")}`);
-      assert.ok(typeof message === "object", String(message));
+      assert.ok(typeof message === "object", JSON.stringify(message));
       const { vendor, product, productVersion, eventClassId, name, severity } = message;
       assert.deepEqual([vendor, product, productVersion, eventClassId, name, severity], header);
       assert.deepEqual(message.extensions, Object.entries(extensions));
