@@ -98,12 +98,15 @@ export async function build(name) {
   const stamp = path.join(ROOT, `dist/.built-${name}`);
   const started = new Date();
   rmSync(stamp, { force: true });
+  // An old one would run in the place of what is built here.
+  rmSync(path.join(ROOT, "dist/bundle"), { recursive: true, force: true });
   for (const folder of folders) prune(folder);
   await Promise.all([
     step(`building (tsc -p ${project})`, process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]),
     buildKernel(),
   ]);
   await step("compiling option schemas (ajv)", process.execPath, ["scripts/validators.mjs"]);
+  await step("bundling what a start loads (esbuild)", process.execPath, ["scripts/bundle.mjs"]);
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, started.toISOString() + "\n");
 }

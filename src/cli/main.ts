@@ -4,6 +4,7 @@ import { errorMessage, systemErrorCode, WiretailError } from "../core/error.ts";
 import { protectAgainstBacktracking } from "../codec/pattern.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { buildProgram } from "./program.ts";
+import { stackOf } from "./stack-trace.ts";
 
 // Before any regular expression is compiled.
 if (!protectAgainstBacktracking()) {
@@ -21,12 +22,17 @@ process.stderr.on("error", (error) => {
   if (systemErrorCode(error) !== "EPIPE") throw error;
 });
 
-const program = buildProgram();
-try {
-  if (process.argv.length <= 2) program.outputHelp();
-  else await program.parseAsync();
-} catch (error) {
-  process.exitCode = report(error, process.argv.includes("--debug"));
+/** Resolves when the command has ended; the exit code is set by then. The launcher waits for it. */
+export const ended = main();
+
+async function main(): Promise<void> {
+  try {
+    const program = buildProgram();
+    if (process.argv.length <= 2) program.outputHelp();
+    else await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error, process.argv.includes("--debug"));
+  }
 }
 
 /** Prints what went wrong and what to do, and returns the exit code. */
@@ -40,6 +46,6 @@ function report(error: unknown, withStack: boolean): number {
   if (error instanceof WiretailError && error.hint !== undefined)
     process.stderr.write(`${paint("cyan", "hint:")} ${error.hint}\n`);
   if (withStack || !(error instanceof WiretailError))
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? "") : ""}\n`);
+    process.stderr.write(`${error instanceof Error ? stackOf(error) : ""}\n`);
   return exitCodeOf(error);
 }

@@ -100,12 +100,14 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || bytes >= 99.5 ? bytes.toFixed(0) : bytes.toFixed(1)} ${units[unit]!}`;
 }
 
-const segmenter = new Intl.Segmenter();
+/** Made when it is needed: that takes 10 ms. */
+let segmenter: Intl.Segmenter | undefined;
 
 /** Cells that a text takes: East Asian wide characters and emoji two, combining ones none; styles are not counted. */
 export function displayWidth(text: string): number {
   const plain = text.replace(/\u001b\[[0-9;:]*m/g, "");
   if (/^[\u0020-\u007e]*$/.test(plain)) return plain.length;
+  segmenter ??= new Intl.Segmenter();
   let width = 0;
   for (const { segment } of segmenter.segment(plain)) {
     width +=

@@ -1,7 +1,7 @@
-import { createRequire } from "node:module";
 import type * as Elastic from "@elastic/elasticsearch";
 import { errorMessage } from "../../core/error.ts";
 import { replyText } from "./reply-text.ts";
+import { Diagnostic, errors, Serializer, Transport, UndiciConnection, WeightedConnectionPool } from "./transport.ts";
 
 export interface NodeClientOptions {
   readonly requestTimeoutMs: number;
@@ -18,22 +18,14 @@ export interface NodeClient {
 /**
  * Opens a client for each node: the official client's transport and connections, put together as the client does, with
  * its retries, sniffing and compression off.
- *
- * The client itself is not loaded. It brings its whole API and Apache Arrow, 250 modules of which nothing is used here:
- * 0.12 s of CPU time at start and 10 MB (docs/decisions/0001). Its transport is found through it, so it is always the
- * version that belongs to it.
  */
 export function openNodeClients(addresses: readonly string[], options: NodeClientOptions): NodeClient[] {
-  const clientRequire = createRequire(createRequire(import.meta.url).resolve("@elastic/elasticsearch"));
-  const parts = clientRequire("@elastic/transport") as TransportParts;
-  const { Diagnostic, Serializer, Transport, WeightedConnectionPool } = parts;
-  const Connection = connectionClass(parts);
   return addresses.map((address) => {
     const url = new URL(address);
     const auth = options.auth ?? inAddress(url);
     const { tls, requestTimeoutMs: timeout } = options;
     const diagnostic = new Diagnostic();
-    const shared = { Connection, diagnostic, tls, ...(auth === undefined ? {} : { auth }) };
+    const shared = { Connection: BytesConnection, diagnostic, tls, ...(auth === undefined ? {} : { auth }) };
     const pool = new WeightedConnectionPool({ ...shared, resurrectStrategy: "none" });
     pool.addConnection({ url, tls, timeout, ...(auth === undefined ? {} : { auth }) });
     const transport = new Transport({
@@ -48,33 +40,27 @@ export function openNodeClients(addresses: readonly string[], options: NodeClien
 }
 
 /** The vendor's connection, made not to make text of what nobody reads (replyText). */
-function connectionClass({ UndiciConnection, errors }: TransportParts): TransportParts["UndiciConnection"] {
-  return class BytesConnection extends UndiciConnection {
-    override request(params: Params, options: Omit<StreamOptions, "asStream">): Promise<WholeReply>;
-    override request(params: Params, options: StreamOptions): Promise<StreamReply>;
-    override async request(
-      params: Params,
-      options: Omit<StreamOptions, "asStream"> & { readonly asStream?: true },
-    ): Promise<WholeReply | StreamReply> {
-      const reply = await super.request(params, { ...options, asStream: true });
-      if (options.asStream === true) return reply;
-      const chunks: Buffer[] = [];
-      try {
-        for await (const chunk of reply.body) chunks.push(chunk as Buffer);
-      } catch (error) {
-        throw new errors.ConnectionError(errorMessage(error));
-      }
-      // Not asked for; the transport unpacks it all the same.
-      const isPacked = reply.headers["content-encoding"] !== undefined;
-      return { ...reply, body: isPacked ? Buffer.concat(chunks) : replyText(chunks) };
+class BytesConnection extends UndiciConnection {
+  override request(params: Params, options: Omit<StreamOptions, "asStream">): Promise<WholeReply>;
+  override request(params: Params, options: StreamOptions): Promise<StreamReply>;
+  override async request(
+    params: Params,
+    options: Omit<StreamOptions, "asStream"> & { readonly asStream?: true },
+  ): Promise<WholeReply | StreamReply> {
+    const reply = await super.request(params, { ...options, asStream: true });
+    if (options.asStream === true) return reply;
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of reply.body) chunks.push(chunk as Buffer);
+    } catch (error) {
+      throw new errors.ConnectionError(errorMessage(error));
     }
-  };
+    // Not asked for; the transport unpacks it all the same.
+    const isPacked = reply.headers["content-encoding"] !== undefined;
+    return { ...reply, body: isPacked ? Buffer.concat(chunks) : replyText(chunks) };
+  }
 }
 
-type TransportParts = Pick<
-  typeof Elastic,
-  "Diagnostic" | "Serializer" | "Transport" | "UndiciConnection" | "WeightedConnectionPool" | "errors"
->;
 type Params = Parameters<Elastic.UndiciConnection["request"]>[0];
 type StreamOptions = Parameters<Elastic.UndiciConnection["request"]>[1];
 type StreamReply = Awaited<ReturnType<Elastic.UndiciConnection["request"]>>;
