@@ -10,6 +10,7 @@ import { dedupe } from "../../src/stages/dedupe/index.ts";
 import { dropFields } from "../../src/stages/drop_fields/index.ts";
 import { flatten } from "../../src/stages/flatten/index.ts";
 import { keepFields } from "../../src/stages/keep_fields/index.ts";
+import { lookup } from "../../src/stages/lookup/index.ts";
 import { parseCef } from "../../src/stages/parse_cef/index.ts";
 import { parseCsv } from "../../src/stages/parse_csv/index.ts";
 import { parseDissect } from "../../src/stages/parse_dissect/index.ts";
@@ -21,6 +22,7 @@ import { parseRegex } from "../../src/stages/parse_regex/index.ts";
 import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { redact } from "../../src/stages/redact/index.ts";
+import { route } from "../../src/stages/route/index.ts";
 import { sample } from "../../src/stages/sample/index.ts";
 import { throttle } from "../../src/stages/throttle/index.ts";
 import { parseUrl } from "../../src/stages/parse_url/index.ts";
@@ -141,6 +143,17 @@ const BEHIND_JSON: readonly (readonly [title: string, stage: Stage])[] = [
   ["sample by a key", make(sample, { rate: 10, key: ["req.url"], seed: "" })],
   ["throttle by a key", make(throttle, { ...remembered, limit: 5, key: ["req.remote"] })],
   ["dedupe by two fields", make(dedupe, { ...remembered, fields: ["msg", "req.url"] })],
+  [
+    "lookup of an address in networks",
+    make(lookup, {
+      ...{ file: "examples/lookup/networks.csv", field: "req.remote", key: "ip", fields: { zone: "network.name" } },
+      ...{ with: [], matches: "first", join: "left", otherwise: {}, reload_seconds: 60, max_bytes: 1_000_000 },
+    }),
+  ],
+  [
+    "route, two rules",
+    make(route, { rules: ["res.status >= 500", "level: warn"].map((when) => ({ when, to: ["a"] })) }),
+  ],
 ];
 for (const [title, stage] of BEHIND_JSON) measure(`parse_json + ${title}`, json, [parsed, stage]);
 const common = ["email", "credit_card", "ip", "bearer_token"];

@@ -59,7 +59,9 @@ function objectOf(tree: LayoutTree, values: readonly unknown[]): Record<string, 
     }
     if (value === undefined) continue;
     // Assigned, `__proto__` would be no member.
-    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+    if (key === "__proto__")
+      Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+    else object[key] = value;
   }
   return object;
 }

@@ -88,6 +88,11 @@ export class StageChain {
     for (const { stage } of this.#steps) stage.enter?.(partitionId);
   }
 
+  /** What becomes of an event may depend on those before it: running one for a try changes what comes. */
+  get remembers(): boolean {
+    return this.#steps.some(({ stage }) => stage.remembers === true);
+  }
+
   /** Lets go of what stages hold. */
   close(): void {
     for (const { stage } of this.#steps) stage.close?.();

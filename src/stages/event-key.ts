@@ -38,7 +38,16 @@ function textOf(value: unknown): string {
 
 /** The text itself, or 128 bits of its SHA-256 when it is long: for tables that must not grow with it. */
 export function shortened(text: string): string {
-  return text.length <= 40 ? text : "#" + hash("sha256", text, "base64").slice(0, 22);
+  return text.length <= MAX_WHOLE ? text : "#" + hash("sha256", text, "base64").slice(0, 22);
+}
+
+/** A hash costs several microseconds: what most lines are shorter than is kept as it is. */
+const MAX_WHOLE = 256;
+
+/** The same text in memory of its own: a part of a text, or a sum of parts, keeps all of what it was made of alive. */
+export function owned(text: string): string {
+  const encoding = /[^\0-\xff]/.test(text) ? "utf16le" : "latin1";
+  return Buffer.from(text, encoding).toString(encoding);
 }
 
 /** 32 well mixed bits of a text (FNV-1a, then the finaliser of MurmurHash3): the same in every process. */

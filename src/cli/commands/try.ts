@@ -69,7 +69,7 @@ export async function runTry(
         break;
       }
       await screen.ready?.();
-      if (count === 0 && !options.json)
+      if (count === 0 && !options.json && !chain.remembers)
         baseline = warmUp(chain, () => sampleEvent(line, nowMs, offset, envelopeOf(input)));
       show(sampleEvent(line, nowMs, offset, envelopeOf(input)), ++count);
       offset += Buffer.byteLength(line) + 1;

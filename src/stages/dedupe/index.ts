@@ -1,7 +1,7 @@
 import { defineStage, DROP, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { EventKey, shortened } from "../event-key.ts";
+import { EventKey, owned, shortened } from "../event-key.ts";
 import { Positions } from "../positions.ts";
 
 const schema = t.object({
@@ -21,7 +21,7 @@ const schema = t.object({
     default: 10_000,
     minimum: 1,
     description:
-      "Different events that are remembered, about 200 bytes each; beyond, the oldest is forgotten, and a repeat of it passes.",
+      "Different events that are remembered, up to 800 bytes each; beyond, the oldest is forgotten, and a repeat of it passes.",
   }),
 });
 
@@ -69,7 +69,7 @@ class Dedupe implements Stage {
       this.#firsts.delete(oldest!);
     }
     const { timeMs, offset, subIndex } = event;
-    this.#firsts.set(key, { timeMs, partition: this.#positions.partition, offset, subIndex });
+    this.#firsts.set(owned(key), { timeMs, partition: this.#positions.partition, offset, subIndex });
     return undefined;
   }
 
@@ -87,7 +87,7 @@ export const dedupe = defineStage({
   type: "dedupe",
   summary: "Leaves out events that repeat an earlier one",
   description: [
-    "The first of equal events passes, its repeats within the window are counted as dropped by this stage. Values are compared whole, in their types; long ones by 128 bits of their SHA-256.",
+    "The first of equal events passes, its repeats within the window are counted as dropped by this stage. Values are compared whole, in their types; those over 256 characters by 128 bits of their SHA-256.",
     "",
     "What passed is kept in memory. After a restart, and for events that were forgotten, a repeat passes once more; an event is never taken for a repeat of itself when it is read again. This is about events that a program logs twice: that none is _delivered_ twice needs no stage.",
   ].join("\n"),

@@ -48,7 +48,7 @@ class Flatten implements Stage {
     const flat: Record<string, unknown> = {};
     let clash: string | undefined;
     const put: Put = (name, value) => {
-      if (Object.hasOwn(flat, name)) clash ??= name;
+      if (name in flat && Object.hasOwn(flat, name)) clash ??= name;
       else define(flat, name, value);
     };
     let rest = ownFields(event);
@@ -76,7 +76,7 @@ class Flatten implements Stage {
   }
 
   #members(before: string, depth: number, value: object, put: Put): void {
-    for (const [key, inner] of Object.entries(value)) this.#spread(before + key, depth + 1, inner, put);
+    for (const key in value) this.#spread(before + key, depth + 1, (value as Record<string, unknown>)[key], put);
   }
 
   #isSpread(value: unknown): value is object {
@@ -99,7 +99,9 @@ class Flatten implements Stage {
 
 /** Assigns as an own property even for `__proto__`. */
 function define(object: Record<string, unknown>, key: string, value: unknown): void {
-  Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  if (key === "__proto__")
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  else object[key] = value;
 }
 
 /** The object without `parts[from…]`, and without objects that became empty by it; undefined when it is not there. */

@@ -3,7 +3,7 @@ import { compilePredicate } from "../../codec/kql/predicate.ts";
 import { defineStage, DROP, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { EventKey, shortened } from "../event-key.ts";
+import { EventKey, owned, shortened } from "../event-key.ts";
 import { isBehind, Positions } from "../positions.ts";
 
 const schema = t.object({
@@ -24,7 +24,7 @@ const schema = t.object({
     default: 10_000,
     minimum: 1,
     description:
-      "Keys and windows that are remembered, about 300 bytes each; beyond, the oldest is forgotten and counts from 0.",
+      "Keys and windows that are remembered, up to 900 bytes each; beyond, the oldest is forgotten and counts from 0.",
   }),
 });
 
@@ -73,7 +73,7 @@ class Throttle implements Stage {
         const [oldest] = this.#windows.keys();
         this.#windows.delete(oldest!);
       }
-      this.#windows.set(key, (window = { count: 0, upTo: new Map() }));
+      this.#windows.set(owned(key), (window = { count: 0, upTo: new Map() }));
     }
     if (window.count >= this.#limit) return DROP;
     window.count++;

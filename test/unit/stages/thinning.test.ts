@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import v8 from "node:v8";
+import { runInNewContext } from "node:vm";
 import { DROP, type AnyStage, type Stage } from "../../../src/core/component.ts";
 import { LogEvent } from "../../../src/core/event.ts";
 import { Path } from "../../../src/core/path.ts";
@@ -153,6 +155,20 @@ describe("dedupe", () => {
     assert.equal(passed(stage, "p", inputs), first);
     assert.equal(passed(stage, "p", inputs.slice(4)), first.slice(4));
     assert.equal(passed(stage, "other", lines("a", 0, 13_500)), "0");
+  });
+
+  it("keeps no more alive of what it read than the texts that it compares", () => {
+    v8.setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const stage = make(dedupe, { max_keys: 100 });
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 100; i++) {
+      const chunk = `${"x".repeat(1 << 20)}line number ${i} of a chunk`;
+      stage.apply(eventOf(chunk.slice(1 << 20), i));
+    }
+    collect();
+    assert.ok(process.memoryUsage().heapUsed - before < 20 << 20);
   });
 
   it("lets events pass that have none of the fields, and tells types apart", () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { runTry, type TryOptions } from "../../../../src/cli/commands/try.ts";
+import { dedupe } from "../../../../src/stages/dedupe/index.ts";
 import { memoryScreen } from "./screen.ts";
 import { stages } from "./stages.ts";
 
@@ -55,6 +56,15 @@ test("try --json prints nested events, one a line, and refused events on the oth
     ],
   );
   assert.match(err, /line 2: to the dead letters: upper: no text/);
+});
+
+test("try shows what becomes of events that are decided on by those before them", async () => {
+  const file = join(folder, "thin.json");
+  writeFileSync(file, JSON.stringify({ name: "p", stages: [{ dedupe: {} }] }));
+  const screen = memoryScreen();
+  const open = (): Readable => Readable.from(["a\na\nb\n"]);
+  await runTry(file, { open, path: undefined }, { json: false }, [dedupe], screen);
+  assert.match(screen.written.out, /1 dedupe +3 +2 +1 +0 /);
 });
 
 test("try stops at its limit and says so", async () => {

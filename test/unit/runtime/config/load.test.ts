@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { loadConfig, type LoadedConfig } from "../../../../src/runtime/config/load.ts";
 import { formatProblem } from "../../../../src/runtime/config/problems.ts";
 import { redactConfig } from "../../../../src/runtime/config/redact.ts";
+import { route } from "../../../../src/stages/route/index.ts";
 import { split } from "../../../../src/stages/split/index.ts";
 import { components } from "./fake-components.ts";
 
@@ -291,4 +292,16 @@ test("a pipeline that would number the events made of one event twice is refused
   );
   assert.equal(messages(loaded).length, 1);
   assert.match(messages(loaded)[0]!, /stages\/1.*split makes several events of one, as split before it does/);
+});
+
+test("a stage can only route to sinks that its pipeline names", async () => {
+  const lists = { ...components, stages: [...components.stages, route] };
+  const stages = [{ route: { rules: [{ when: "a: 1", to: ["es", "ess"] }], otherwise: ["es"] } }];
+  const pipelines = { app: { from: ["app"], to: ["es"], stages } };
+  const loaded = await load({ "/etc/wt/host.json": { ...whole, pipelines } }, { ES_KEY: "k" }, lists);
+  assert.equal(messages(loaded).length, 1);
+  assert.match(
+    messages(loaded)[0]!,
+    /stages\/0.*rules\/0\/to\/1: the pipeline "app" has no sink "ess" in its "to"; did you mean "es"\?/,
+  );
 });
