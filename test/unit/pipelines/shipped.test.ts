@@ -12,6 +12,7 @@ describe("shipped pipelines", () => {
       "apache",
       "auth",
       "connections-log",
+      "docker",
       "haproxy",
       "json-lines",
       "logfmt",
@@ -22,6 +23,7 @@ describe("shipped pipelines", () => {
       "redis",
       "syslog",
       "tcpdump-text",
+      "w3c",
     ]);
   });
 
