@@ -132,6 +132,8 @@ export function setPosition(partition: PartitionCheckpoint, routes: readonly Rou
   for (const { route } of routes) {
     const sent = partition.routes[route]![2];
     const { position, resume } = place;
+    // What the journal has for it counts no more.
+    delete partition.in_journal?.[route];
     // What was sent stays sent: it has to be looked up when it is sent once more.
     partition.routes[route] = sent === undefined ? [position, resume] : [position, resume, Math.max(sent, position)];
   }

@@ -7,17 +7,20 @@ import { writeFileAtomic } from "./atomic-file.ts";
  *
  *     { "format": 1, "partitions": { "<partition id>": {
  *         "source": "chat", "source_identity": "…", "identity": …,
- *         "routes": { "<pipeline>|<sink identity>": [position, resume, sent] } } },
- *       "pipelines": { "<pipeline>": "<its identity>" } }
+ *         "routes": { "<pipeline>|<sink identity>": [position, resume, sent] },
+ *         "in_journal": { "<pipeline>|<sink identity>": [[from, resume, to], …] } } },
+ *       "pipelines": { "<pipeline>": "<its identity>" }, "knows_journal": true }
  *
  * `source_identity` and `pipelines` find renamed sources and pipelines again; files of older versions have neither.
  * `sent` is only there for sinks that look up what they may have sent before: nothing at or behind that position was
- * ever sent. What lies between `position` and `sent` may have been.
+ * ever sent. What lies between `position` and `sent` may have been. `in_journal` says what before `position` only the
+ * journal has; without `knows_journal`, an older version wrote the file and it is not known.
  */
 export interface CheckpointData {
   partitions: Record<string, PartitionCheckpoint>;
   /** What each pipeline was, by name. */
   pipelines?: Readonly<Record<string, string>>;
+  knows_journal?: boolean;
 }
 export interface PartitionCheckpoint {
   source: string;
@@ -25,6 +28,7 @@ export interface PartitionCheckpoint {
   source_identity?: string;
   identity: unknown;
   routes: Record<string, readonly [position: number, resume: unknown, sent?: number]>;
+  in_journal?: Record<string, readonly (readonly [from: number, resume: unknown, to: number])[]>;
 }
 
 /**
@@ -55,10 +59,7 @@ export async function readCheckpoint(
 }
 
 export async function writeCheckpoint(path: string, data: CheckpointData): Promise<void> {
-  await writeFileAtomic(
-    path,
-    JSON.stringify({ format: 1, partitions: data.partitions, pipelines: data.pipelines }) + "\n",
-  );
+  await writeFileAtomic(path, JSON.stringify({ format: 1, ...data }) + "\n");
 }
 
 function parse(text: string, problem: { text: string }): CheckpointData | undefined {
@@ -78,28 +79,41 @@ function parse(text: string, problem: { text: string }): CheckpointData | undefi
     problem.text = "a partition entry has the wrong shape";
     return undefined;
   }
-  const pipelines = (value as { pipelines?: unknown }).pipelines ?? {};
-  if (typeof pipelines !== "object" || Object.values(pipelines).some((each) => typeof each !== "string")) {
+  const { pipelines = {}, knows_journal } = value as { pipelines?: unknown; knows_journal?: unknown };
+  if (
+    typeof pipelines !== "object" ||
+    pipelines === null ||
+    Object.values(pipelines).some((each) => typeof each !== "string")
+  ) {
     problem.text = "the list of pipelines has the wrong shape";
     return undefined;
   }
   return {
     partitions: partitions as Record<string, PartitionCheckpoint>,
     pipelines: pipelines as Record<string, string>,
+    ...(knows_journal === true ? { knows_journal } : {}),
   };
 }
 
 function isPartition(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { source, source_identity, routes } = value as Record<"source" | "source_identity" | "routes", unknown>;
+  type Key = "source" | "source_identity" | "routes" | "in_journal";
+  const { source, source_identity, routes, in_journal = {} } = value as Record<Key, unknown>;
   if (source_identity !== undefined && typeof source_identity !== "string") return false;
   if (typeof source !== "string" || typeof routes !== "object" || routes === null) return false;
-  return Object.values(routes).every(
-    (entry: unknown) =>
-      Array.isArray(entry) &&
-      (entry.length === 2 || (entry.length === 3 && isPosition(entry[2]))) &&
-      isPosition(entry[0]),
+  if (typeof in_journal !== "object" || in_journal === null) return false;
+  return (
+    Object.values(routes).every(
+      (entry: unknown) =>
+        Array.isArray(entry) &&
+        (entry.length === 2 || (entry.length === 3 && isPosition(entry[2]))) &&
+        isPosition(entry[0]),
+    ) && Object.values(in_journal).every((ranges: unknown) => Array.isArray(ranges) && ranges.every(isRange))
   );
+}
+
+function isRange(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 3 && isPosition(value[0]) && isPosition(value[2]);
 }
 
 function isPosition(value: unknown): boolean {

@@ -8,7 +8,8 @@ import type { KnownPartition, Log, ResumePoint } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import { adopt, type Identities } from "./adoption.ts";
 import type { Clock } from "./clock.ts";
-import { RouteProgress } from "./progress.ts";
+import type { JournaledRange } from "./journaled-ranges.ts";
+import { RouteProgress, type FoundBatch } from "./progress.ts";
 import { routeKey } from "./route-key.ts";
 import { SentMark } from "./sent-mark.ts";
 
@@ -19,6 +20,25 @@ interface PartitionState {
   readonly routes: Map<string, RouteProgress>;
   /** Its input is gone: dropped once everything is settled. */
   isForgotten: boolean;
+}
+
+/** A batch for one route, in a record of the journal. */
+export interface JournaledRouteBatch extends FoundBatch {
+  readonly sequence: number;
+  readonly partition: string;
+  /** As it was named when the record was written. */
+  readonly pipeline: string;
+  readonly sink: string;
+}
+
+/** What a route's position relies on and the journal has no more. */
+export interface JournalGap {
+  readonly route: string;
+  readonly source: string;
+  /** In positions of the partition: bytes of a file. */
+  readonly missing: number;
+  /** Its input is read again from there; otherwise it is lost. */
+  readonly isReadAgain: boolean;
 }
 
 /**
@@ -58,7 +78,11 @@ export class Checkpoints {
     for (const [id, entry] of Object.entries(data.partitions)) {
       const routes = new Map<string, RouteProgress>();
       for (const [route, [position, resume, sent]] of Object.entries(entry.routes)) {
-        const progress = new RouteProgress({ position, resume });
+        const ranges = (entry.in_journal?.[route] ?? []).map(([from, fromResume, to]): JournaledRange => ({
+          from: { position: from, resume: fromResume },
+          to,
+        }));
+        const progress = new RouteProgress({ position, resume }, ranges);
         if (sent !== undefined) progress.sentMark = new SentMark(sent, position);
         routes.set(route, progress);
       }
@@ -68,8 +92,12 @@ export class Checkpoints {
       });
     }
     checkpoints.#pipelines = data.pipelines ?? {};
+    checkpoints.#knowsJournal = data.knows_journal === true;
     return checkpoints;
   }
+
+  /** What was in the journal when positions were written is known. Older versions did not keep it. */
+  #knowsJournal = false;
 
   /** Why the last write failed, if it did. */
   get failure(): string | undefined {
@@ -189,12 +217,39 @@ export class Checkpoints {
     return this.#partitions.get(id)?.routes.get(route);
   }
 
-  /** A batch for a route was found in the journal: everything before its end need not be read again. */
-  foundInJournal(id: string, route: string, start: ResumePoint, end: ResumePoint, isSettled: boolean): void {
-    const progress = this.progress(id, route);
-    if (progress === undefined) return;
-    progress.advanceTo(end);
-    if (!isSettled) progress.enterJournal(start);
+  /**
+   * What is in the journal when the agent starts, and not settled, in the order in which it was written. Positions go
+   * past it, and back to where something is missing that can be read again. Returns batches that do not count.
+   */
+  foundInJournal(
+    found: readonly JournaledRouteBatch[],
+    canReadAgain: (source: string) => boolean,
+  ): { released: JournaledRouteBatch[]; gaps: JournalGap[] } {
+    const byRoute = new Map<RouteProgress, JournaledRouteBatch[]>();
+    for (const batch of found) {
+      const progress = this.progressOf(batch);
+      if (progress === undefined) continue;
+      const batches = byRoute.get(progress);
+      if (batches === undefined) byRoute.set(progress, [batch]);
+      else batches.push(batch);
+    }
+    const released: JournaledRouteBatch[] = [];
+    const gaps: JournalGap[] = [];
+    for (const { source, routes } of this.#partitions.values()) {
+      for (const [route, progress] of routes) {
+        const batches = byRoute.get(progress) ?? [];
+        if (!this.#knowsJournal) {
+          progress.trust(batches);
+          continue;
+        }
+        const isReadAgain = canReadAgain(source);
+        const recovered = progress.recover(batches, isReadAgain);
+        released.push(...recovered.released);
+        if (recovered.missing > 0) gaps.push({ route, source, missing: recovered.missing, isReadAgain });
+      }
+    }
+    this.touch();
+    return { released, gaps };
   }
 
   /** What a route has in the journal is given up, in all partitions: its sink gets it from the inputs again. */
@@ -205,13 +260,30 @@ export class Checkpoints {
     this.touch();
   }
 
-  /** The progress that a batch of the journal belongs to, by the name that its pipeline had when it was written. */
-  progressOf(id: string, pipeline: string, sinkIdentity: string): RouteProgress | undefined {
-    const renamed = this.#renamed.get(pipeline);
-    return (
-      this.progress(id, routeKey(pipeline, sinkIdentity)) ??
-      (renamed === undefined ? undefined : this.progress(id, routeKey(renamed, sinkIdentity)))
-    );
+  /** Nothing for a sink is in the journal. */
+  clearJournal(sinkIdentity: string): void {
+    for (const { routes } of this.#partitions.values())
+      for (const [route, progress] of routes) if (route.endsWith(`|${sinkIdentity}`)) progress.clearJournal();
+    this.touch();
+  }
+
+  /** The progress that a batch of the journal belongs to, also where its pipeline was renamed since. */
+  progressOf({
+    partition,
+    pipeline,
+    sink,
+    start,
+    end,
+  }: Omit<JournaledRouteBatch, "sequence">): RouteProgress | undefined {
+    const routes = this.#partitions.get(partition)?.routes;
+    const own =
+      routes?.get(routeKey(pipeline, sink)) ?? routes?.get(routeKey(this.#renamed.get(pipeline) ?? pipeline, sink));
+    if (own !== undefined || routes === undefined) return own;
+    for (const [route, progress] of routes) {
+      const covers = progress.journaled.some(({ from, to }) => from.position <= start.position && to >= end.position);
+      if (covers && route.endsWith(`|${sink}`)) return progress;
+    }
+    return undefined;
   }
 
   /** The lowest settled position of a partition over some routes: what is safely delivered of it. */
@@ -302,7 +374,7 @@ export class Checkpoints {
 
   /** `marks` gets the marks of what may have been sent, to be told once they are on disk. */
   #data(marks: [SentMark, number][]): CheckpointData {
-    const data: CheckpointData = { partitions: {}, pipelines: this.#pipelines };
+    const data: CheckpointData = { partitions: {}, pipelines: this.#pipelines, knows_journal: true };
     for (const [id, state] of this.#partitions) {
       const all = [...state.routes.values()];
       if (state.isForgotten && all.every((progress) => progress.isSettled)) {
@@ -310,7 +382,10 @@ export class Checkpoints {
         continue;
       }
       const routes: PartitionCheckpoint["routes"] = {};
-      for (const [route, { position, resume, sentMark }] of state.routes) {
+      const inJournal: NonNullable<PartitionCheckpoint["in_journal"]> = {};
+      for (const [route, { position, resume, sentMark, journaled }] of state.routes) {
+        if (journaled.length > 0)
+          inJournal[route] = journaled.map(({ from, to }) => [from.position, from.resume, to] as const);
         if (sentMark === undefined) routes[route] = [position, resume];
         else {
           // After `close` nothing is sent any more.
@@ -323,6 +398,7 @@ export class Checkpoints {
         source: state.source,
         ...(state.sourceIdentity === undefined ? {} : { source_identity: state.sourceIdentity }),
         ...{ identity: state.identity, routes },
+        ...(Object.keys(inJournal).length === 0 ? {} : { in_journal: inJournal }),
       };
     }
     return data;

@@ -87,6 +87,8 @@ export class JournalFeed {
   #isReading = false;
   #isStopped = false;
   #isGivenUp = false;
+  /** A record was lost, and nobody knows of which inputs. */
+  #isSomeUnknown = false;
   #giveUps = 0;
   #cancelRetry: (() => void) | undefined;
   #failures = 0;
@@ -294,8 +296,11 @@ export class JournalFeed {
     runner.bringBack(entry, progress, pending, ranges);
   }
 
-  #progressOf(head: RecordHead): RouteProgress | undefined {
-    return this.options.checkpoints.progressOf(head.partition, head.pipeline, this.options.sink);
+  #progressOf({ partition, pipeline, readers, endPosition, resume }: RecordHead): RouteProgress | undefined {
+    const { checkpoints, sink } = this.options;
+    const start = readers.find((each) => each.sink === sink)?.start;
+    if (start === undefined) return undefined;
+    return checkpoints.progressOf({ partition, pipeline, sink, start, end: { position: endPosition, resume } });
   }
 
   /** Steps over a record; what of it is not in memory is lost. */
@@ -312,6 +317,7 @@ export class JournalFeed {
       const reader = head?.readers.find((each) => each.sink === sink);
       const count = reader === undefined ? place.count : countRanges(reader.ranges);
       runner.dropAway(Math.min(count, runner.away), reason);
+      this.#isSomeUnknown ||= head === undefined;
       if (head !== undefined) this.#progressOf(head)?.leaveJournal({ position: head.endPosition, resume: head.resume });
     }
     this.#advance();
@@ -342,6 +348,10 @@ export class JournalFeed {
     const cursor = Math.min(this.#next, this.#batches[0]?.sequence ?? Infinity);
     if (cursor <= journal.cursor(sink)) return;
     journal.setCursor(sink, cursor);
+    if (this.#isSomeUnknown && !this.isSpooling && this.#batches.length === 0) {
+      this.#isSomeUnknown = false;
+      this.options.checkpoints.clearJournal(sink);
+    }
     this.options.onMoved();
   }
 }

@@ -1,4 +1,5 @@
 import type { ResumePoint } from "../core/component.ts";
+import { JournaledRanges, type JournaledRange } from "./journaled-ranges.ts";
 import type { SentMark } from "./sent-mark.ts";
 
 /** A batch on its way to one sink: how many of its documents are not settled yet. */
@@ -12,6 +13,12 @@ export interface PendingBatch {
   isSpooling: boolean;
   /** It is in the journal: its documents are settled there. */
   journaled: JournaledBatch | undefined;
+}
+
+/** What a record that was found in the journal holds of a route. */
+export interface FoundBatch {
+  readonly start: ResumePoint;
+  readonly end: ResumePoint;
 }
 
 /** A batch of a sink in the journal. */
@@ -35,28 +42,34 @@ export class RouteProgress {
   sentMark: SentMark | undefined;
   #enqueuedResume: unknown;
   #pending: PendingBatch[] = [];
-  #journaled = 0;
-  /** Where the oldest batch in the journal begins that is not settled there. */
-  #journaledFrom: ResumePoint | undefined;
+  /** What is in the journal and not settled there. */
+  readonly #journaled: JournaledRanges;
 
-  constructor(start: ResumePoint) {
+  /** `journaled` is what an earlier process left in the journal. */
+  constructor(start: ResumePoint, journaled: readonly JournaledRange[] = []) {
     this.position = start.position;
     this.resume = start.resume;
     this.enqueued = start.position;
     this.#enqueuedResume = start.resume;
+    this.#journaled = new JournaledRanges(journaled);
   }
 
   /** Nothing of it waits anywhere, the journal included. */
   get isSettled(): boolean {
-    return this.#pending.length === 0 && this.#journaled === 0;
+    return this.#pending.length === 0 && this.#journaled.isEmpty;
   }
 
   /** Up to where the sink itself has everything. */
   get delivered(): ResumePoint {
-    const from = this.#journaledFrom;
+    const from = this.#journaled.first;
     return from !== undefined && from.position < this.position
       ? from
       : { position: this.position, resume: this.resume };
+  }
+
+  /** What is in the journal and not settled there, to be kept with the position. */
+  get journaled(): readonly JournaledRange[] {
+    return this.#journaled.list();
   }
 
   /** Registers the next batch with `count` documents to settle. Batches come in order of their positions. */
@@ -87,21 +100,71 @@ export class RouteProgress {
   moveToJournal(pending: PendingBatch, journaled: JournaledBatch): void {
     pending.journaled = journaled;
     pending.remaining = 0;
-    this.enterJournal(pending.start);
+    this.#journaled.add(pending.start, pending.endPosition);
     this.#advance();
   }
 
-  /** A batch that began at `start` is in the journal, behind those that entered before. */
-  enterJournal(start: ResumePoint): void {
-    if (this.#journaled++ === 0) this.#journaledFrom = start;
-  }
-
-  /** The oldest batch of it in the journal, which ended at `end`, is settled. */
+  /** The oldest batch of it in the journal, which ended at `end`, is settled: they leave in the order of their positions. */
   leaveJournal(end: ResumePoint): void {
-    this.#journaledFrom = --this.#journaled === 0 ? undefined : end;
+    this.#journaled.remove(-Infinity, end);
   }
 
-  /** Every event before `point` is in the journal, as found there after a restart. */
+  /** Nothing of it is in the journal: what had been there and did not leave is lost. */
+  clearJournal(): void {
+    this.#journaled.clear();
+  }
+
+  /**
+   * After a restart: what is in the journal for the route and not settled, in the order in which it was written. Where
+   * something is missing that the position relies on, and the input can be read again, the position goes back to there.
+   * Returns which batches do not count, because they are settled or will be read again, and how much is missing.
+   */
+  recover<B extends FoundBatch>(found: readonly B[], canReadAgain: boolean): { released: B[]; missing: number } {
+    const accepted: B[] = [];
+    const released: B[] = [];
+    const settled: ResumePoint = { position: this.position, resume: this.resume };
+    let end = settled;
+    for (const batch of found) {
+      const { start } = batch;
+      if (canReadAgain) {
+        // What was read again after an earlier loss counts instead of what had come after that.
+        while (accepted.length > 0 && accepted.at(-1)!.end.position > start.position) {
+          released.push(accepted.pop()!);
+          end = furthest(settled, accepted.at(-1)?.end);
+        }
+        const isNext = start.position === end.position;
+        if (!isNext && !this.#journaled.includes(start.position, batch.end.position)) {
+          released.push(batch);
+          continue;
+        }
+      }
+      accepted.push(batch);
+      end = furthest(end, batch.end);
+    }
+    const { hole, missing } = this.#journaled.without(accepted);
+    this.#journaled.clear();
+    if (hole !== undefined && canReadAgain) {
+      this.position = hole.position;
+      this.resume = hole.resume;
+      this.enqueued = hole.position;
+      this.#enqueuedResume = hole.resume;
+    } else this.advanceTo(end);
+    for (const batch of accepted) {
+      if (hole !== undefined && canReadAgain && batch.end.position > hole.position) released.push(batch);
+      else this.#journaled.add(batch.start, batch.end.position);
+    }
+    return { released, missing };
+  }
+
+  /** The same where it is not known what was in the journal: older versions did not say. */
+  trust(found: readonly FoundBatch[]): void {
+    for (const { start, end } of found) {
+      this.advanceTo(end);
+      this.#journaled.add(start, end.position);
+    }
+  }
+
+  /** Every event before `point` is taken care of, as its sink or the journal says. */
   advanceTo(point: ResumePoint): void {
     if (point.position <= this.position) return;
     this.position = point.position;
@@ -117,8 +180,7 @@ export class RouteProgress {
     const { position, resume } = this.delivered;
     this.position = position;
     this.resume = resume;
-    this.#journaled = 0;
-    this.#journaledFrom = undefined;
+    this.#journaled.clear();
     this.restart();
   }
 
@@ -141,4 +203,8 @@ export class RouteProgress {
     }
     if (done > 0) this.#pending.splice(0, done);
   }
+}
+
+function furthest(a: ResumePoint, b: ResumePoint | undefined): ResumePoint {
+  return b !== undefined && b.position > a.position ? b : a;
 }

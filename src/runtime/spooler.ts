@@ -178,10 +178,12 @@ export class Spooler {
     if (this.#isStopped) return;
     for (const { feed } of this.#feeds.values()) this.#resume(feed);
     if (!journal.needsSaving) return;
+    // What positions say of the journal must be no older than its cursors.
+    const { cursors } = journal;
     try {
       // A record must not be gone before the positions behind it are on disk, nor a share given up before they are back.
       await checkpoints.sync();
-      if (!this.#isStopped) await journal.saveCursors();
+      if (!this.#isStopped) await journal.saveCursors(cursors);
     } catch (error) {
       log.warn(`cannot write the journal's cursors: ${errorMessage(error)}; trying again`);
     }
@@ -364,6 +366,8 @@ export class Spooler {
           sink_identity: sink,
           ...this.orphan(sink),
         });
+        // Should it be configured again, its inputs are read again.
+        this.#options.checkpoints.rewind(sink);
         journal.setCursor(sink, journal.nextSequence);
       }
       for (const { feed, whenFull } of this.#feeds.values()) {

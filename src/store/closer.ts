@@ -102,14 +102,16 @@ export class SegmentCloser {
         stdio: ["ignore", "ignore", "pipe"],
       });
       const stop = (): void => void child.kill("SIGKILL");
-      this.#stop.signal.addEventListener("abort", stop);
-      let message = "";
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (message = (message + text).slice(-2000)));
       const end = (fault: string | undefined): void => {
         this.#stop.signal.removeEventListener("abort", stop);
         resolve(fault);
       };
       child.on("error", (error) => end(error.message));
+      this.#stop.signal.addEventListener("abort", stop);
+      let message = "";
+      // There is none when the process has no descriptors left for it.
+      const stderr = child.stderr as typeof child.stderr | undefined;
+      stderr?.setEncoding("utf8").on("data", (text: string) => (message = (message + text).slice(-2000)));
       child.on("close", (code, signal) =>
         end(code === 0 ? undefined : message.trim() || `ended with ${String(signal ?? code)}`),
       );

@@ -59,8 +59,10 @@ export class ChaosAgent {
     return this.#process;
   }
 
-  async start(args: readonly string[] = []): Promise<void> {
+  /** Resolves when it runs, with what it has said until then. */
+  async start(args: readonly string[] = []): Promise<string> {
     this.#isWanted = true;
+    let heard = "";
     for (const deadline = Date.now() + START_MS; ;) {
       const next = this.#spawn(args);
       this.#process = next;
@@ -70,9 +72,10 @@ export class ChaosAgent {
         this.crashes.push(`did not start within ${START_MS / 1000} s: ${tail(next.stderr)}`);
         await next.kill9();
       }
+      heard += next.stderr;
       if (!next.isEnded) {
         this.#watch(next);
-        return;
+        return heard;
       }
       const said = this.#buried(next);
       if (!this.mayFail) this.crashes.push(`ended at its start: ${said}`);

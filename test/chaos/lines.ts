@@ -63,6 +63,11 @@ export function tokenIn(text: string): string | undefined {
   return TOKEN.exec(text)?.[0];
 }
 
+/** All tokens in a text, each once. */
+export function tokensIn(text: string): Set<string> {
+  return new Set(text.match(new RegExp(TOKEN, "g")));
+}
+
 /** FNV-1a. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5;

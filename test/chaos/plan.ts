@@ -4,6 +4,7 @@ import { CLOUDWATCH_FAULTS } from "./faults/cloudwatch-faults.ts";
 import { ELASTICSEARCH_FAULTS } from "./faults/elasticsearch-faults.ts";
 import { FILE_FAULTS } from "./faults/file-faults.ts";
 import { HOST_FAULTS } from "./faults/host-faults.ts";
+import { JOURNAL_FAULTS } from "./faults/journal-faults.ts";
 import { hashOf } from "./lines.ts";
 import { between, pick, type Draw, type FaultKind } from "./world.ts";
 
@@ -13,6 +14,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...ELASTICSEARCH_FAULTS,
   ...CLOUDWATCH_FAULTS,
   ...HOST_FAULTS,
+  ...JOURNAL_FAULTS,
 ];
 
 /** Kinds of every run, unless fewer are asked for. */

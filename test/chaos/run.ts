@@ -183,15 +183,18 @@ class ChaosRun {
       ...Array.from({ length: 3 }, (_, i) => new LogFile(`json${i}`, join(logDir, `json/api${i}.log`), "json")),
     ];
     const unreadable: World["unreadable"] = [];
+    const destroyed = new Set<string>();
     return {
       ...{ folder, stateDir, logDir, agent, elasticsearch, elasticsearchProxy, cloudwatchProxy, cloudwatchCalls },
-      ...{ writing, logs: [...writing], unreadable, allowedDeadLetters: new Set() },
+      ...{ writing, logs: [...writing], unreadable, destroyed, allowedDeadLetters: new Set() },
       probe: new ElasticsearchProbe(elasticsearch.url),
       dataStream: `logs-${this.#dataset}-default`,
+      memoryBudgetBytes: hostParts.draw.memoryBudgetBytes,
       writeHost: async (variant) => void (await writeHost(folder, hostConfig(hostParts, variant))),
       list: async (log, why) => {
         const tokens = log.after((await settledPosition(stateDir, log.path)) ?? 0);
         unreadable.push(...tokens.map((token) => ({ token, why })));
+        for (const token of log.after(0)) destroyed.add(token);
         return tokens.length;
       },
     };

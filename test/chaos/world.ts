@@ -19,12 +19,16 @@ export interface World {
   readonly cloudwatchProxy: FaultProxy;
   readonly cloudwatchCalls: CloudWatchCalls;
   readonly dataStream: string;
+  /** As the agent is set. */
+  readonly memoryBudgetBytes: number;
   /** Logs that are written to all the time. */
   readonly writing: LogFile[];
   /** All there are, also those that were written once. */
   readonly logs: LogFile[];
   /** What was destroyed before it was read. */
   readonly unreadable: Unreadable[];
+  /** All lines of files that are gone. */
+  readonly destroyed: Set<string>;
   /** Lists what of a log's present file is not settled now, as unreadable; returns how many lines. Within `alone`. */
   list(log: LogFile, why: string): Promise<number>;
   /** Writes the agent's configuration. */

@@ -55,10 +55,10 @@ describe("random faults against the built agent", { skip: reason ?? false }, () 
   });
 
   // The checker must be able to fail: it finds agents that are broken on purpose.
-  for (const { does, changes, plan, isFound } of mutants()) {
+  for (const { does, changes, plan, isFound, seed = 1 } of mutants()) {
     test(`an agent is found out that ${does}`, async (t) => {
       const { result, said } = await run(await temporaryFolder(t), changes, {
-        ...{ seed: 1, seconds: 7, plan: planOf(plan), drainMs: 15_000, withoutCut: true },
+        ...{ seed, seconds: 7, plan: planOf(plan), drainMs: 15_000, withoutCut: true },
       });
       if (result.folder !== undefined) await rm(result.folder, { recursive: true, force: true });
       assert.ok(result.breaches.length > 0 && isFound(result), said);
@@ -70,6 +70,8 @@ interface Mutant {
   readonly does: string;
   readonly changes: readonly CodeChange[];
   readonly plan: Parameters<typeof planOf>[0];
+  /** Of what is drawn besides: the agent's settings. */
+  readonly seed?: number;
   /** It did the harm that it was made for. */
   readonly isFound: (result: ChaosRunResult) => boolean;
 }
@@ -152,6 +154,21 @@ function mutants(): readonly Mutant[] {
         ["kill9", 6_000, { downMs: 100, meanwhile: "rollover" }],
       ],
       isFound: ({ sinks }) => sinks.elasticsearch.doubled.length > 0,
+    },
+    {
+      does: "accepts damaged records of its journal",
+      changes: [
+        {
+          file: "src/disk/journal/record.js",
+          from: "return crc32(bytes.subarray(RECORD_HEADER_BYTES + header.headLength, header.length)) === header.columnsCrc;",
+          to: "return true;",
+        },
+      ],
+      // Little memory: the journal is used soon.
+      seed: 2,
+      plan: [["journal_damage", 500, { count: 2, part: "documents", isTail: false }]],
+      isFound: ({ sinks, deadLetters }) =>
+        sinks.elasticsearch.mangled.length + sinks.elasticsearch.unknown.length + deadLetters.length > 0,
     },
   ];
 }

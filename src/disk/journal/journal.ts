@@ -155,6 +155,14 @@ export class Journal {
     return undefined;
   }
 
+  /** A sink does not need a record: it is not found for it any more. */
+  release(sequence: number, sink: string): void {
+    const place = this.find(sequence, sink);
+    if (place?.sequence !== sequence) return;
+    const segment = this.#segments.findLast(({ first }) => first <= sequence);
+    segment?.release(sequence, this.#audiences.without(place.audience, sink));
+  }
+
   /** The bytes of a record, fewer where they are missing, to be checked by `decodeRecord`. */
   async read(place: RecordPlace): Promise<Buffer> {
     const file = await this.#fileOf(place);
@@ -183,9 +191,17 @@ export class Journal {
     this.#isDirty = true;
   }
 
-  /** Writes cursors when they moved, then deletes the segments that nobody needs any more. One call at a time runs. */
-  saveCursors(): Promise<void> {
-    this.#saving ??= this.#save().finally(() => (this.#saving = undefined));
+  /** The cursors as they are now, for `saveCursors`. */
+  get cursors(): ReadonlyMap<string, number> {
+    return new Map(this.#cursors);
+  }
+
+  /**
+   * Writes cursors when they moved, then deletes the segments that nobody needs any more. One call at a time runs.
+   * `cursors` are those of a moment ago, when what is to be on disk before them was not written yet.
+   */
+  saveCursors(cursors: ReadonlyMap<string, number> = this.cursors): Promise<void> {
+    this.#saving ??= this.#save(cursors).finally(() => (this.#saving = undefined));
     return this.#saving;
   }
 
@@ -195,16 +211,16 @@ export class Journal {
     await this.#committing;
     try {
       await this.#saving?.catch(() => undefined);
-      if (saves) await this.#save();
+      if (saves) await this.#save(this.cursors);
     } finally {
       for (const segment of this.#segments) await segment.close();
     }
   }
 
-  async #save(): Promise<void> {
+  async #save(cursors: ReadonlyMap<string, number>): Promise<void> {
     if (!this.#isDirty) return;
-    this.#isDirty = false;
-    const cursors = new Map(this.#cursors);
+    // What moved since is saved the next time.
+    this.#isDirty = [...this.#cursors].some(([sink, cursor]) => cursors.get(sink) !== cursor);
     try {
       await writeCursors(this.#fileSystem, join(this.#folder, CURSORS), { next: this.#next, cursors });
     } catch (error) {

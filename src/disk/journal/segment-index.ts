@@ -70,6 +70,12 @@ export class Segment {
     for (const sink of audience) this.lastFor.set(sink, sequence);
   }
 
+  /** A sink does not need a record after all. */
+  release(sequence: number, audience: readonly string[]): void {
+    const at = this.#sequences.indexOf(sequence);
+    if (at >= 0) this.#audiences[at] = audience;
+  }
+
   /** The first record with a sequence number of `from` or more, for this sink (or any). */
   find(from: number, sink?: string): RecordPlace | undefined {
     if (sink !== undefined && (this.lastFor.get(sink) ?? -1) < from) return undefined;
@@ -95,7 +101,14 @@ export class Audiences {
   readonly #known = new Map<string, readonly string[]>();
 
   of(head: RecordHead): readonly string[] {
-    const sinks = head.readers.filter(({ ranges }) => countRanges(ranges) > 0).map(({ sink }) => sink);
+    return this.#shared(head.readers.filter(({ ranges }) => countRanges(ranges) > 0).map(({ sink }) => sink));
+  }
+
+  without(audience: readonly string[], sink: string): readonly string[] {
+    return this.#shared(audience.filter((each) => each !== sink));
+  }
+
+  #shared(sinks: readonly string[]): readonly string[] {
     const key = sinks.join("\n");
     let known = this.#known.get(key);
     if (known === undefined) this.#known.set(key, (known = sinks));

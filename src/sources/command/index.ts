@@ -160,6 +160,8 @@ class CommandSource implements Source {
         }),
       );
     });
+    // Without descriptors for its output there is no program, and no stream.
+    if ((child.stdout as typeof child.stdout | undefined) === undefined) return exited;
     // Reading goes on while the program is asked to stop, so that what it prints last arrives.
     const readersDone = new AbortController();
     const pumps = [this.#pump(child.stdout!, id, undefined, output, readersDone.signal)];

@@ -313,7 +313,8 @@ export class Tracker implements Tracking {
     const copy = isGone && !previous.ended ? await this.#replacement.placeOfCopy(previous) : undefined;
     const place = copy ?? (isGone ? undefined : previous.place);
     const lost = isGone && copy === undefined ? [{ mtimeMs, head, key: previous.key }] : [];
-    await this.#unseen.find(path, { found: place === undefined ? undefined : { place, mtimeMs }, lost });
+    const found = place === undefined ? undefined : { place, mtimeMs, head: previous.head };
+    await this.#unseen.find(path, { found, lost });
   }
 
   /** Whether it is a compressed file. Its bytes are no lines; and what it holds was read before it was compressed. */

@@ -20,8 +20,8 @@ export interface LostFile {
 
 /** The last that is known of a path: what was rotated after it was never seen. */
 export interface Anchor {
-  /** The one that was last found under another name, and when it was last written to. */
-  readonly found: { readonly place: Place; readonly mtimeMs: number } | undefined;
+  /** The one that was last found under another name, when it was last written to, and its first bytes. */
+  readonly found: { readonly place: Place; readonly mtimeMs: number; readonly head: Buffer } | undefined;
   readonly lost: readonly LostFile[];
 }
 
@@ -126,7 +126,7 @@ export class Unseen {
     const { table } = this.#tracking;
     const key = anchor.found === undefined ? undefined : placeKey(anchor.found.place);
     const rotated = await rotatedFiles(path, key);
-    const last = rotated.find((each) => placeKey(each.place) === key);
+    const last = rotated.find((each) => placeKey(each.place) === key) ?? (await compressedOf(rotated, anchor.found));
     const times = anchor.lost.map((each) => each.mtimeMs);
     // Without its place in the order there is still the time when it was last written to.
     if (last === undefined && anchor.found !== undefined) times.push(anchor.found.mtimeMs);
@@ -187,6 +187,16 @@ async function rotatedFiles(path: string, wantedKey: string | undefined): Promis
     if ((isSettled && isThere) || attempt === LISTS) return rotated;
     await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
   }
+}
+
+/** What a file was compressed to since it was found: that it is, its beginning tells. */
+async function compressedOf(rotated: readonly Candidate[], found: Anchor["found"]): Promise<Candidate | undefined> {
+  if (found === undefined || found.head.length < TELLING_BYTES) return undefined;
+  for (const each of rotated) {
+    const head = each.name.compressed ? await headAt(each.place.path) : undefined;
+    if (head?.subarray(0, found.head.length).equals(found.head) === true) return each;
+  }
+  return undefined;
 }
 
 /** Whether a file, of which nothing was read, is read whole as one of those with these beginnings. */

@@ -16,7 +16,8 @@ async function meanwhile(world: World, what: string, random: () => number): Prom
   return `, meanwhile ${await rotateSome(world, what, random)}`;
 }
 
-async function kill(world: World): Promise<void> {
+/** `kill -9`, and what the dead process sent last has arrived or is lost. */
+export async function kill(world: World): Promise<void> {
   await world.agent.kill9();
   // What the dead process sent last may still be on its way.
   await Promise.all([world.elasticsearchProxy.idle(), world.cloudwatchProxy.idle()]);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,10 +31,13 @@ export function rotateSome(world: World, name: string, random: () => number): Pr
     const listed = staysSeen ? 0 : await listUnknown(world, log);
     // Names with the time in them differ only from second to second.
     await sleep(Math.max(0, log.rotatedAtMs + 1_100 - Date.now()));
-    await rotate(log, world.folder, ROTATIONS[name]!);
+    // logrotate overwrites an uncompressed .1 when it compresses at once, which is not the agent's fault.
+    const isOverwriting = name === "rotate_compress" && existsSync(`${log.path}.1`);
+    const how = isOverwriting ? "rotate_delaycompress" : name;
+    await rotate(log, world.folder, ROTATIONS[how]!);
     log.rotatedAtMs = Date.now();
     log.newFile();
-    return `${name} of ${log.name}${listed > 0 ? `, ${listed} lines that it never saw` : ""}`;
+    return `${how} of ${log.name}${listed > 0 ? `, ${listed} lines that it never saw` : ""}`;
   });
 }
 

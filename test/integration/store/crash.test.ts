@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,6 +7,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { parseKql } from "../../../src/codec/kql/parse.ts";
 import { openStore } from "../../../src/store/search.ts";
 import { ndjsonFile } from "../../../src/store/segments.ts";
@@ -109,4 +110,38 @@ test("a document that is no strict JSON is kept as text when its segment is clos
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test("without a free descriptor a segment waits to be converted, and the agent goes on", async () => {
+  const closer = new URL("../../../src/store/closer.js", import.meta.url).href;
+  const program = `
+    import { openSync, closeSync } from "node:fs";
+    const { SegmentCloser } = await import(${JSON.stringify(closer)});
+    const held = [];
+    try { for (;;) held.push(openSync("/dev/null")); } catch {}
+    const said = [];
+    const closer = new SegmentCloser({
+      ...{ folder: "/nonexistent", compression: "lz4", memoryLimitBytes: 1e8, now: () => Date.now() },
+      sleep: (ms, signal) => new Promise((done) => {
+        const timer = setTimeout(done, ms);
+        signal?.addEventListener("abort", () => { clearTimeout(timer); done(); });
+      }),
+      log: { warn: (message, { error }) => said.push(error) },
+    });
+    closer.add(1);
+    closer.start();
+    while (said.length === 0) await new Promise((done) => setTimeout(done, 5));
+    held.forEach(closeSync);
+    const { waiting } = closer;
+    await closer.close();
+    console.log(JSON.stringify({ said, waiting }));
+  `;
+  const { stdout } = await promisify(execFile)(
+    "sh",
+    ["-c", 'ulimit -n 100; exec "$0" "$@"', process.execPath, ...["--input-type=module", "-e", program]],
+    { timeout: 30_000 },
+  );
+  const { said, waiting } = JSON.parse(stdout) as { said: string[]; waiting: number };
+  assert.match(said[0]!, /EMFILE/);
+  assert.equal(waiting, 1);
 });

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { AnySource, WriteResult } from "../../../src/core/component.ts";
 import { DELIVERED } from "../../../src/core/component.ts";
+import { parseSegmentName, scanSegment } from "../../../src/disk/journal/segment.ts";
 import { Agent } from "../../../src/runtime/agent.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import type { HostConfig } from "../../../src/runtime/config/types.ts";
@@ -61,6 +64,21 @@ function assertEquations(agent: Agent): void {
     assert.equal(routed_events, delivered_events + queued_events + dead_lettered_events + dropped, sink.name);
     assert.ok(queued_events >= 0 && sink.queued_in_journal_events >= 0 && sink.queued_in_memory_events >= 0);
   }
+}
+
+/** Changes a byte of a document in one of the records of the journal's last segment. Returns what is damaged. */
+async function damageRecord(
+  stateDir: string,
+  which: (records: number) => number,
+): Promise<{ start: number; length: number }> {
+  const folder = join(stateDir, "journal");
+  const name = (await readdir(folder)).filter((each) => parseSegmentName(each) !== undefined).at(-1)!;
+  const bytes = await readFile(join(folder, name));
+  const { records } = scanSegment(bytes, parseSegmentName(name)!);
+  const { at, length, head } = records[which(records.length)]!;
+  bytes[at + length - 3]! ^= 1;
+  await writeFile(join(folder, name), bytes);
+  return { start: head.readers[0]!.start.position, length };
 }
 
 function withTwo(
@@ -132,6 +150,81 @@ test("after a restart in the middle of an outage a sink goes on from the journal
   assert.deepEqual(bad[1]!.delivered, numbered(0, 220));
   assert.deepEqual(good[1]!.delivered, numbered(200, 220));
   assert.deepEqual(input.starts, [0, 200]);
+});
+
+for (const [where, which] of [
+  ["in the middle", (records: number) => records >> 1],
+  ["at the end", (records: number) => records - 1],
+] as const) {
+  test(`a damaged record ${where} of the journal is read again from the input, with what came after it: once and in order`, async (t) => {
+    const stateDir = await stateFolder(t);
+    const input = new MemoryInput();
+    const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+    const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+    const host = withTwo(stateDir, input, good, bad);
+    const one = await start(t, makeHost(host));
+    input.push(...numbered(0, 200));
+    await until("the good sink has all", () => good[0]!.delivered.length === 200);
+    await until("all is in the journal", () => one.agent.status().sinks[1]!.queued_in_journal_events > 150);
+    assert.deepEqual(await one.stop(), { undelivered: 0 });
+    const damaged = await damageRecord(stateDir, which);
+    const two = await start(t, makeHost(host));
+    await until("it is read from there", () => input.starts[1] === damaged.start);
+    await until("it is queued again", () => two.agent.status().sinks[1]!.queued_events === 200);
+    assertEquations(two.agent);
+    // Again: what was damaged then does not count any more.
+    assert.deepEqual(await two.stop(20), { undelivered: 0 });
+    const three = await start(t, makeHost(host));
+    input.push(...numbered(200, 220));
+    await until("all of it", () => bad[2]!.delivered.length >= 220 && good[2]!.delivered.length >= 20);
+    assertEquations(three.agent);
+    await three.stop();
+    assert.deepEqual(bad[2]!.delivered, numbered(0, 220));
+    assert.deepEqual([...good[1]!.delivered, ...good[2]!.delivered], numbered(200, 220));
+  });
+}
+
+test("a journal that is gone is made up for from the inputs", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+  const host = withTwo(stateDir, input, good, bad);
+  const one = await start(t, makeHost(host));
+  input.push(...numbered(0, 200));
+  await until("the good sink has all", () => good[0]!.delivered.length === 200);
+  await until("all is in the journal", () => one.agent.status().sinks[1]!.queued_in_journal_events > 150);
+  assert.deepEqual(await one.stop(), { undelivered: 0 });
+  await rm(join(stateDir, "journal"), { recursive: true });
+  const two = await start(t, makeHost(host));
+  await until("all of it", () => bad[1]!.delivered.length === 200);
+  assertEquations(two.agent);
+  await two.stop();
+  assert.deepEqual(bad[1]!.delivered, numbered(0, 200));
+  assert.deepEqual(good[1]!.delivered, []);
+});
+
+test("a damaged record of what cannot be read again costs its events only, counted in bytes and records", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  const sinks = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+  const precious: AnySource = { ...input.definition, rereadable: false };
+  const host: HostParts = {
+    ...{ stateDir, sources: { memory: precious }, sinks: { out: { definition: sinkDefinition(...sinks) } } },
+    pipelines: { main: { from: ["memory"], to: ["out"] } },
+  };
+  const one = await start(t, makeHost(host));
+  input.push(...numbered(0, 30));
+  await until("it is written", () => one.agent.status().journal!.records === 10);
+  assert.deepEqual(await one.stop(20), { undelivered: 0 });
+  const damaged = await damageRecord(stateDir, () => 4);
+  const quiet: AnySource = { ...new MemoryInput().definition, rereadable: false };
+  const two = await start(t, makeHost({ ...host, sources: { memory: quiet } }));
+  await until("the rest", () => sinks[1]!.delivered.length === 27);
+  assert.deepEqual(sinks[1]!.delivered, [...numbered(0, 12), ...numbered(15, 30)]);
+  assertEquations(two.agent);
+  const said = two.context.logged.find(({ message }) => message.startsWith("the journal is damaged"));
+  assert.deepEqual(said?.fields, { bytes: damaged.length, records: 1 });
 });
 
 test("batches that share a sync go once to a sink that keeps up, though they lie in the journal, too", async (t) => {
