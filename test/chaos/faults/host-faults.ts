@@ -77,6 +77,8 @@ const descriptors: FaultKind = {
   async run(world, draw) {
     const { pid } = world.agent;
     if (pid === undefined) return "it was down";
+    // One that starts has to have what it takes.
+    world.agent.mayFail = true;
     try {
       const open = await readdir(`/proc/${pid}/fd`);
       const highest = Math.max(...open.map(Number));
@@ -88,6 +90,8 @@ const descriptors: FaultKind = {
       return `${open.length} were open`;
     } catch (error) {
       return `it was killed meanwhile (${String(error).slice(0, 150)})`;
+    } finally {
+      world.agent.mayFail = false;
     }
   },
 };
