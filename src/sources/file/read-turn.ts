@@ -81,9 +81,12 @@ export async function readTurn(
   let want = settings.chunkBytes * CHUNKS_A_READ;
   let turnBytes = 0;
   let asked = 0;
+  // A look that comes while a read is under way may find more than that read can have seen.
+  let knownEnd = 0;
   const startRead = (): Promise<{ bytesRead: number }> => {
     while (gen.boundaries.length > 0 && gen.boundaries[0]! <= gen.position) gen.boundaries.shift();
     const boundary = gen.boundaries[0] ?? Infinity;
+    knownEnd = gen.seenEnd;
     asked = gen.tailLength + Math.min(Math.max(want, 1), boundary - gen.position);
     return handle.read(buffer.atLeast(asked), 0, asked, gen.position - gen.tailLength);
   };
@@ -105,7 +108,7 @@ export async function readTurn(
       if (dataEnd > gen.seenEnd) {
         gen.seenEnd = dataEnd;
         gen.lastGrowthMs = settings.monotonicMs();
-      } else if (!full && dataEnd < gen.seenEnd) {
+      } else if (!full && dataEnd < knownEnd) {
         const reason = gen.compressed?.damage === undefined ? "truncated_before_read" : "compressed_damaged";
         output.dropped(gen.seenEnd - dataEnd, reason);
         gen.lostBytes += gen.seenEnd - dataEnd;

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Generation, newGenerationId } from "../../../../src/sources/file/generation.ts";
+import { openFile } from "../../../../src/sources/file/identity.ts";
+import { ReadBuffer, readTurn } from "../../../../src/sources/file/read-turn.ts";
+import { temporaryFolder } from "../../../support/folders.ts";
+import { MemoryOutput } from "../../../support/source-output.ts";
+
+/** Reads a file of 7 bytes; `meanwhile` runs when the read has its bytes and before anybody looks at them. */
+async function lostWhileRead(t: TestContext, seenEnd: number, meanwhile: (gen: Generation) => void): Promise<number> {
+  const path = join(await temporaryFolder(t), "app.log");
+  await writeFile(path, "line 1\n");
+  const file = await openFile(path);
+  try {
+    const place = { path, dev: "1", ino: "1", born: "" };
+    const gen = new Generation(
+      newGenerationId(),
+      path,
+      place,
+      "test",
+      { paths: [], values: [], offsetPath: undefined },
+      {
+        maxLineBytes: 1024,
+      },
+    );
+    gen.seenEnd = seenEnd;
+    gen.handle = Object.assign(Object.create(file) as typeof file, {
+      read: async (into: Buffer, offset: number, length: number, position: number) => {
+        const result = await file.read(into, offset, length, position);
+        meanwhile(gen);
+        return result;
+      },
+    });
+    const settings = {
+      ...{ chunkBytes: 1024, turnBytes: 4096, idleLineFlushMs: 1000, multilineFlushMs: undefined, once: false },
+      ...{ now: () => 0, monotonicMs: () => 0 },
+    };
+    const output = new MemoryOutput();
+    await output.open({ id: gen.id, identity: null, startPosition: 0 });
+    await readTurn(gen, new ReadBuffer(), output, settings, new AbortController().signal);
+    return gen.lostBytes;
+  } finally {
+    await file.close();
+  }
+}
+
+test("what is written while a file is read is not taken for lost", async (t) => {
+  const grow = (gen: Generation): void => void (gen.seenEnd = 20);
+  assert.equal(await lostWhileRead(t, 0, grow), 0);
+});
+
+test("what was seen before and is not there any more when the file is read is counted", async (t) => {
+  assert.equal(await lostWhileRead(t, 20, () => undefined), 13);
+});
