@@ -298,7 +298,10 @@ class ChaosRun {
 
   async #compare(world: World, ambiguous: ChaosRunResult["ambiguous"]): Promise<Omit<ChaosRunResult, "folder">> {
     const breaches = this.#breaches;
-    await world.agent.stop();
+    await world.agent.stop().catch(async (error: unknown) => {
+      breaches.push(`it was not stopped in order: ${String(error).replace(/\s+/g, " ").slice(0, 600)}`);
+      await world.agent.kill9();
+    });
     breaches.push(...world.agent.crashes.map((crash) => `the agent ${crash}`));
     const unreadable = new Set(world.unreadable.map(({ token }) => token));
     const deadLetters = await inDeadLetters(world.stateDir);
