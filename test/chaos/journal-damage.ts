@@ -7,7 +7,7 @@ import { parseSegmentName, scanSegment, type FoundRecord } from "../../src/disk/
 import { tokensIn } from "./lines.ts";
 import { between, pick } from "./world.ts";
 
-/** Which bytes of a record are changed. `documents` changes letters only: what is sent then looks sound. */
+/** Which bytes of a record are changed. `documents` changes letters of messages only: what is sent then looks sound. */
 export type DamagedPart = "documents" | "head" | "header" | "anywhere";
 
 /** A record that some sink has not settled, and where it lies. */
@@ -153,14 +153,15 @@ function change(record: Buffer, part: DamagedPart, columnsAt: number, random: ()
     record[at] = record[at]! ^ pick(random, [1, 2, 4, 8, 16, 32, 64, 128]);
     return;
   }
-  // Another letter: JSON stays JSON.
-  const letters: number[] = [];
-  for (let at = from; at < to; at++) if (record[at]! >= B && record[at]! <= Y) letters.push(at);
-  for (let i = 0; i < Math.max(40, letters.length / 100); i++) {
-    const at = pick(random, letters);
-    record[at] = record[at]! ^ 1;
+  // Another letter in the text behind each token: JSON stays JSON, and is a document that nobody refuses.
+  const text = record.toString("latin1");
+  for (const token of tokensIn(text.slice(from))) {
+    let at = text.indexOf(token, from) + token.length;
+    while (at < to && record[at] !== QUOTE && !(record[at]! >= B && record[at]! <= Y)) at++;
+    if (at < to && record[at] !== QUOTE) record[at] = record[at]! ^ 1;
   }
 }
 
+const QUOTE = '"'.charCodeAt(0);
 const B = "b".charCodeAt(0);
 const Y = "y".charCodeAt(0);
