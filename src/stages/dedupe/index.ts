@@ -1,7 +1,8 @@
 import { defineStage, DROP, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { EventKey, owned, shortened } from "../event-key.ts";
+import { BoundedMap } from "../bounded-map.ts";
+import { EventKey, shortened } from "../event-key.ts";
 import { Positions } from "../positions.ts";
 
 const schema = t.object({
@@ -37,14 +38,13 @@ class Dedupe implements Stage {
   readonly remembers = true;
   readonly #key: EventKey | undefined;
   readonly #windowMs: number;
-  readonly #maxKeys: number;
-  readonly #firsts = new Map<string, First>();
+  readonly #firsts: BoundedMap<First>;
   readonly #positions = new Positions();
 
   constructor(options: Infer<typeof schema>) {
     this.#key = options.fields === undefined ? undefined : new EventKey(options.fields);
     this.#windowMs = options.window_seconds * 1000;
-    this.#maxKeys = options.max_keys;
+    this.#firsts = new BoundedMap(options.max_keys);
   }
 
   enter(partitionId: string): void {
@@ -63,13 +63,9 @@ class Dedupe implements Stage {
       if (Math.abs(distanceMs) < this.#windowMs) return DROP;
       // An older one, of an input that is behind, must not make the present ones new.
       if (distanceMs < 0 && !isAgain) return undefined;
-      this.#firsts.delete(key);
-    } else if (this.#firsts.size >= this.#maxKeys) {
-      const [oldest] = this.#firsts.keys();
-      this.#firsts.delete(oldest!);
     }
     const { timeMs, offset, subIndex } = event;
-    this.#firsts.set(owned(key), { timeMs, partition: this.#positions.partition, offset, subIndex });
+    this.#firsts.set(key, { timeMs, partition: this.#positions.partition, offset, subIndex });
     return undefined;
   }
 

@@ -3,7 +3,8 @@ import { compilePredicate } from "../../codec/kql/predicate.ts";
 import { defineStage, DROP, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { EventKey, owned, shortened } from "../event-key.ts";
+import { BoundedMap } from "../bounded-map.ts";
+import { EventKey, shortened } from "../event-key.ts";
 import { isBehind, Positions } from "../positions.ts";
 
 const schema = t.object({
@@ -39,16 +40,15 @@ class Throttle implements Stage {
   readonly remembers = true;
   readonly #limit: number;
   readonly #windowMs: number;
-  readonly #maxKeys: number;
   readonly #key: EventKey;
   readonly #keep: ((event: LogEvent) => boolean) | undefined;
-  readonly #windows = new Map<string, Passed>();
+  readonly #windows: BoundedMap<Passed>;
   readonly #positions = new Positions();
 
   constructor(options: Infer<typeof schema>) {
     this.#limit = options.limit;
     this.#windowMs = options.window_seconds * 1000;
-    this.#maxKeys = options.max_keys;
+    this.#windows = new BoundedMap(options.max_keys);
     this.#key = new EventKey(options.key);
     this.#keep = options.keep === undefined ? undefined : compilePredicate(parseKql(options.keep));
   }
@@ -69,11 +69,7 @@ class Throttle implements Stage {
       return upTo === undefined || isBehind(event, upTo.offset, upTo.subIndex) ? DROP : undefined;
     }
     if (window === undefined) {
-      if (this.#windows.size >= this.#maxKeys) {
-        const [oldest] = this.#windows.keys();
-        this.#windows.delete(oldest!);
-      }
-      this.#windows.set(owned(key), (window = { count: 0, upTo: new Map() }));
+      this.#windows.set(key, (window = { count: 0, upTo: new Map() }));
     }
     if (window.count >= this.#limit) return DROP;
     window.count++;

@@ -193,6 +193,14 @@ describe("dedupe", () => {
     assert.equal(passed(stage, "p", lines("abcba")), "11101");
   });
 
+  it("remembers the newest so many, however many there were", () => {
+    const stage = make(dedupe, { fields: ["key"], max_keys: 50 });
+    const inputs = Array.from({ length: 5_000 }, (_, i) => ({ text: `k${i}`, offset: i }));
+    assert.equal(passed(stage, "p", inputs).includes("0"), false);
+    const again = Array.from({ length: 51 }, (_, i) => ({ text: `k${4_999 - i}`, offset: 5_000 + i }));
+    assert.equal(passed(stage, "p", again), "0".repeat(50) + "1");
+  });
+
   it("is not confused by an input that is behind", () => {
     const stage = make(dedupe, { fields: ["key"], window_seconds: 10 });
     assert.equal(passed(stage, "live", [{ text: "a", atMs: 100_000, offset: 0 }]), "1");
