@@ -18,15 +18,18 @@ export class Arrivals {
 
   constructor(kind: InputKind, expected: number) {
     this.#expected = expected;
-    this.#keyOf = kind === "connections" ? new ConnectionKeys().keyOf : requestKey;
+    this.#keyOf = kind === "connections" ? new ConnectionKeys().keyOf : kind === "short" ? shortKey : requestKey;
   }
 
   get missing(): number {
     return this.#expected - this.distinct;
   }
 
-  /** Takes a bulk body of `{"create":…}\n{document}\n` pairs, as Latin-1 text. Returns how many documents it held. */
-  add(body: string): number {
+  /**
+   * Takes a bulk body of `{"create":…}\n{document}\n` pairs, as Latin-1 text, but for the documents that were refused,
+   * by their place in it. Returns how many documents it held.
+   */
+  add(body: string, refused?: ReadonlySet<number>): number {
     let count = 0;
     for (let at = 0; at < body.length;) {
       const document = body.indexOf("\n", at) + 1;
@@ -34,11 +37,11 @@ export class Arrivals {
       let end = body.indexOf("\n", document);
       if (end < 0) end = body.length;
       if (end === document) break;
+      if (refused?.has(count) !== true) this.#see(this.#keyOf(body, document, end));
       count++;
-      this.#see(this.#keyOf(body, document, end));
       at = end + 1;
     }
-    this.documents += count;
+    this.documents += count - (refused?.size ?? 0);
     return count;
   }
 
@@ -75,6 +78,14 @@ function requestKey(text: string, from: number, to: number): number {
     key = key * 16 + digit;
   }
   return key;
+}
+
+/** The line number in base 36 that is the whole message, or -1. */
+function shortKey(text: string, from: number, to: number): number {
+  const at = text.indexOf('"message":"', from) + 11;
+  if (at < 11 || at + 5 > to || text[at + 5] !== '"') return -1;
+  const key = parseInt(text.slice(at, at + 5), 36);
+  return Number.isNaN(key) ? -1 : key;
 }
 
 /** Milliseconds since the first second, from `2019.12.11, 20:47:14.0285 UTC -> …`. */

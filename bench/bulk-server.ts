@@ -23,7 +23,9 @@ export interface BulkStats {
   readonly doubled: number;
   readonly unknown: number;
   readonly requests: number;
+  /** Whole requests, and single documents of requests that were answered with 200. */
   readonly refused: number;
+  readonly refusedItems: number;
   readonly wireBytes: number;
   readonly firstAtMs: number;
   readonly lastAtMs: number;
@@ -48,21 +50,32 @@ class BulkServer {
   readonly #expected: number;
   readonly #latencyMs: number;
   readonly #refuse: number;
+  readonly #refuseItems: number;
   readonly #random = new Random(1);
   readonly #samples: string[] = [];
   #requests = 0;
   #refused = 0;
+  #refusedItems = 0;
   #wireBytes = 0;
   #invalid = 0;
   #firstAtMs = 0;
   #lastAtMs = 0;
   #done = false;
 
-  constructor(kind: InputKind, expected: number, latencyMs: number, refuse: number) {
-    this.#arrivals = new Arrivals(kind, expected);
-    this.#expected = expected;
-    this.#latencyMs = latencyMs;
-    this.#refuse = refuse;
+  constructor(options: {
+    readonly kind: InputKind;
+    /** How many different lines are expected. */
+    readonly lines: number;
+    readonly latencyMs: number;
+    /** Parts (0 to 1) of the bulk requests, and of the documents in others, that are refused with 429. */
+    readonly refuse: number;
+    readonly refuseItems: number;
+  }) {
+    this.#arrivals = new Arrivals(options.kind, options.lines);
+    this.#expected = options.lines;
+    this.#latencyMs = options.latencyMs;
+    this.#refuse = options.refuse;
+    this.#refuseItems = options.refuseItems;
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -87,18 +100,26 @@ class BulkServer {
       return;
     }
     const body = (request.headers["content-encoding"] === "gzip" ? gunzipSync(wire) : wire).toString("latin1");
+    const refused = this.#refuseItems > 0 ? this.#pickRefused(countDocuments(body)) : undefined;
     const finish = (): void => {
-      json(response, 200, bulkAnswer(body, query));
-      this.#count(body);
+      json(response, 200, bulkAnswer(body, query, refused));
+      this.#count(body, refused);
     };
     if (this.#latencyMs > 0) setTimeout(finish, this.#latencyMs);
     else finish();
   }
 
-  #count(body: string): void {
+  #pickRefused(count: number): Set<number> {
+    const refused = new Set<number>();
+    for (let i = 0; i < count; i++) if (this.#random.fraction() < this.#refuseItems) refused.add(i);
+    this.#refusedItems += refused.size;
+    return refused;
+  }
+
+  #count(body: string, refused: ReadonlySet<number> | undefined): void {
     if (this.#samples.length === 0) this.#samples.push(...body.slice(0, 4000).split("\n", 4));
     if (!isValidSample(body)) this.#invalid++;
-    this.#arrivals.add(body);
+    this.#arrivals.add(body, refused);
     this.#lastAtMs = Date.now();
     if (!this.#done && this.#arrivals.distinct >= this.#expected) {
       this.#done = true;
@@ -114,6 +135,7 @@ class BulkServer {
       ...{ documents, distinct, missing, doubled, unknown },
       requests: this.#requests,
       refused: this.#refused,
+      refusedItems: this.#refusedItems,
       wireBytes: this.#wireBytes,
       invalid: this.#invalid,
       firstAtMs: this.#firstAtMs,
@@ -124,8 +146,8 @@ class BulkServer {
   }
 }
 
-/** What Elasticsearch says when every document was taken: an item each, unless `filter_path` leaves items out. */
-function bulkAnswer(body: string, query: string): string {
+/** What Elasticsearch says: an item each, unless `filter_path` leaves items out. */
+function bulkAnswer(body: string, query: string, refused: ReadonlySet<number> | undefined): string {
   const filter = new URLSearchParams(query).get("filter_path");
   // Where only faults are asked for (items.*.error), nothing is left of items that have none.
   if (filter !== null && !/(^|,)items(,|$|\.\*(,|$|\.status))/.test(filter)) return '{"took":1,"errors":false}';
@@ -135,7 +157,14 @@ function bulkAnswer(body: string, query: string): string {
     filter === null
       ? `{"${action}":{"_index":"bench","_id":"0","_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"_seq_no":0,"_primary_term":1,"status":201}}`
       : `{"${action}":{"status":201}}`;
-  return `{"took":1,"errors":false,"items":[${(item + ",").repeat(count).slice(0, -1)}]}`;
+  if (refused === undefined || refused.size === 0) {
+    return `{"took":1,"errors":false,"items":[${(item + ",").repeat(count).slice(0, -1)}]}`;
+  }
+  const error = '{"type":"es_rejected_execution_exception","reason":"rejected execution of primary operation"}';
+  const no = `{"${action}":{"status":429,"error":${error}}}`;
+  const items: string[] = [];
+  for (let i = 0; i < count; i++) items.push(refused.has(i) ? no : item);
+  return `{"took":1,"errors":true,"items":[${items.join(",")}]}`;
 }
 
 /** Whether the last action and document of a body are JSON, and read as UTF-8. */
@@ -204,15 +233,17 @@ const { values } = parseArgs({
     port: { type: "string", default: "0" },
     "latency-ms": { type: "string", default: "0" },
     refuse: { type: "string", default: "0" },
+    "refuse-items": { type: "string", default: "0" },
   },
 });
 
-const bulk = new BulkServer(
-  values.kind as InputKind,
-  Number(values.lines),
-  Number(values["latency-ms"]),
-  Number(values.refuse),
-);
+const bulk = new BulkServer({
+  kind: values.kind as InputKind,
+  lines: Number(values.lines),
+  latencyMs: Number(values["latency-ms"]),
+  refuse: Number(values.refuse),
+  refuseItems: Number(values["refuse-items"]),
+});
 const server = createServer((request, response) => bulk.handle(request, response));
 server.listen(Number(values.port), "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;

@@ -9,16 +9,26 @@ import path from "node:path";
  *   last part is milliseconds padded to four digits.
  * - `nginx`: an access log in the combined format, about 181 bytes a line. The key is `rid=`, the line number in hex.
  * - `jsonl`: the same requests as an application would log them, one JSON object a line, 14 fields on two levels.
+ * - `nginx-dirty`: the access log of a less orderly world: 30 % of the lines with text beyond ASCII, 15 % with what nginx
+ *   and JSON escape, 5 % that are no access lines at all. The key is `rid=` too.
+ * - `utf8`: plain text in several scripts, about 180 bytes a line, with `rid=` at the end.
+ * - `short`: five characters a line, which are the key: the line number in base 36.
+ * - `long`: 100 kB a line, with `rid=` at the beginning.
+ * - `traces`: events of 12 lines, a message with `rid=` and a Java stack trace, about 900 bytes. "Lines" count events.
  */
-export type InputKind = "connections" | "nginx" | "jsonl";
+export type InputKind = "connections" | "nginx" | "jsonl" | "nginx-dirty" | "utf8" | "short" | "long" | "traces";
 
-export const INPUT_KINDS: readonly InputKind[] = ["connections", "nginx", "jsonl"];
+export const INPUT_KINDS: readonly InputKind[] = [
+  ...(["connections", "nginx", "jsonl"] as const),
+  ...(["nginx-dirty", "utf8", "short", "long", "traces"] as const),
+];
 
 /** 2019-12-11 20:47:14 UTC, in seconds since the epoch: where every input begins. */
 export const FIRST_SECOND = 1_576_097_234;
 
 const CACHE = ".cache/bench";
 const BLOCK_LINES = 20_000;
+const LONG_BLOCK_LINES = 200;
 
 /** The path of an input, written on first use. */
 export function inputFile(kind: InputKind, lines: number, seed = 20_191_211): string {
@@ -31,7 +41,8 @@ export function inputFile(kind: InputKind, lines: number, seed = 20_191_211): st
     const next = lineSource(kind, seed);
     for (let done = 0; done < lines;) {
       const block: string[] = [];
-      for (const end = Math.min(lines, done + BLOCK_LINES); done < end; done++) block.push(next(done));
+      const blockLines = kind === "long" ? LONG_BLOCK_LINES : BLOCK_LINES;
+      for (const end = Math.min(lines, done + blockLines); done < end; done++) block.push(next(done));
       writeSync(descriptor, block.join("\n") + "\n");
     }
   } finally {
@@ -50,6 +61,16 @@ export function lineSource(kind: InputKind, seed: number): (index: number) => st
       return nginx(new Random(seed + 1));
     case "jsonl":
       return jsonLines(new Random(seed + 1), new Random(seed + 2));
+    case "nginx-dirty":
+      return dirtyNginx(new Random(seed + 1), new Random(seed + 3));
+    case "utf8":
+      return scripts(new Random(seed));
+    case "short":
+      return (index) => (index ^ (seed & 0xff)).toString(36).padStart(5, "0");
+    case "long":
+      return longLines(new Random(seed));
+    case "traces":
+      return traces(new Random(seed));
   }
 }
 
@@ -234,12 +255,12 @@ export function commonLogTime(second: number): string {
   return `${iso.slice(8, 10)}/${MONTHS[Number(iso.slice(5, 7)) - 1]!}/${iso.slice(0, 4)}:${iso.slice(11, 19)} +0000`;
 }
 
-function nginx(random: Random): (index: number) => string {
+function nginx(random: Random, change = (request: Request): Request => request): (index: number) => string {
   const next = requests(random);
   let second = -1;
   let stamp = "";
   return (index) => {
-    const r = next(index);
+    const r = change(next(index));
     if (r.second !== second) {
       second = r.second;
       stamp = commonLogTime(second);
@@ -263,5 +284,68 @@ function jsonLines(random: Random, times: Random): (index: number) => string {
       req: { method: r.method, url: r.url, proto: r.protocol, remote: r.address, user: r.user, ua: r.userAgent },
       res: { status: r.status, bytes: r.bytes, ms: times.whole(1, 4000) / 10 },
     });
+  };
+}
+
+const BEYOND_ASCII = ["Zürich", "café", "Ελλάδα", "Москва", "東京都", "한국어", "naïve façade", "🚀 release", "عربي"];
+
+function dirtyNginx(random: Random, dirt: Random): (index: number) => string {
+  const line = nginx(random, (request) => {
+    const dice = dirt.whole(0, 100);
+    // Clients send what they like in these; nginx writes what is not printable ASCII as it is, unless told otherwise.
+    if (dice < 20) return { ...request, userAgent: `${dirt.pick(BEYOND_ASCII)}/${dirt.whole(1, 9)}.0` };
+    if (dice < 30) return { ...request, referrer: `https://www.example.com/${dirt.pick(BEYOND_ASCII)}` };
+    if (dice < 38) return { ...request, userAgent: "Mozilla/5.0 (\\x22quoted\\x22; tab\\x09; back\\x5Cslash)" };
+    if (dice < 45) return { ...request, referrer: `C:\\files\\${dirt.whole(0, 1000)}\t.html` };
+    return request;
+  });
+  return (index) => {
+    const whole = line(index);
+    if (dirt.fraction() >= 0.05) return whole;
+    const key = index.toString(16).padStart(8, "0");
+    return dirt.pick([
+      `2019/12/11 20:47:14 [error] 31#31: *${index} open() "/usr/share/nginx/html/favicon.ico" failed (2: No such file or directory), request: "GET /favicon.ico?rid=${key} HTTP/1.1"`,
+      `rid=${key} \u0001\u0002 half a line, "unfinished`,
+      `10.0.0.1 - - [no time] "GET /?rid=${key} HTTP/1.1" 200 OK "-" "-"`,
+    ]);
+  };
+}
+
+function scripts(random: Random): (index: number) => string {
+  const words = ["подключение", "接続しました", "연결됨", "σύνδεση", "اتصال", "connexion établie", "größer", "✓", "🚀"];
+  return (index) => {
+    const text: string[] = [];
+    for (let bytes = 0; bytes < 150;) {
+      const word = random.pick(words);
+      text.push(word);
+      bytes += word.length * 2 + 1;
+    }
+    return `${text.join(" ")} rid=${index.toString(16).padStart(8, "0")}`;
+  };
+}
+
+function longLines(random: Random): (index: number) => string {
+  const words = Array.from({ length: 4000 }, () => random.whole(0, 0x7fffffff).toString(36));
+  const text = words.join(" ");
+  return (index) => {
+    const start = random.whole(0, text.length - 10_000);
+    const piece = text.slice(start, start + 10_000);
+    return `rid=${index.toString(16).padStart(8, "0")} ${piece.repeat(10)}`;
+  };
+}
+
+function traces(random: Random): (index: number) => string {
+  const packages = ["com.example.shop.cart", "com.example.shop.payment", "org.springframework.web.servlet"];
+  return (index) => {
+    const time = new Date(FIRST_SECOND * 1000 + index * 3).toISOString();
+    const lines = [
+      `${time} ERROR [worker-${random.whole(1, 20)}] rid=${index.toString(16).padStart(8, "0")} request failed`,
+      "java.lang.IllegalStateException: cart is closed",
+    ];
+    for (let i = 0; i < 10; i++) {
+      const name = random.pick(packages);
+      lines.push(`\tat ${name}.Handler$${random.whole(1, 30)}.handle(Handler.java:${random.whole(10, 900)})`);
+    }
+    return lines.join("\n");
   };
 }

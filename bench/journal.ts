@@ -119,7 +119,7 @@ async function fromStdin(journalBytes: number): Promise<number> {
   return inFolder(async (folder) => {
     const input = freshInput(folder);
     const { eventsPerSecond, missing, doubled } = await measure({
-      ...{ kind: "nginx", lines, input, logFile: path.join(folder, "sender.log") },
+      ...{ kind: "nginx", lines, inputs: [input], logFile: path.join(folder, "sender.log") },
       ...{ timeoutMs: TIMEOUT_MS, settleMs: 500 },
       command: (url) => {
         const host = writeHost(folder, {
@@ -330,10 +330,10 @@ async function measureIdle(baseline: string): Promise<Figures> {
     inFolder(async (folder) => {
       const input = freshInput(folder);
       const { cpuSecondsPerMillion, missing, doubled } = await measure({
-        ...{ kind: "nginx", lines, input, logFile: path.join(folder, "sender.log") },
+        ...{ kind: "nginx", lines, inputs: [input], logFile: path.join(folder, "sender.log") },
         ...{ timeoutMs: TIMEOUT_MS, settleMs: 200 },
         command: (url) => {
-          const host = writeHostFile(NGINX.template, folder, input, url);
+          const host = writeHostFile(NGINX, folder, input, url);
           return { argv: [...launcherCommand(values.node, checkout), "run", "--config", host], cwd: process.cwd() };
         },
       });

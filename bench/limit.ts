@@ -82,11 +82,11 @@ async function measureOnce(one: Case, lines: number, port: number): Promise<Cost
       const input = path.join(folder, `input-${kindLines}.log`);
       copyFileSync(inputFile(one.kind, kindLines), input);
       const measured = await measure({
-        ...{ kind: one.kind, lines: kindLines, input, logFile: path.join(folder, "sender.log") },
+        ...{ kind: one.kind, lines: kindLines, inputs: [input], logFile: path.join(folder, "sender.log") },
         ...{ timeoutMs: 300_000, settleMs: 500 },
         command: (url) => {
           rmSync(path.join(folder, "state"), { recursive: true, force: true });
-          const host = writeHostFile(one.template, folder, input, url);
+          const host = writeHostFile(one, folder, input, url);
           return { argv: [...launcherCommand(process.execPath), "run", "--config", host], cwd: process.cwd() };
         },
       });
@@ -116,7 +116,7 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const names = values.cases?.split(",") ?? CASES.map(({ name }) => name);
+  const names = values.cases?.split(",") ?? CASES.filter(({ isUsual }) => isUsual).map(({ name }) => name);
   const lines = Number(values.lines);
   let server: ChildProcess | undefined;
   try {

@@ -27,6 +27,8 @@ export interface Measurement {
   readonly requests: number;
   /** Of all bulk requests, as they were sent. */
   readonly wireBytes: number;
+  /** Documents that the server refused with 429 in an answer of 200. */
+  readonly refusedItems: number;
   readonly serverCpuSeconds: number;
   /** What everything else on the machine used meanwhile: a large value spoils `seconds`, less so CPU time. */
   readonly otherCpuSeconds: number;
@@ -37,7 +39,8 @@ export interface Measurement {
 export interface MeasureOptions {
   readonly kind: InputKind;
   readonly lines: number;
-  readonly input: string;
+  /** Files that hold them. */
+  readonly inputs: readonly string[];
   /** The command to start, given the server's address. */
   readonly command: (url: string) => { readonly argv: readonly string[]; readonly cwd: string };
   /** Where the sender's own output goes, for the message when it fails. */
@@ -49,14 +52,17 @@ export interface MeasureOptions {
   readonly latencyMs?: number;
   /** Part of the bulk requests that are answered with 429. */
   readonly refuse?: number;
+  /** Part of the documents in others that are refused with 429. */
+  readonly refuseItems?: number;
 }
 
 /** Throws when the sender ends or the time is up before every line has arrived, with the end of the sender's output. */
 export async function measure(options: MeasureOptions): Promise<Measurement> {
-  warmPageCache(options.input);
+  for (const input of options.inputs) warmPageCache(input);
   const server = fork(fileURLToPath(new URL("./bulk-server.js", import.meta.url)), [
     ...["--kind", options.kind, "--lines", String(options.lines)],
     ...["--latency-ms", String(options.latencyMs ?? 0), "--refuse", String(options.refuse ?? 0)],
+    ...["--refuse-items", String(options.refuseItems ?? 0)],
   ]);
   let sender: ChildProcess | undefined;
   try {
@@ -84,7 +90,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
     await new Promise((resolve) => setTimeout(resolve, options.settleMs));
     const after = await stats(server);
     const seconds = (atMs - startMs) / 1000;
-    const inputBytes = statSync(options.input).size;
+    const inputBytes = options.inputs.reduce((sum, input) => sum + statSync(input).size, 0);
     const serverCpuSeconds = atDone.cpuSeconds - before.cpuSeconds;
     return {
       events: options.lines,
@@ -100,6 +106,7 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
       invalid: after.invalid,
       requests: after.requests,
       wireBytes: after.wireBytes,
+      refusedItems: after.refusedItems,
       serverCpuSeconds,
       otherCpuSeconds: Math.max(0, busy - use.cpuSeconds - serverCpuSeconds),
       samples: after.samples,

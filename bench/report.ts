@@ -15,12 +15,13 @@ export interface Result {
     readonly node: string;
   };
   readonly lines: number;
-  readonly latency_ms: number;
-  readonly refused: number;
-  readonly runs: ({ readonly case: string; readonly sender: string; readonly repeat: number } & Omit<
-    Measurement,
-    "samples"
-  >)[];
+  /** `server`: what was unusual about it, after a comma. */
+  readonly runs: ({
+    readonly case: string;
+    readonly sender: string;
+    readonly repeat: number;
+    readonly server: string;
+  } & Omit<Measurement, "samples">)[];
 }
 
 /** Medians over the repeats of each case and sender, as a Markdown table. */
@@ -38,16 +39,18 @@ export function markdownTable(result: Result): string {
   ];
   const rows: string[][] = [];
   for (const { name, title } of CASES) {
-    for (const sender of ["agent", "bare loop"]) {
-      const runs = result.runs.filter((run) => run.case === name && run.sender === sender);
-      if (runs.length === 0) continue;
-      const bound = result.runs.filter((run) => run.case === name && run.sender === "bare loop");
+    const ofCase = result.runs.filter((run) => run.case === name);
+    for (const [sender, server] of [
+      ...new Map(ofCase.map((r) => [r.sender + r.server, [r.sender, r.server]])).values(),
+    ]) {
+      const runs = ofCase.filter((run) => run.sender === sender && run.server === server);
+      const bound = ofCase.filter((run) => run.sender === "bare loop");
       const rate = median(runs.map((run) => run.eventsPerSecond));
       const share =
         sender === "agent" && bound.length > 0 ? rate / median(bound.map((run) => run.eventsPerSecond)) : undefined;
       rows.push([
-        title,
-        sender,
+        title + server!,
+        sender!,
         Math.round(rate).toLocaleString("en"),
         median(runs.map((run) => run.megabytesPerSecond)).toFixed(1),
         median(runs.map((run) => run.cpuSecondsPerMillion)).toFixed(2),
@@ -69,13 +72,9 @@ export function markdownTable(result: Result): string {
 export function resultText(result: Result): string {
   const repeats = Math.max(...result.runs.map((run) => run.repeat));
   const { cpu, cores, memory_gib, kernel, node } = result.host;
-  const faults =
-    result.latency_ms > 0 || result.refused > 0
-      ? ` The server waited ${result.latency_ms} ms before each answer and refused ${result.refused * 100} % of the requests.`
-      : "";
   return `# ${result.at.slice(0, 10)}: ${cpu}, ${cores} cores, Node ${node}
 
-${result.lines.toLocaleString("en")} lines, medians of ${repeats} run${repeats === 1 ? "" : "s"}, commit ${result.commit}, ${kernel}, ${memory_gib} GiB.${faults}
+${result.lines.toLocaleString("en")} lines, medians of ${repeats} run${repeats === 1 ? "" : "s"}, commit ${result.commit}, ${kernel}, ${memory_gib} GiB.
 What is measured and how to run it again: [../README.md](../README.md). Every run: the JSON file of the same name.
 
 ${markdownTable(result)}`;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,18 +12,25 @@ import { markdownTable, resultText, type Result } from "./report.ts";
 
 const HELP = `npm run bench: how many events a second the built agent ships, and what that costs.
 
-  npm run bench                                every case, one run each of 2 million lines
+  npm run bench                                the usual cases, one run each of 2 million lines
   npm run bench -- --cases nginx-raw,nginx-parsed --repeats 3
   npm run bench -- --node /opt/node24/bin/node another Node for the agent
   npm run bench -- --save                      keep the result under bench/results
 
   --lines N        lines of input (2000000)
-  --cases A,B      ${CASES.map((c) => c.name).join(", ")}
+  --cases A,B      ${CASES.filter((c) => c.isUsual)
+    .map((c) => c.name)
+    .join(", ")} (the usual ones), or
+                   ${CASES.filter((c) => !c.isUsual)
+                     .map((c) => c.name)
+                     .join(", ")}
   --repeats N      runs of each case, in turns; the table shows medians (1)
   --node PATH      the Node that runs the agent (this one)
   --bare-loop      also measure the same sends without an agent, and show the share of that bound that is reached
   --latency-ms N   the server waits this long before it answers (0)
   --refuse P       the server refuses this part of the requests with 429 (0)
+  --refuse-items P the server refuses this part of the documents with 429, in answers of 200 (0)
+  --disturbed      also measure each case with 5 ms, with 50 ms, and with 5 % of the documents refused, in turns
   --samples        print the first documents as they arrived
   --json           print JSON only
   --check          exit 1 when a floor is not reached, or a line is missing or doubled
@@ -41,6 +48,8 @@ const { values } = parseArgs({
     "bare-loop": { type: "boolean", default: false },
     "latency-ms": { type: "string", default: "0" },
     refuse: { type: "string", default: "0" },
+    "refuse-items": { type: "string", default: "0" },
+    disturbed: { type: "boolean", default: false },
     samples: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     check: { type: "boolean", default: false },
@@ -54,7 +63,7 @@ const say = (text: string): void => {
 };
 
 function chosenCases(): Case[] {
-  if (values.cases === undefined) return [...CASES];
+  if (values.cases === undefined) return CASES.filter((one) => one.isUsual);
   return values.cases.split(",").map((name) => {
     const found = CASES.find((one) => one.name === name);
     if (found === undefined)
@@ -63,21 +72,42 @@ function chosenCases(): Case[] {
   });
 }
 
+function linesOf(one: Case): number {
+  return Math.ceil(lines * (one.share ?? 1));
+}
+
+/** How the server behaves in a run. */
+interface Server {
+  readonly latencyMs: number;
+  readonly refuse: number;
+  readonly refuseItems: number;
+}
+
+const SERVER: Server = {
+  latencyMs: Number(values["latency-ms"]),
+  refuse: Number(values.refuse),
+  refuseItems: Number(values["refuse-items"]),
+};
+const DISTURBED: readonly Server[] = [
+  { ...SERVER, latencyMs: 5 },
+  { ...SERVER, latencyMs: 50 },
+  { ...SERVER, refuseItems: 0.05 },
+];
+
 /** One run in a folder of its own. The input is copied: a fresh inode, which no checkpoint can know. */
-async function runOnce(one: Case, sender: "agent" | "bare loop"): Promise<Measurement> {
+async function runOnce(one: Case, sender: "agent" | "bare loop", server: Server): Promise<Measurement> {
   const folder = mkdtempSync(path.join(os.tmpdir(), "wiretail-bench-"));
   try {
-    const input = path.join(folder, "input.log");
-    copyFileSync(inputFile(one.kind, lines), input);
+    const inputs = placeInput(one, folder);
+    const input = inputs.length === 1 ? inputs[0]! : path.join(folder, "input-*.log");
     return await measure({
       kind: one.kind,
-      lines,
-      input,
+      lines: linesOf(one),
+      inputs,
       logFile: path.join(folder, "sender.log"),
       timeoutMs: 300_000,
       settleMs: 1000,
-      latencyMs: Number(values["latency-ms"]),
-      refuse: Number(values.refuse),
+      ...server,
       command: (url) => ({
         argv: sender === "agent" ? agentCommand(one, folder, input, url) : bareLoopCommand(one, input, url),
         cwd: process.cwd(),
@@ -88,8 +118,27 @@ async function runOnce(one: Case, sender: "agent" | "bare loop"): Promise<Measur
   }
 }
 
+function placeInput(one: Case, folder: string): string[] {
+  const source = inputFile(one.kind, linesOf(one));
+  if (one.files === undefined) {
+    copyFileSync(source, path.join(folder, "input.log"));
+    return [path.join(folder, "input.log")];
+  }
+  const bytes = readFileSync(source);
+  const inputs: string[] = [];
+  for (let i = 0, at = 0; i < one.files; i++) {
+    const to =
+      i === one.files - 1 ? bytes.length : bytes.indexOf(10, Math.floor((bytes.length * (i + 1)) / one.files)) + 1;
+    const input = path.join(folder, `input-${i}.log`);
+    writeFileSync(input, bytes.subarray(at, to));
+    inputs.push(input);
+    at = to;
+  }
+  return inputs;
+}
+
 function agentCommand(one: Case, folder: string, input: string, url: string): string[] {
-  return [...launcherCommand(values.node), "run", "--config", writeHostFile(one.template, folder, input, url)];
+  return [...launcherCommand(values.node), "run", "--config", writeHostFile(one, folder, input, url)];
 }
 
 function bareLoopCommand(one: Case, input: string, url: string): string[] {
@@ -147,8 +196,8 @@ async function main(): Promise<number> {
   }
   const cases = chosenCases();
   for (const one of cases) {
-    say(`input for ${one.name}: ${lines.toLocaleString("en")} lines in .cache/bench (made on first use)`);
-    inputFile(one.kind, lines);
+    say(`input for ${one.name}: ${linesOf(one).toLocaleString("en")} lines in .cache/bench (made on first use)`);
+    inputFile(one.kind, linesOf(one));
   }
   const runs: Result["runs"] = [];
   for (let repeat = 1; repeat <= Number(values.repeats); repeat++) {
@@ -156,11 +205,13 @@ async function main(): Promise<number> {
       const senders =
         values["bare-loop"] && one.bareLoop !== undefined ? (["agent", "bare loop"] as const) : (["agent"] as const);
       for (const sender of senders) {
-        say(`run ${repeat}: ${one.name}, ${sender}`);
-        const { samples, ...measured } = await runOnce(one, sender);
-        if (values.samples) say(samples.join("\n"));
-        runs.push({ case: one.name, sender, repeat, ...measured });
-        say(`  ${Math.round(measured.eventsPerSecond).toLocaleString("en")} events/s`);
+        for (const server of values.disturbed && sender === "agent" ? [SERVER, ...DISTURBED] : [SERVER]) {
+          say(`run ${repeat}: ${one.name}, ${sender}${serverText(server)}`);
+          const { samples, ...measured } = await runOnce(one, sender, server);
+          if (values.samples) say(samples.join("\n"));
+          runs.push({ case: one.name, sender, repeat, server: serverText(server), ...measured });
+          say(`  ${Math.round(measured.eventsPerSecond).toLocaleString("en")} events/s`);
+        }
       }
     }
   }
@@ -169,8 +220,6 @@ async function main(): Promise<number> {
     commit: commit(),
     host: hostDescription(),
     lines,
-    latency_ms: Number(values["latency-ms"]),
-    refused: Number(values.refuse),
     runs,
   };
   process.stdout.write(values.json ? JSON.stringify(result, null, 2) + "\n" : markdownTable(result));
@@ -178,6 +227,15 @@ async function main(): Promise<number> {
   const faults = floorFaults(result);
   for (const fault of faults) say(`! ${fault}`);
   return values.check && faults.length > 0 ? 1 : 0;
+}
+
+/** What is unusual about the server, after a comma. */
+function serverText({ latencyMs, refuse, refuseItems }: Server): string {
+  return (
+    (latencyMs > 0 ? `, answers after ${latencyMs} ms` : "") +
+    (refuse > 0 ? `, ${refuse * 100} % of requests refused` : "") +
+    (refuseItems > 0 ? `, ${refuseItems * 100} % of documents refused` : "")
+  );
 }
 
 function floorFaults(result: Result): string[] {

@@ -161,7 +161,16 @@ const ONE_OF_EACH: AgentStatus = {
         delivered_events: 0,
         queued_events: 0,
       },
-      ...{ dead_lettered_events: 0, retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0 },
+      ...{
+        dead_lettered_events: 0,
+        retried_events: 0,
+        requests: 0,
+        in_flight_requests: 0,
+        allowed_requests: 0,
+        allowed_request_bytes: 0,
+        request_seconds: 0,
+        sent_bytes: 0,
+      },
       ...{
         found_in_journal_events: 0,
         queued_in_memory_events: 0,

@@ -104,8 +104,15 @@ export interface EncodedBatch {
   readonly endPosition: number;
   readonly resume: unknown;
   readonly readAtMs: number;
+  /** Stands for the batch, and for copies of parts of it, where something is remembered of it: see `batchKey`. */
+  readonly key?: object | undefined;
   /** Called once by the runtime when no sink needs the bytes any more: they are used again then. */
   readonly release?: (() => void) | undefined;
+}
+
+/** The same object for a batch and for copies of parts of it: what to hang knowledge of it on, in a WeakMap. */
+export function batchKey(batch: EncodedBatch): object {
+  return batch.key ?? batch;
 }
 
 /** The id of document i: the same on every retry and restart, and never the same for two events. */

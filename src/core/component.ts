@@ -271,7 +271,7 @@ export interface BatchLimits {
   readonly maxBytes: number;
   readonly maxEvents: number;
   readonly maxAgeMs: number;
-  /** Calls at the same time. 1 keeps the order. */
+  /** Calls at the same time, at most; the runtime makes as many as help. 1 keeps the order. */
   readonly concurrency: number;
 }
 

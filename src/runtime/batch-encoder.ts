@@ -201,7 +201,7 @@ export class BatchEncoder {
     const count = offsets.length;
     return {
       ...{ partition, pipeline: this.#pipeline, idPrefix, count, offsets, subIndexes, timesMs, bodies },
-      ...{ byteLength, endPosition, resume, readAtMs, release },
+      ...{ byteLength, endPosition, resume, readAtMs, release, key: {} },
     };
   }
 }

@@ -2,19 +2,44 @@ import type { EncodedBatch } from "../core/batch.ts";
 
 /** A batch in memory, held until every sink of its pipeline has settled its part. */
 export class OutboxEntry {
-  readonly batch: EncodedBatch;
+  #batch: EncodedBatch;
   /** Sinks that still need it. */
   holders: number;
   readonly #settled: (entry: OutboxEntry) => void;
+  readonly #replaced: ((before: EncodedBatch, after: EncodedBatch) => void) | undefined;
   /** Whether any of it went to the dead letters. */
   rejected = false;
   /** A sink stopped before everything of it was settled. */
   abandoned = false;
 
-  constructor(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void) {
-    this.batch = batch;
+  /** `replaced` is told what is kept instead of the batch; without it a batch is kept as it is. */
+  constructor(
+    batch: EncodedBatch,
+    holders: number,
+    settled: (entry: OutboxEntry) => void,
+    replaced?: (before: EncodedBatch, after: EncodedBatch) => void,
+  ) {
+    this.#batch = batch;
     this.holders = holders;
     this.#settled = settled;
+    this.#replaced = replaced;
+  }
+
+  get batch(): EncodedBatch {
+    return this.#batch;
+  }
+  /** Only one needs it, and may keep less of it. */
+  get isReplaceable(): boolean {
+    return this.holders === 1 && this.#replaced !== undefined;
+  }
+
+  /**
+   * Keeps another batch instead, which has all documents that are still needed. Only while `isReplaceable`; nobody may use the bytes of the one before any more.
+   */
+  replace(batch: EncodedBatch): void {
+    const before = this.#batch;
+    this.#batch = batch;
+    this.#replaced?.(before, batch);
   }
 
   /** Dead letters of the batch that a stage made are still being written. */
@@ -79,13 +104,19 @@ export class Outbox {
   /** Takes a batch for `holders` sinks (at least one). `settled` is called once all have let go. */
   add(batch: EncodedBatch, holders: number, settled: (entry: OutboxEntry) => void): OutboxEntry {
     this.#heldBytes += batch.byteLength;
-    const entry = new OutboxEntry(batch, holders, (done) => {
-      this.#heldBytes -= batch.byteLength;
+    const end = (done: OutboxEntry): void => {
+      this.#heldBytes -= done.batch.byteLength;
       this.#entries.delete(done);
       settled(done);
-      batch.release?.();
+      done.batch.release?.();
       this.wake();
-    });
+    };
+    const replaced = (before: EncodedBatch, after: EncodedBatch): void => {
+      this.#heldBytes += after.byteLength - before.byteLength;
+      before.release?.();
+      this.wake();
+    };
+    const entry = new OutboxEntry(batch, holders, end, replaced);
     this.#entries.add(entry);
     return entry;
   }

@@ -20,14 +20,19 @@ export interface Shipment extends SinkBatch {
   readonly slices: readonly QueuedSlice[];
   /** Calls made for it so far. */
   attempts: number;
-  /** Not before this time of the clock that is never set (milliseconds). */
+  /** When it is to be sent, and not before this; by the clock that is never set (milliseconds). */
   dueAtMs: number;
+  /** With others that are due, it may go from this time on. */
+  joinsAtMs: number;
+  /** How often in a row most of it was refused, as single documents. */
+  putOff: number;
   /** Single documents that were refused while others were taken: such may be put together again. */
   isLeftover: boolean;
 }
 
 export interface QueueLimits {
-  readonly maxBytes: number;
+  /** May change from call to call. */
+  maxBytes: number;
   readonly maxEvents: number;
   readonly maxTimeSpanMs: number | undefined;
   readonly overheadBytesPerEvent: number;
@@ -172,7 +177,17 @@ export function makeShipment(slices: readonly QueuedSlice[], encoding: string, d
     byteLength += offsets[slice.to]! - offsets[slice.from]!;
     count += slice.to - slice.from;
   }
-  return { slices, count, byteLength, destination, attempts: 0, dueAtMs: 0, isLeftover: false };
+  return {
+    slices,
+    count,
+    byteLength,
+    destination,
+    attempts: 0,
+    dueAtMs: 0,
+    joinsAtMs: 0,
+    putOff: 0,
+    isLeftover: false,
+  };
 }
 
 /** Both halves of a shipment of at least two documents, in order. */
@@ -195,14 +210,14 @@ export function halve(shipment: Shipment, encoding: string): [Shipment, Shipment
   return [make(first), make(second)];
 }
 
-/** The documents of a shipment whose indexes `wanted` accepts, as slices; neighbours stay together. */
-export function pick(shipment: Shipment, wanted: (index: number) => boolean): QueuedSlice[] {
+/** The documents of a shipment that have this code, by index, as slices; neighbours stay together. */
+export function pick(shipment: Shipment, codes: Uint8Array, code: number): QueuedSlice[] {
   const picked: QueuedSlice[] = [];
   let index = 0;
   for (const slice of shipment.slices) {
     let start = -1;
     for (let i = slice.from; i < slice.to; i++, index++) {
-      if (wanted(index)) {
+      if (codes[index] === code) {
         if (start < 0) start = i;
       } else if (start >= 0) {
         picked.push({ ...slice, from: start, to: i });

@@ -1,6 +1,7 @@
 import { encodingKey } from "../core/batch.ts";
 import type { BatchLimits, Log, Sink, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
+import type { CallOutcome } from "./call-pace.ts";
 import type { Clock } from "./clock.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
@@ -13,6 +14,8 @@ export interface SinkRunnerOptions {
   readonly name: string;
   readonly sink: Sink;
   readonly limits: BatchLimits;
+  /** Bytes of calls that may be under way together, more or less. */
+  readonly windowBytes: number;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: () => number;
@@ -58,14 +61,14 @@ export class SinkRunner {
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: SinkRunnerOptions) {
-    const { sink, limits, clock, random, storeRejected, onSettled } = options;
+    const { sink, limits, windowBytes, clock, random, storeRejected, onSettled } = options;
     this.#options = options;
     this.health = new SinkHealth(options);
     this.encoding = encodingKey(sink.encoding);
     const wake = (): void => {
       this.#dispatch();
     };
-    this.#schedule = new SinkSchedule({ sink, limits, clock, random, wake }, this.encoding);
+    this.#schedule = new SinkSchedule({ sink, limits, windowBytes, clock, random, wake }, this.encoding);
     this.#settlement = new SinkSettlement({
       ...{ counts: this.counts, health: this.health, schedule: this.#schedule, encoding: this.encoding },
       ...{ storeRejected, onSettled, nowMs: () => clock.monotonicMs(), stopped: this.#stop.signal },
@@ -114,6 +117,11 @@ export class SinkRunner {
   }
   get inFlight(): number {
     return this.#inFlight.size;
+  }
+  /** Calls that may be under way at this moment, bytes of one, and how long they take. */
+  get pace(): { readonly concurrency: number; readonly maxBytes: number; readonly callMs: number } {
+    const { pace, concurrency } = this.#schedule;
+    return { concurrency, maxBytes: pace.maxBytes, callMs: pace.callMs };
   }
   /** When the oldest document that is not settled was queued, in milliseconds since the epoch. */
   get oldestQueuedMs(): number | undefined {
@@ -270,6 +278,9 @@ export class SinkRunner {
       this.#inFlight.add(shipment);
       void this.#send(shipment);
     }
+    const { pace } = this.#schedule;
+    if (this.#inFlight.size < pace.concurrency) pace.idle();
+    else if (this.#schedule.hasFullCall) pace.hungry();
     this.#schedule.endFlush();
   }
 
@@ -313,6 +324,7 @@ export class SinkRunner {
     };
     if (this.#stop.signal.aborted) stop();
     this.#stop.signal.addEventListener("abort", stop);
+    const beganAtMs = clock.monotonicMs();
     let timedOut = false;
     const cancel = clock.after(writeTimeoutMs, () => {
       timedOut = true;
@@ -328,6 +340,10 @@ export class SinkRunner {
       }
       if (timedOut && result.outcome === "retry")
         result = { outcome: "retry", reason: `no answer within ${writeTimeoutMs / 1000} s` };
+      this.#schedule.pace.ended({
+        ...{ bytes: shipment.byteLength, beganAtMs },
+        kind: timedOut ? "timed_out" : loadSaidBy(result, shipment.count),
+      });
       await this.#settlement.settle(shipment, result, failuresBefore);
     } catch (error) {
       const reason = `a defect in Wiretail: ${errorMessage(error)}`;
@@ -362,6 +378,28 @@ export class SinkRunner {
     for (const wake of waiters) wake();
   }
 }
+
+/** What an answer says of the server's load. */
+function loadSaidBy(result: WriteResult, count: number): CallOutcome["kind"] {
+  switch (result.outcome) {
+    case "too_large":
+      return "too_large";
+    case "retry":
+      return "overloaded";
+    case "hold":
+      return "failed";
+    case "mixed": {
+      let putOff = 0;
+      for (const { outcome } of result.verdicts.values()) if (outcome === "retry") putOff++;
+      return putOff > count * MUCH_PUT_OFF ? "overloaded" : "taken";
+    }
+    default:
+      return "taken";
+  }
+}
+
+/** A server that puts off more than this part of a call is overloaded; less may be one shard of many. */
+const MUCH_PUT_OFF = 0.1;
 
 /** The first index from `from` on, below `to`, whose offset is not before `position`; `to` when there is none. */
 function firstAtOrAfter(offsets: Float64Array, position: number, from: number, to: number): number {

@@ -1,11 +1,14 @@
 import type { BatchLimits, Sink } from "../core/component.ts";
 import { backoffMs } from "./backoff.ts";
+import { CallPace } from "./call-pace.ts";
 import type { Clock } from "./clock.ts";
 import { halve, Lane, makeShipment, type QueuedSlice, type QueueLimits, type Shipment } from "./sink-queue.ts";
 
 export interface SinkScheduleOptions {
   readonly sink: Sink;
   readonly limits: BatchLimits;
+  /** Bytes of calls that may be under way together, more or less. */
+  readonly windowBytes: number;
   readonly clock: Clock;
   readonly random: () => number;
   /** Something may be due now that was not when `next` was asked last. */
@@ -30,6 +33,8 @@ export class SinkSchedule {
   readonly #options: SinkScheduleOptions;
   readonly #encoding: string;
   readonly #queueLimits: QueueLimits;
+  /** How many calls at a time, and how large. */
+  readonly pace: CallPace;
   readonly #lanes = new Map<string, Lane>();
   /** Refused, waiting to be sent again; in order. */
   #parked: Shipment[] = [];
@@ -45,8 +50,10 @@ export class SinkSchedule {
   constructor(options: SinkScheduleOptions, encoding: string) {
     this.#options = options;
     this.#encoding = encoding;
+    const { limits, windowBytes, clock } = options;
+    this.pace = new CallPace({ limits, windowBytes, nowMs: () => clock.monotonicMs() });
     this.#queueLimits = {
-      maxBytes: options.limits.maxBytes,
+      maxBytes: this.pace.maxBytes,
       maxEvents: options.limits.maxEvents,
       maxTimeSpanMs: options.sink.maxTimeSpanMs,
       overheadBytesPerEvent: options.sink.overheadBytesPerEvent ?? 0,
@@ -66,7 +73,7 @@ export class SinkSchedule {
   }
   /** Calls that may be made at the same time. After a failed one, one at a time finds out whether the server is back. */
   get concurrency(): number {
-    return this.#failures > 0 ? 1 : this.#options.limits.concurrency;
+    return this.#failures > 0 ? 1 : this.pace.concurrency;
   }
   /** When the oldest document that waits was queued; Infinity when none does. */
   get oldestQueuedMs(): number {
@@ -99,6 +106,13 @@ export class SinkSchedule {
     if (this.#flushNow && [...this.#lanes.values()].every((lane) => lane.isEmpty)) this.#flushNow = false;
   }
 
+  /** There is enough for a call, as far as can be said without looking at times. */
+  get hasFullCall(): boolean {
+    this.#queueLimits.maxBytes = this.pace.maxBytes;
+    for (const lane of this.#lanes.values()) if (lane.isFull || (this.#flushNow && !lane.isEmpty)) return true;
+    return false;
+  }
+
   /**
    * What is to be sent now, if anything, with so many calls under way; `wake` is called when there may be something
    * later.
@@ -106,6 +120,7 @@ export class SinkSchedule {
   next(underWay: number): Shipment | undefined {
     this.#underWay = underWay;
     const now = this.#options.clock.monotonicMs();
+    this.#queueLimits.maxBytes = this.pace.maxBytes;
     if (now < this.#blockedUntilMs) {
       this.#wakeAt(this.#blockedUntilMs);
       return undefined;
@@ -134,11 +149,11 @@ export class SinkSchedule {
     if (!shipment.isLeftover || maxTimeSpanMs !== undefined || this.#parked.length === 0) return shipment;
     // Many small leftovers of several calls go together.
     const slices = [...shipment.slices];
-    let { byteLength, count, attempts } = shipment;
+    let { byteLength, count, attempts, putOff } = shipment;
     this.#parked = this.#parked.filter((other) => {
       const fits =
         other.isLeftover &&
-        other.dueAtMs <= now &&
+        other.joinsAtMs <= now &&
         other.destination === shipment.destination &&
         byteLength + other.byteLength <= maxBytes &&
         count + other.count <= maxEvents;
@@ -147,9 +162,10 @@ export class SinkSchedule {
       byteLength += other.byteLength;
       count += other.count;
       attempts = Math.max(attempts, other.attempts);
+      putOff = Math.max(putOff, other.putOff);
       return false;
     });
-    return { ...makeShipment(slices, this.#encoding, shipment.destination), attempts, isLeftover: true };
+    return { ...makeShipment(slices, this.#encoding, shipment.destination), attempts, putOff, isLeftover: true };
   }
 
   #takeFromLanes(now: number): Shipment | undefined {
@@ -194,14 +210,22 @@ export class SinkSchedule {
     this.#parked.unshift(...halve(shipment, this.#encoding));
   }
 
-  /** Single documents of a call that was answered, to be sent again after a pause: at least `askedMs`. */
-  parkLeftover(slices: readonly QueuedSlice[], of: Shipment, askedMs: number): void {
+  /**
+   * Single documents of a call that was answered, to be sent again after a pause: at least `askedMs`. `mayPassSoon`: the
+   * server put them off, it did not say that somebody has to act; while it takes most of the others the pause is short.
+   */
+  parkLeftover(slices: readonly QueuedSlice[], of: Shipment, askedMs: number, mayPassSoon: boolean): void {
     const { clock, random } = this.#options;
     this.#failures = 0;
     const parked = makeShipment(slices, this.#encoding, of.destination);
     parked.attempts = of.attempts;
     parked.isLeftover = true;
-    parked.dueAtMs = clock.monotonicMs() + Math.max(askedMs, backoffMs(of.attempts, random));
+    const now = clock.monotonicMs();
+    parked.putOff = parked.count * 2 > of.count ? of.putOff + 1 : 1;
+    const pauseMs = mayPassSoon ? backoffMs(parked.putOff, random, SOON_MS) : backoffMs(of.attempts, random);
+    parked.dueAtMs = now + Math.max(askedMs, pauseMs);
+    // Those of many calls go together rather than each when its own pause is over.
+    parked.joinsAtMs = Math.max(now + askedMs, parked.dueAtMs - LEFTOVERS_JOIN_MS);
     this.#parked.push(parked);
   }
 
@@ -269,3 +293,8 @@ export class SinkSchedule {
     });
   }
 }
+
+/** The first pause of single documents that a server put off while it took others. */
+const SOON_MS = 100;
+/** Single documents that were refused may be sent again so much before their pause is over, with others. */
+const LEFTOVERS_JOIN_MS = 50;

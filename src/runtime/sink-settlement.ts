@@ -1,6 +1,7 @@
 import type { EncodedBatch } from "../core/batch.ts";
 import type { Verdict, WriteResult } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
+import { keepOnly } from "./kept-leftovers.ts";
 import type { SinkHealth } from "./sink-health.ts";
 import { makeShipment, pick, type QueuedSlice, type Shipment } from "./sink-queue.ts";
 import type { SinkSchedule } from "./sink-schedule.ts";
@@ -76,20 +77,12 @@ export class SinkSettlement {
       case "too_large":
         if (shipment.count === 1) {
           this.#options.schedule.succeeded(shipment);
-          await this.#reject(
-            shipment,
-            () => `too large for the server: ${result.reason}`,
-            () => true,
-          );
+          await this.#reject(shipment, () => `too large for the server: ${result.reason}`);
         } else this.#options.schedule.parkHalves(shipment);
         return;
       case "rejected":
         this.#options.schedule.succeeded(shipment);
-        await this.#reject(
-          shipment,
-          () => result.reason,
-          () => true,
-        );
+        await this.#reject(shipment, () => result.reason);
         return;
       case "retry":
       case "hold":
@@ -106,49 +99,50 @@ export class SinkSettlement {
     failuresBefore: number,
   ): Promise<void> {
     const verdicts = this.#giveUpUnknown(shipment, answered);
-    const waiting: Verdict[] = [];
-    let rejected = 0;
-    for (const verdict of verdicts.values()) {
-      if (verdict.outcome === "rejected") rejected++;
-      else if (verdict.outcome !== "delivered") waiting.push(verdict);
+    const codes = new Uint8Array(shipment.count);
+    let [waiting, rejected, askedMs] = [0, 0, 0];
+    let worst: Verdict | undefined;
+    let puttingOff: Verdict | undefined;
+    for (const [index, verdict] of verdicts) {
+      if (verdict.outcome === "delivered") continue;
+      if (verdict.outcome === "rejected") {
+        rejected++;
+        codes[index] = REJECTED;
+        continue;
+      }
+      waiting++;
+      codes[index] = isUnknownHold(verdict) ? UNKNOWN : WAITING;
+      if (worst?.outcome !== "hold") worst = verdict.outcome === "hold" ? verdict : (worst ?? verdict);
+      if (verdict.outcome === "retry") {
+        puttingOff ??= verdict;
+        askedMs = Math.max(askedMs, verdict.retryAfterMs ?? 0);
+      }
     }
-    if (waiting.length + rejected < shipment.count) this.#noteTaken(shipment.destination);
-    const outcomeOf = (index: number): Verdict["outcome"] => verdicts.get(index)?.outcome ?? "delivered";
-    const isWaiting = (index: number): boolean => outcomeOf(index) === "retry" || outcomeOf(index) === "hold";
+    if (waiting + rejected < shipment.count) this.#noteTaken(shipment.destination);
     // Every single one put off means overload. Held documents, and those that were refused alone before, only wait.
-    const puttingOff = waiting.find((verdict) => verdict.outcome === "retry");
-    if (waiting.length === shipment.count && puttingOff !== undefined && !shipment.isLeftover) {
-      this.fail(shipment, waiting.find((verdict) => verdict.outcome === "hold") ?? puttingOff, failuresBefore);
+    if (waiting === shipment.count && puttingOff !== undefined && !shipment.isLeftover) {
+      this.fail(shipment, worst!, failuresBefore);
       return;
     }
-    this.#finish(
-      pick(shipment, (index) => outcomeOf(index) === "delivered"),
-      "delivered",
-    );
-    if (waiting.length === 0) this.#options.schedule.succeeded(shipment);
+    this.#finishTaken(shipment, codes);
+    if (worst === undefined) this.#options.schedule.succeeded(shipment);
     else {
-      const worst = waiting.find((verdict) => verdict.outcome === "hold") ?? waiting[0]!;
-      const asked = Math.max(
-        0,
-        ...waiting.map((verdict) => (verdict.outcome === "retry" ? (verdict.retryAfterMs ?? 0) : 0)),
-      );
-      const isUnknown = (index: number): boolean => isUnknownHold(verdicts.get(index));
       const sinceMs = this.#options.nowMs();
-      const unknown = pick(shipment, isUnknown).map((slice) => ({
+      const unknown = pick(shipment, codes, UNKNOWN).map((slice) => ({
         ...slice,
         unknownSinceMs: sinceMs,
         ...since(slice),
       }));
-      const known = pick(shipment, (index) => isWaiting(index) && !isUnknown(index));
-      this.#options.schedule.parkLeftover([...known, ...unknown], shipment, asked);
-      this.#noteFailure(worst, `${waiting.length} of ${shipment.count} documents refused: `);
+      const kept = keepOnly([...pick(shipment, codes, WAITING), ...unknown], this.#options.encoding);
+      this.#options.schedule.parkLeftover(kept, shipment, askedMs, worst.outcome === "retry");
+      this.#noteFailure(worst, `${waiting} of ${shipment.count} documents refused: `);
     }
     if (rejected > 0) {
       const reasonOf = (index: number): string => {
         const verdict = verdicts.get(index);
         return verdict?.outcome === "rejected" ? verdict.reason : "";
       };
-      await this.#reject(shipment, reasonOf, (index) => outcomeOf(index) === "rejected");
+      await this.#reject(shipment, reasonOf, codes);
     }
   }
 
@@ -184,20 +178,17 @@ export class SinkSettlement {
     this.#takenAtMs.set(destination, this.#options.nowMs());
   }
 
-  /** Sends some documents of a shipment to the dead letters. */
-  async #reject(
-    shipment: Shipment,
-    reasonOf: (index: number) => string,
-    wanted: (index: number) => boolean,
-  ): Promise<void> {
+  /** Sends documents of a shipment to the dead letters: all, or those with the code REJECTED. */
+  async #reject(shipment: Shipment, reasonOf: (index: number) => string, codes?: Uint8Array): Promise<void> {
     const documents: RejectedDocument[] = [];
     let index = 0;
     for (const slice of shipment.slices) {
       for (let i = slice.from; i < slice.to; i++, index++) {
-        if (wanted(index)) documents.push({ batch: slice.batch, index: i, reason: reasonOf(index) });
+        if (codes !== undefined && codes[index] !== REJECTED) continue;
+        documents.push({ batch: slice.batch, index: i, reason: reasonOf(index) });
       }
     }
-    const slices = pick(shipment, wanted);
+    const slices = codes === undefined ? shipment.slices : pick(shipment, codes, REJECTED);
     try {
       await this.#options.storeRejected(documents);
       this.#finish(slices, "deadLettered");
@@ -209,18 +200,41 @@ export class SinkSettlement {
     }
   }
 
+  /** Settles the documents without a code. */
+  #finishTaken(shipment: Shipment, codes: Uint8Array): void {
+    let index = 0;
+    for (const slice of shipment.slices) {
+      const { offsets } = slice.batch.bodies.get(this.#options.encoding)!;
+      let count = 0;
+      let bytes = 0;
+      for (let i = slice.from; i < slice.to; i++, index++) {
+        if (codes[index] !== TAKEN) continue;
+        count++;
+        bytes += offsets[i + 1]! - offsets[i]!;
+      }
+      if (count > 0) this.#settleOf(slice, count, bytes);
+    }
+    this.#options.onSettled();
+  }
+
   #finish(slices: readonly QueuedSlice[], outcome: "delivered" | "deadLettered"): void {
     for (const slice of slices) {
       const count = slice.to - slice.from;
-      this.#options.counts[outcome] += count;
-      if (outcome === "deadLettered") slice.entry.rejected = true;
+      const { offsets } = slice.batch.bodies.get(this.#options.encoding)!;
+      if (outcome === "delivered") this.#settleOf(slice, count, offsets[slice.to]! - offsets[slice.from]!);
       else {
-        const { offsets } = slice.batch.bodies.get(this.#options.encoding)!;
-        this.#options.counts.bytes += offsets[slice.to]! - offsets[slice.from]!;
+        this.#options.counts.deadLettered += count;
+        slice.entry.rejected = true;
+        if (slice.progress.settle(slice.pending, count)) slice.entry.letGo();
       }
-      if (slice.progress.settle(slice.pending, count)) slice.entry.letGo();
     }
     this.#options.onSettled();
+  }
+
+  #settleOf(slice: QueuedSlice, count: number, bytes: number): void {
+    this.#options.counts.delivered += count;
+    this.#options.counts.bytes += bytes;
+    if (slice.progress.settle(slice.pending, count)) slice.entry.letGo();
   }
 
   /** A whole call failed, or what it asked for could not be done: it is made again after a pause. */
@@ -237,6 +251,12 @@ export class SinkSettlement {
     health.failed(verdict.outcome === "hold", prefix + verdict.reason, queuedOf(counts), pauseMs);
   }
 }
+
+/** What is to be done with a document of a mixed answer. */
+const TAKEN = 0;
+const WAITING = 1;
+const UNKNOWN = 2;
+const REJECTED = 3;
 
 function isUnknownHold(verdict: Verdict | undefined): boolean {
   return verdict?.outcome === "hold" && verdict.unknown === true;

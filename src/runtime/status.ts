@@ -160,6 +160,10 @@ export interface SinkStatus {
   readonly retried_events: number;
   readonly requests: number;
   readonly in_flight_requests: number;
+  /** Calls that may be under way at a time, and bytes of one, as found out; how long calls take lately. */
+  readonly allowed_requests: number;
+  readonly allowed_request_bytes: number;
+  readonly request_seconds: number;
   readonly sent_bytes: number;
   /** Age of the oldest document that waits. */
   readonly oldest_queued_seconds: number | null;
@@ -285,6 +289,16 @@ export function statusSamples(status: AgentStatus): Sample[] {
     );
     add("counter", "sink_retried_events", "Events that were sent once more", sink.retried_events, labels);
     add("counter", "sink_requests", "Calls made", sink.requests, labels);
+    add("gauge", "sink_in_flight_requests", "Calls under way", sink.in_flight_requests, labels);
+    add("gauge", "sink_allowed_requests", "Calls that may be under way, as found out", sink.allowed_requests, labels);
+    add(
+      "gauge",
+      "sink_allowed_request_bytes",
+      "Bytes of one call at most, as found out",
+      sink.allowed_request_bytes,
+      labels,
+    );
+    add("gauge", "sink_request_seconds", "How long calls take lately, seconds", sink.request_seconds, labels);
     add("counter", "sink_sent_bytes", "Encoded events delivered, bytes", sink.sent_bytes, labels);
     add(
       "gauge",

@@ -50,7 +50,13 @@ test("whatever a server answers, a write ends with a verdict, and nothing is del
         const context = makeContext({ now: () => 0, sleep: async () => undefined });
         const sink = new ElasticsearchSink(
           {
-            ...{ nodes: ["http://x"], tls: { verify: true }, compression: "none", request_timeout_ms: 1000 },
+            ...{
+              nodes: ["http://x"],
+              tls: { verify: true },
+              compression: "none",
+              compression_level: 1,
+              request_timeout_ms: 1000,
+            },
             ...{ install_template: true, unknown_error_timeout_ms: 1000 },
           },
           { ...context, stateDir: "/nonexistent", monotonicMs: clockOf() },

@@ -63,6 +63,7 @@ export function makeBatch(options: MakeBatchOptions): EncodedBatch {
     endPosition: (options.firstOffset ?? 0) + count * 100,
     resume: undefined,
     readAtMs: BATCH_TIME_MS,
+    key: {},
   };
   let byteLength = 0;
   for (const encoding of toArray<Encoding>(options.encoding ?? JSON_ENCODING)) {

@@ -34,6 +34,7 @@ export class SinkRig {
       name: "test",
       sink,
       limits: sink.limits,
+      windowBytes: 12 << 20,
       log: this.context.log,
       clock: this.clock,
       random: options.random ?? (() => 1),

@@ -117,7 +117,12 @@ export const BATCH = t.object(
       }),
     ),
     concurrency: t.optional(
-      t.integer({ description: "Calls at the same time; 1 keeps the order.", minimum: 1, maximum: 64 }),
+      t.integer({
+        description:
+          "Calls at the same time, at most; 1 keeps the order. How many of them help, the agent finds out: see `allowed_requests` in `wiretail status --json`.",
+        minimum: 1,
+        maximum: 64,
+      }),
     ),
   },
   { description: "How the sink's calls are filled. What is left out is the sink's own default." },

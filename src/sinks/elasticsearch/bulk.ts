@@ -1,7 +1,9 @@
 import { promisify } from "node:util";
-import { constants, gzip } from "node:zlib";
+import { gzip } from "node:zlib";
 import { forEachDocument, sliceBytes, type Encoding, type SinkBatch } from "../../core/batch.ts";
+import type { BufferPool } from "../../core/buffer-pool.ts";
 import { DELIVERED, type Verdict, type WriteResult } from "../../core/component.ts";
+import { TAKEN_ITEM } from "./mixed-reply.ts";
 import { itemVerdict, type BulkItem } from "./verdict.ts";
 
 /**
@@ -18,9 +20,11 @@ export const BULK_FILTER =
   "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store";
 
 const compress = promisify(gzip);
-const GZIP_LEVEL = constants.Z_BEST_SPEED;
+/** Logs shrink to an eighth or so. Each piece of output costs a trip from the thread pool to the main thread and back. */
+const GZIP_PIECES = 8;
+const GZIP_LEAST_PIECE_BYTES = 16 * 1024;
 
-/** A bulk call's body. `spare` is a buffer to give back to BodyBuffers once nobody reads the body any more. */
+/** A bulk call's body. `spare` is a buffer to give back to the pool once nobody reads the body any more. */
 export interface BulkBody {
   readonly bytes: Buffer;
   readonly spare: Buffer | undefined;
@@ -30,12 +34,7 @@ export interface BulkBody {
  * The documents of a batch in one piece. One slice is not copied: the result is then a part of the batch and only to
  * be read.
  */
-export function bulkBody(
-  batch: SinkBatch,
-  key: string,
-  buffers: BodyBuffers,
-  leaveOut?: ReadonlySet<number>,
-): BulkBody {
+export function bulkBody(batch: SinkBatch, key: string, buffers: BufferPool, leaveOut?: ReadonlySet<number>): BulkBody {
   if (leaveOut !== undefined && leaveOut.size > 0) {
     const parts: Buffer[] = [];
     forEachDocument(batch, key, (bytes, _slice, _i, index) => {
@@ -50,36 +49,9 @@ export function bulkBody(
   return { bytes: spare.subarray(0, length), spare };
 }
 
-/**
- * Buffers that bodies are put together in, used again: fresh memory of some megabytes for each call costs several
- * times the copying (page faults, and garbage collections forced by external memory).
- */
-export class BodyBuffers {
-  readonly #usualSize: number;
-  readonly #most: number;
-  readonly #free: Buffer[] = [];
-
-  /** Keeps up to `most` buffers of `usualSize` bytes; larger ones are made for one call. */
-  constructor(usualSize: number, most: number) {
-    this.#usualSize = usualSize;
-    this.#most = most;
-  }
-
-  /** At least `size` bytes with anything in them. */
-  take(size: number): Buffer {
-    if (size > this.#usualSize) return Buffer.allocUnsafeSlow(size);
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#usualSize);
-  }
-
-  /** Only when nothing can read it any more: a call that was given up may still be on its way to the socket. */
-  give(buffer: Buffer): void {
-    if (buffer.length === this.#usualSize && this.#free.length < this.#most) this.#free.push(buffer);
-  }
-}
-
-/** Off the main thread. */
-export function gzipBody(body: Buffer): Promise<Buffer> {
-  return compress(body, { level: GZIP_LEVEL });
+/** In the thread pool; `level` is zlib's. The body must stay as it is until then. */
+export function gzipBody(body: Buffer, level: number): Promise<Buffer> {
+  return compress(body, { level, chunkSize: Math.max(GZIP_LEAST_PIECE_BYTES, Math.ceil(body.length / GZIP_PIECES)) });
 }
 
 export interface BulkReply {
@@ -116,15 +88,23 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
   let indexMissing = false;
   let isUnclear = false;
   let index = 0;
+  let last: Readonly<Record<string, BulkItem>> | undefined;
+  let lastVerdict: Verdict = DELIVERED;
   for (const item of items) {
     while (leaveOut?.has(index) === true) index++;
+    if (item === TAKEN_ITEM) {
+      index++;
+      continue;
+    }
     const said = item["create"] ?? {};
     if (said.status === 409) duplicates++;
     if (said.failure_store === "used") failureStore++;
     if (said.error?.type === "index_not_found_exception") indexMissing = true;
     // A primary that wrote it may have failed before it said so.
     if ((said.status ?? 500) >= 500) isUnclear = true;
-    const verdict = itemVerdict(said);
+    const verdict = item === last ? lastVerdict : itemVerdict(said);
+    last = item;
+    lastVerdict = verdict;
     if (verdict.outcome !== "delivered") verdicts.set(index, verdict);
     index++;
   }

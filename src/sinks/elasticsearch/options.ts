@@ -85,6 +85,13 @@ export const OPTIONS = t.object({
     description: "How request bodies are compressed. `none` saves CPU where the network is fast.",
     default: "gzip",
   }),
+  compression_level: t.integer({
+    description:
+      "How hard gzip tries: 1 is quickest, 9 makes bodies smallest. 6 costs about twice the CPU of 1, for bodies smaller by a fifth.",
+    default: 1,
+    minimum: 1,
+    maximum: 9,
+  }),
   request_timeout_ms: t.integer({
     description: "How long one call may take, in milliseconds, before it is given up and tried again.",
     default: 90_000,

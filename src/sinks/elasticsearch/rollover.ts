@@ -1,4 +1,4 @@
-import { eventId, type EncodedBatch, type SinkBatch } from "../../core/batch.ts";
+import { batchKey, eventId, type SinkBatch } from "../../core/batch.ts";
 import type { Context } from "../../core/component.ts";
 import { CallFailed, readReply, type Caller } from "./client.ts";
 import type { LostBulks } from "./lost-bulks.ts";
@@ -38,7 +38,7 @@ export class RolloverGuard {
   readonly #context: Context;
   readonly #isDataStream: boolean;
   /** Whether some call with documents of a batch, since it was handed over first, had no clear answer. */
-  readonly #isUnclear = new WeakMap<EncodedBatch, boolean>();
+  readonly #isUnclear = new WeakMap<object, boolean>();
   #isBlind = false;
   #unchecked = 0;
 
@@ -53,7 +53,8 @@ export class RolloverGuard {
   begin(batch: SinkBatch, attempt: number): void {
     if (attempt > 1) return;
     for (const { batch: events } of batch.slices) {
-      if (!this.#isUnclear.has(events)) this.#isUnclear.set(events, false);
+      const key = batchKey(events);
+      if (!this.#isUnclear.has(key)) this.#isUnclear.set(key, false);
     }
   }
 
@@ -68,7 +69,7 @@ export class RolloverGuard {
     const indexes: number[] = [];
     let index = 0;
     for (const { batch: events, from, to, maybeSent } of batch.slices) {
-      const isDoubtful = attempt > 1 ? this.#isUnclear.get(events) !== false : maybeSent === true;
+      const isDoubtful = attempt > 1 ? this.#isUnclear.get(batchKey(events)) !== false : maybeSent === true;
       for (let i = from; i < to; i++, index++) {
         if (!isDoubtful) continue;
         ids.push(eventId(events, i));
@@ -96,12 +97,12 @@ export class RolloverGuard {
 
   /** Some of a call's documents may have arrived, and nobody said so. */
   unclear(batch: SinkBatch): void {
-    for (const slice of batch.slices) this.#isUnclear.set(slice.batch, true);
+    for (const slice of batch.slices) this.#isUnclear.set(batchKey(slice.batch), true);
   }
 
   /** The look-up failed: what an earlier process may have sent is as unclear as before, and the next attempt asks again. */
   notLookedUp(batch: SinkBatch): void {
-    for (const slice of batch.slices) if (slice.maybeSent === true) this.#isUnclear.set(slice.batch, true);
+    for (const slice of batch.slices) if (slice.maybeSent === true) this.#isUnclear.set(batchKey(slice.batch), true);
   }
 
   /** Which of these ids an index has, by their places in the list. */

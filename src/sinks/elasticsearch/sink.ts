@@ -1,5 +1,6 @@
 import { compileTemplate } from "../../codec/template.ts";
 import { encodingKey, type SinkBatch } from "../../core/batch.ts";
+import { BufferPool } from "../../core/buffer-pool.ts";
 import {
   DELIVERED,
   type BatchLimits,
@@ -8,7 +9,7 @@ import {
   type Sink,
   type WriteResult,
 } from "../../core/component.ts";
-import { BodyBuffers, BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
+import { BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
 import type { CallNames } from "./call-names.ts";
 import { CallFailed, readReply, type Connection, type Reply } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
@@ -18,7 +19,10 @@ import { probe } from "./probe.ts";
 import { RolloverGuard } from "./rollover.ts";
 
 // Larger calls are no faster here, and two of them are in memory twice: as what waits, and put together (bench/README.md).
-const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 2 };
+// How many at a time help, the runtime finds out (CallPace).
+const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 8 };
+/** Bodies that are put together and sent at the same time. */
+const BODY_BUFFERS_BYTES = 12 << 20;
 const KEY = encodingKey(BULK_ENCODING);
 
 /** Where documents go: a data stream, or an index whose name may depend on each event's time. */
@@ -74,7 +78,7 @@ export class ElasticsearchSink implements Sink {
   readonly #names: CallNames;
   readonly #rollover: RolloverGuard;
   readonly #query: Record<string, string>;
-  readonly #buffers = new BodyBuffers(LIMITS.maxBytes, LIMITS.concurrency);
+  readonly #buffers = new BufferPool(BODY_BUFFERS_BYTES);
   #ready: Promise<void> | undefined;
   #warned = false;
 
@@ -130,7 +134,7 @@ export class ElasticsearchSink implements Sink {
     if (count === 0) return DELIVERED;
     const { bytes, spare } = bulkBody(batch, KEY, this.#buffers, leaveOut);
     const gzipped = this.#options.compression === "gzip";
-    const body = gzipped ? await gzipBody(bytes) : bytes;
+    const body = gzipped ? await gzipBody(bytes, this.#options.compression_level) : bytes;
     if (gzipped && spare !== undefined) this.#buffers.give(spare);
     metrics.counter("elasticsearch_bulk_requests").add(1);
     metrics.counter("elasticsearch_sent_bytes").add(body.length);

@@ -17,6 +17,7 @@ async function open(options: Partial<ElasticsearchOptions>): Promise<{ sink: Sin
   const defaults = {
     tls: { verify: true },
     compression: "gzip",
+    compression_level: 1,
     request_timeout_ms: 20_000,
     unknown_error_timeout_ms: 900_000,
     install_template: true,

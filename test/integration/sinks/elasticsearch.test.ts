@@ -29,6 +29,7 @@ async function open(
   const defaults = {
     tls: { verify: true },
     compression: "gzip",
+    compression_level: 1,
     request_timeout_ms: 20_000,
     unknown_error_timeout_ms: 900_000,
     install_template: true,

@@ -10,10 +10,12 @@ function bulkBody(lines: readonly string[]): string {
 for (const kind of INPUT_KINDS) {
   test(`the benchmark's counter finds what is missing and what is doubled in ${kind} lines`, () => {
     const next = lineSource(kind, 7);
-    const lines = Array.from({ length: 3000 }, (_, i) => next(i));
+    const count = kind === "long" ? 30 : 3000;
+    const half = count / 2;
+    const lines = Array.from({ length: count }, (_, i) => next(i));
     const arrivals = new Arrivals(kind, lines.length);
-    assert.equal(arrivals.add(bulkBody(lines.slice(0, 1500))), 1500);
-    arrivals.add(bulkBody(lines.slice(1501)));
+    assert.equal(arrivals.add(bulkBody(lines.slice(0, half))), half);
+    arrivals.add(bulkBody(lines.slice(half + 1)));
     arrivals.add(bulkBody(lines.slice(10, 12)));
     assert.deepEqual(
       {
@@ -22,7 +24,7 @@ for (const kind of INPUT_KINDS) {
         doubled: arrivals.doubled,
         unknown: arrivals.unknown,
       },
-      { documents: 3001, missing: 1, doubled: 2, unknown: 0 },
+      { documents: count + 1, missing: 1, doubled: 2, unknown: 0 },
     );
     arrivals.add(bulkBody(["garbled"]));
     assert.equal(arrivals.unknown, 1);
@@ -36,3 +38,13 @@ for (const kind of INPUT_KINDS) {
     assert.notDeepEqual(lines(c), first);
   });
 }
+
+test("the benchmark's counter leaves out the documents that were refused", () => {
+  const next = lineSource("nginx", 7);
+  const lines = Array.from({ length: 10 }, (_, i) => next(i));
+  const arrivals = new Arrivals("nginx", lines.length);
+  assert.equal(arrivals.add(bulkBody(lines), new Set([0, 4])), 10);
+  assert.deepEqual([arrivals.documents, arrivals.missing], [8, 2]);
+  arrivals.add(bulkBody([lines[0]!, lines[4]!]));
+  assert.deepEqual([arrivals.documents, arrivals.missing, arrivals.doubled], [10, 0, 0]);
+});

@@ -16,7 +16,16 @@ const sink = (name: string, type: string, over: Partial<SinkStatus>): SinkStatus
     queued_events: 0,
     dead_lettered_events: 0,
   },
-  ...{ retried_events: 0, requests: 0, in_flight_requests: 0, sent_bytes: 0, oldest_queued_seconds: null },
+  ...{
+    retried_events: 0,
+    requests: 0,
+    in_flight_requests: 0,
+    allowed_requests: 2,
+    allowed_request_bytes: 1000,
+    request_seconds: 0,
+    sent_bytes: 0,
+    oldest_queued_seconds: null,
+  },
   ...{ found_in_journal_events: 0, queued_in_memory_events: 0, queued_in_journal_events: 0, dropped_events: {} },
   ...{ failing_since: null, next_attempt: null, last_error: null, notes: [], ...over },
 });

@@ -2,17 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { encodingKey } from "../../../../src/core/batch.ts";
-import {
-  BodyBuffers,
-  BULK_ENCODING,
-  bulkBody,
-  bulkOutcome,
-  gzipBody,
-} from "../../../../src/sinks/elasticsearch/bulk.ts";
+import { BufferPool } from "../../../../src/core/buffer-pool.ts";
+import { BULK_ENCODING, bulkBody, bulkOutcome, gzipBody } from "../../../../src/sinks/elasticsearch/bulk.ts";
+import { mixedReply } from "../../../../src/sinks/elasticsearch/mixed-reply.ts";
 import { makeBatch, makeSinkBatch } from "../../../support/batches.ts";
 
 const KEY = encodingKey(BULK_ENCODING);
-const buffers = new BodyBuffers(1 << 16, 2);
+const buffers = new BufferPool(1 << 20);
 const a = makeBatch({ lines: ["a0", "a1", "a2"], encoding: BULK_ENCODING, partition: "partition-aaaaaa" });
 const b = makeBatch({ lines: ["b0", "b1"], encoding: BULK_ENCODING, partition: "partition-bbbbbb" });
 
@@ -55,7 +51,7 @@ test("documents that are known to be there are left out, and later verdicts keep
 
 test("a compressed body unpacks to the same bytes", async () => {
   const body = bulkBody(makeSinkBatch(a, BULK_ENCODING), KEY, buffers).bytes;
-  assert.deepEqual(gunzipSync(await gzipBody(body)), body);
+  assert.deepEqual(gunzipSync(await gzipBody(body, 1)), body);
 });
 
 test("409 alone makes everything delivered, and is counted", () => {
@@ -71,13 +67,34 @@ test("a reply with too few or too many items claims nothing delivered", () => {
   }
 });
 
-test("a body's buffer is used again once it was given back, and not before", () => {
-  const pool = new BodyBuffers(1000, 1);
-  const [first, second] = [pool.take(10), pool.take(10)];
-  assert.notEqual(first, second);
-  pool.give(first);
-  pool.give(second);
-  assert.equal(pool.take(1000), first);
-  assert.notEqual(pool.take(10), second, "only as many are kept as were asked for");
-  assert.equal(pool.take(5000).length, 5000);
+const TAKEN = '{"create":{"status":201}}';
+const REFUSED =
+  '{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"a \\"quote\\", a } and a \\\\"}}}';
+
+test("of a reply with refusals only those are parsed, and it reads as if all of it had been", () => {
+  for (const items of [
+    [TAKEN, REFUSED, TAKEN, TAKEN, REFUSED],
+    [REFUSED],
+    [TAKEN, '{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"r"}}}'],
+    [TAKEN, '{"create":{"status":201,"failure_store":"used"}}', '{"create":{}}'],
+  ]) {
+    for (const head of ["", '"took":12,']) {
+      const text = `{${head}"errors":true,"items":[${items.join(",")}]}`;
+      const quick = mixedReply(text);
+      const parsed = JSON.parse(text) as { errors: boolean; items: Record<string, object>[] };
+      assert.deepEqual(quick, { errors: true, items: parsed.items });
+      assert.deepEqual(bulkOutcome(quick, items.length), bulkOutcome(parsed, items.length));
+    }
+  }
+});
+
+test("a reply with refusals that is cut off or has another form is left to the parser", () => {
+  const text = `{"errors":true,"items":[${TAKEN},${REFUSED},${TAKEN}]}`;
+  for (let end = 0; end < text.length; end++)
+    assert.equal(mixedReply(text.slice(0, end)), undefined, text.slice(0, end));
+  assert.equal(mixedReply(`${text} `), undefined);
+  assert.equal(mixedReply('{"errors":true,"items":[]}'), undefined);
+  assert.equal(mixedReply('{"errors":true,"items":[1]}'), undefined);
+  assert.equal(mixedReply('{"errors":true,"items":[{"create":{"status":2 01}}]}'), undefined);
+  assert.equal(mixedReply('{"errors":true,"items":[{"create":{"status":429}}],"more":1}'), undefined);
 });

@@ -1,0 +1,184 @@
+import type { BatchLimits } from "../core/component.ts";
+
+/** How a call went, as far as it says how many more can be made. */
+export interface CallOutcome {
+  readonly bytes: number;
+  readonly beganAtMs: number;
+  /**
+   * `taken`: most of it was. `overloaded`: the server put it off, all or much of it (429, 503). `timed_out`: no answer
+   * in time. `too_large`: refused for its size. `failed`: says nothing of load.
+   */
+  readonly kind: "taken" | "overloaded" | "timed_out" | "too_large" | "failed";
+}
+
+export interface CallPaceOptions {
+  /** Never more than this. */
+  readonly limits: Pick<BatchLimits, "maxBytes" | "concurrency">;
+  /** Bytes of calls under way, together: the more of them, the smaller each. */
+  readonly windowBytes: number;
+  /** Of the clock that is never set. */
+  readonly nowMs: () => number;
+}
+
+/**
+ * How many calls a sink makes at a time, and how large they are: as few and as large as give the full rate.
+ *
+ * While all that are allowed are under way and more waits, one more is tried (at first, as many again). It stays when the rate then was higher
+ * by GAIN or nothing waited any more, as when the server is far away or works in parallel; otherwise it is taken back
+ * and tried again after pauses that grow. So a server that is busy is not given more to queue. When it says that it is
+ * overloaded, or does not answer in time, half as many are made, once for all that were under way together, and one
+ * more again after each stretch without that (additive increase, multiplicative decrease). Without need it goes back to
+ * FIRST_CONCURRENCY.
+ *
+ * A call that was too large, or took too long, halves what later ones hold; after CAP_MS twice that is tried.
+ */
+export class CallPace {
+  readonly #options: CallPaceOptions;
+  #concurrency: number;
+  /** Up to here it goes without proof: so many went well before the server was overloaded. */
+  #proven: number;
+  #trial: { readonly from: number; readonly bytesPerMs: number } | undefined;
+  /** Nothing is known of the server: as many again are tried, instead of one more. */
+  #isSlowStart = true;
+  #pauseMs = FIRST_PAUSE_MS;
+  #nextTrialMs = -Infinity;
+  /** Since when there are so many calls at a time. */
+  #changedAtMs = -Infinity;
+  /** NaN: nothing is measured. */
+  #windowBeganMs = NaN;
+  #windowBytes = 0;
+  #windowCalls = 0;
+  #hungryAtMs = -Infinity;
+  #capBytes = Infinity;
+  #capUntilMs = 0;
+  #callMs = 0;
+
+  constructor(options: CallPaceOptions) {
+    this.#options = options;
+    this.#concurrency = Math.min(options.limits.concurrency, FIRST_CONCURRENCY);
+    this.#proven = this.#concurrency;
+  }
+
+  /** Calls at the same time. */
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  /** Bytes of one call. */
+  get maxBytes(): number {
+    const { limits, windowBytes, nowMs } = this.#options;
+    if (this.#capBytes !== Infinity && nowMs() >= this.#capUntilMs) this.#setCap(this.#capBytes * 2);
+    const share = this.#concurrency <= FIRST_CONCURRENCY ? Infinity : windowBytes / this.#concurrency;
+    return Math.floor(Math.min(limits.maxBytes, Math.max(LEAST_BYTES, Math.min(share, this.#capBytes))));
+  }
+
+  /** How long calls take, in milliseconds, smoothed; 0 when none was answered yet. */
+  get callMs(): number {
+    return this.#callMs;
+  }
+
+  /** All calls that are allowed are under way, and one more could be made. */
+  hungry(): void {
+    this.#hungryAtMs = this.#options.nowMs();
+  }
+
+  /** Fewer are under way than allowed: there is nothing more to send. */
+  idle(): void {
+    this.#windowBeganMs = NaN;
+    this.#trial = undefined;
+    if (this.#concurrency <= FIRST_CONCURRENCY) return;
+    const now = this.#options.nowMs();
+    if (now - Math.max(this.#hungryAtMs, this.#changedAtMs) > CALM_MS) this.#change(this.#concurrency - 1, now);
+  }
+
+  ended(call: CallOutcome): void {
+    const now = this.#options.nowMs();
+    const { kind, bytes, beganAtMs } = call;
+    if (kind === "too_large" || kind === "timed_out") this.#setCap(Math.min(this.#capBytes, bytes) / 2);
+    if (kind === "overloaded" || kind === "timed_out") this.#cut(beganAtMs, now);
+    if (kind !== "taken") {
+      this.#windowBeganMs = NaN;
+      return;
+    }
+    const callMs = now - beganAtMs;
+    this.#callMs = this.#callMs === 0 ? callMs : this.#callMs + (callMs - this.#callMs) / 8;
+    // What began before a change measures what was before.
+    if (beganAtMs < this.#changedAtMs) return;
+    if (Number.isNaN(this.#windowBeganMs)) {
+      this.#beginWindow(now);
+      return;
+    }
+    this.#windowBytes += bytes;
+    this.#windowCalls++;
+    const elapsedMs = now - this.#windowBeganMs;
+    if (elapsedMs >= Math.max(WINDOW_MS, 3 * this.#callMs) && this.#windowCalls >= 2 * this.#concurrency) {
+      this.#judge(this.#windowBytes / elapsedMs, now);
+    }
+  }
+
+  #judge(bytesPerMs: number, now: number): void {
+    const isHungry = this.#hungryAtMs >= this.#windowBeganMs;
+    const trial = this.#trial;
+    this.#trial = undefined;
+    this.#beginWindow(now);
+    if (trial !== undefined && bytesPerMs < trial.bytesPerMs * GAIN) {
+      this.#isSlowStart = false;
+      this.#change(trial.from, now);
+      this.#nextTrialMs = now + this.#pauseMs;
+      this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
+      return;
+    }
+    if (trial !== undefined) this.#pauseMs = FIRST_PAUSE_MS;
+    this.#proven = Math.max(this.#proven, this.#concurrency);
+    if (!isHungry || this.#concurrency >= this.#options.limits.concurrency) return;
+    if (this.#concurrency >= this.#proven) {
+      if (now < this.#nextTrialMs) return;
+      this.#trial = { from: this.#concurrency, bytesPerMs };
+    }
+    const more = this.#isSlowStart ? this.#concurrency : 1;
+    this.#change(Math.min(this.#options.limits.concurrency, this.#concurrency + more), now);
+  }
+
+  #cut(beganAtMs: number, now: number): void {
+    if (beganAtMs < this.#changedAtMs && this.#trial === undefined) return;
+    // What is refused again and again while a server is away proves nothing of what it takes.
+    this.#proven = Math.max(
+      Math.min(this.#options.limits.concurrency, FIRST_CONCURRENCY),
+      this.#trial?.from ?? this.#concurrency,
+    );
+    this.#trial = undefined;
+    this.#isSlowStart = false;
+    this.#change(Math.max(1, this.#concurrency >> 1), now);
+  }
+
+  #change(concurrency: number, now: number): void {
+    this.#concurrency = concurrency;
+    this.#changedAtMs = now;
+    this.#windowBeganMs = NaN;
+  }
+
+  #beginWindow(now: number): void {
+    this.#windowBeganMs = now;
+    this.#windowBytes = 0;
+    this.#windowCalls = 0;
+  }
+
+  #setCap(bytes: number): void {
+    const { limits, nowMs } = this.#options;
+    this.#capBytes = bytes >= limits.maxBytes ? Infinity : Math.max(bytes, LEAST_BYTES);
+    this.#capUntilMs = nowMs() + CAP_MS;
+  }
+}
+
+/** One is sent while the next is made. */
+const FIRST_CONCURRENCY = 2;
+const GAIN = 1.1;
+/** A rate is measured for so long at least. */
+const WINDOW_MS = 250;
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 60_000;
+/** Nothing waited for so long: one call less at a time. */
+const CALM_MS = 10_000;
+const CAP_MS = 600_000;
+/** No call is made smaller than this for the sake of pace. */
+const LEAST_BYTES = 64 * 1024;
