@@ -11,7 +11,6 @@ export function compileBundle(file) {
   return new vm.Script(bytes.latin1Slice(), {
     filename: file,
     cachedData: readCache(cacheFile(file), bytes),
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
 }
 

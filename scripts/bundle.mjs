@@ -57,6 +57,8 @@ const { metafile, warnings } = await build({
   // Packages that have both: as modules they can be joined, as CommonJS they may hide what they load.
   mainFields: ["module", "main"],
   external: EXTERNAL,
+  // What stays outside is loaded by `require`: in a script like this Node 20 warns of `import()` as experimental.
+  supported: { "dynamic-import": false },
   banner: { js: BANNER },
   footer: { js: "})" },
   // V8 keeps text that is all ASCII at half the size.

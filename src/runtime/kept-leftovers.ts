@@ -91,5 +91,5 @@ function copyOf(batch: EncodedBatch, slices: readonly QueuedSlice[], encoding: s
     at += body.bytes.copy(bytes, at, begin, body.offsets[to]);
   }
   const bodies = new Map([[encoding, { bytes, offsets: ends }]]);
-  return { ...batch, count, offsets, timesMs, subIndexes, bodies, byteLength, release: undefined };
+  return { ...batch, count, offsets, timesMs, subIndexes, bodies, byteLength, sinks: undefined, release: undefined };
 }
