@@ -147,7 +147,7 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
     assert.deepEqual(
       texts,
       Array.from({ length: next }, (_, i) => i),
-      history.join(", "),
+      `${history.join(", ")}\n${messages.join("\n")}`,
     );
     assert.ok([...bench.durable.delivered.values()].every((event) => basename(event.path!).startsWith("app.log")));
   });
