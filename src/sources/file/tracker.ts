@@ -290,7 +290,8 @@ export class Tracker implements Tracking {
     }
     if (this.#recovery.claims(path, key)) return;
     if (isCompressedName(path) && (await this.#isCompressed(state, key))) return;
-    const isNew = startAtEnd === undefined && !context.once;
+    // A start may fall between the copy and the truncation: then the checkpoint knows the original.
+    const isNew = (startAtEnd === undefined || this.output.known.length > 0) && !context.once;
     if (isNew && (await isCopyInProgress(state, key, stats.size, this))) return;
     if (startAtEnd === undefined && state.previous !== undefined) await this.#findUnseen(path, state.previous);
     if (this.signal.aborted) return;

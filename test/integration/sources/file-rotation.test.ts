@@ -100,6 +100,23 @@ for (const watch of ["notify", "poll"] as const) {
       assert.deepEqual(run.output.texts(), numbers(0, 210));
     });
 
+    it("does not read the copy either when it starts between the copy and the truncation", async () => {
+      const options = { include: [log + "*"], watch, ...FAST, rotate_grace_ms: 5_000 };
+      await writeFile(log, lines(0, 200));
+      const before = bench.start(options);
+      await until(() => before.output.count === 200);
+      await before.stop();
+      await copyFile(log, log + ".1");
+      const run = bench.start(options);
+      await until(() => run.messages.some((message) => message.includes("same_file")));
+      await truncate(log, 0);
+      await appendFile(log, lines(200, 210));
+      await until(() => run.output.count >= 10);
+      await run.stop();
+      assert.deepEqual((await bench.once({ include: [log + "*"] })).texts(), []);
+      assert.deepEqual(run.output.texts(), numbers(200, 210));
+    });
+
     it("notices a file that was truncated and grew past the position between two looks", async () => {
       await writeFile(log, lines(0, 10));
       const run = bench.start({ include: [log], watch, ...FAST });
