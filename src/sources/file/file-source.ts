@@ -64,6 +64,8 @@ class FileRun {
   readonly #wakeups: (() => void)[] = [];
   #busy = 0;
   #unreadable = new Set<string>();
+  /** The last search for files was not cut short because too many files were open. */
+  #sawAll = true;
 
   constructor(
     options: FileOptions,
@@ -155,7 +157,9 @@ class FileRun {
 
   async #find(): Promise<string[]> {
     const failing = new Set<string>();
+    this.#sawAll = true;
     const paths = await findFiles(this.#matcher, (folder, error) => {
+      if (this.tracker.folderFailed(error)) return void (this.#sawAll = false);
       failing.add(folder);
       if (!this.#unreadable.has(folder)) this.#context.log.warn(`cannot look into ${folder}: ${errorMessage(error)}`);
     });
@@ -274,7 +278,7 @@ class FileRun {
     }
     for (let round = 0; !signal.aborted; round++) {
       // Of a folder that is newly watched nothing is told that happened before; so the next rounds look too.
-      if ((await notifications?.refresh()) ?? true) round = 0;
+      if (((await notifications?.refresh()) ?? true) || !this.#sawAll) round = 0;
       if (round % RESCAN_EVERY < 2) {
         const paths = new Set([...(await this.#find()), ...this.tracker.paths()]);
         for (const path of paths) this.tracker.check(path);

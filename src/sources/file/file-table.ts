@@ -18,6 +18,8 @@ export interface PathState {
   waitsForFiles: boolean;
   lookAtMs: number;
   lastLookMs: number;
+  /** A look is asked for and has not begun: what happens until then it will see, so that one is enough. */
+  isLookQueued: boolean;
   /** It looks like a copy of a file that is about to be truncated: until then it is not read as a new file. */
   copyUntilMs: number | undefined;
   copySize: bigint;
@@ -79,6 +81,7 @@ export class FileTable {
         waitsForFiles: false,
         lookAtMs: Infinity,
         lastLookMs: -Infinity,
+        isLookQueued: false,
         copyUntilMs: undefined,
         copySize: -1n,
         copyKey: "",

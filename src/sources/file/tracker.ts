@@ -15,6 +15,9 @@ import { isGone, LOOK_INTERVAL_MS, type TrackerOptions, type Tracking } from "./
 import { Trouble } from "./trouble.ts";
 import { Unseen } from "./unseen.ts";
 
+/** Files that wait until fewer are open, tried in one tick: more would only be refused together. */
+const WAITING_AT_ONCE = 16;
+
 /**
  * Decides which generation is behind which path. All decisions run one after another (`serial`); reading does not.
  * `schedule` is called when a generation may have something to read.
@@ -108,13 +111,19 @@ export class Tracker implements Tracking {
     if (!this.options.matcher.matches(path)) return;
     // A file of the checkpoint must not be taken for a new one before it was found again.
     if (this.#early !== undefined) return void this.#early.add(path);
-    const state = this.table.paths.get(path);
-    const dueMs = (state?.lastLookMs ?? -Infinity) + LOOK_INTERVAL_MS;
-    if (state !== undefined && dueMs > this.context.monotonicMs()) {
-      state.lookAtMs = Math.min(state.lookAtMs, dueMs);
-      return;
-    }
-    void this.serial(() => this.#look(path, undefined));
+    const state = this.table.stateOf(path);
+    // Its turn comes (`tick`): a file more to open does not help while there are too many.
+    if (state.waitsForFiles && state.retryAtMs !== Infinity) return;
+    const dueMs = state.lastLookMs + LOOK_INTERVAL_MS;
+    if (dueMs > this.context.monotonicMs()) state.lookAtMs = Math.min(state.lookAtMs, dueMs);
+    else this.#queueLook(state);
+  }
+
+  /** On a slow machine looks are asked for faster than they are done: without a bound reading would wait behind them. */
+  #queueLook(state: PathState): void {
+    if (state.isLookQueued) return;
+    state.isLookQueued = true;
+    void this.serial(() => this.#look(state.path, undefined));
   }
 
   /** The file may have grown. */
@@ -138,11 +147,13 @@ export class Tracker implements Tracking {
   }
 
   tick(nowMs: number): void {
+    let waitingTried = 0;
     for (const state of this.table.paths.values()) {
       if (state.lookAtMs > nowMs && state.retryAtMs > nowMs) continue;
+      if (state.waitsForFiles && state.retryAtMs !== Infinity && ++waitingTried > WAITING_AT_ONCE) continue;
       state.lookAtMs = Infinity;
       state.retryAtMs = Infinity;
-      void this.serial(() => this.#look(state.path, undefined));
+      this.#queueLook(state);
     }
     this.#recovery.tick(nowMs);
     this.#unseen.tick(nowMs);
@@ -197,6 +208,11 @@ export class Tracker implements Tracking {
     // The file of a name that is gone could not be opened again.
     if (gen.detachedAtMs === undefined) void gen.close();
     this.release(gen);
+  }
+
+  /** A folder could not be looked into. Returns whether only because too many files are open: then some are closed. */
+  folderFailed(error: unknown): boolean {
+    return this.#trouble.folderFailed(error);
   }
 
   /** It could be read. */
@@ -256,6 +272,7 @@ export class Tracker implements Tracking {
     // Those that were stopped while they were opened are not in the table, and must not be taken for new.
     if (this.signal.aborted) return;
     const state = table.stateOf(path);
+    state.isLookQueued = false;
     state.lastLookMs = context.monotonicMs();
     const readBefore = state.current?.position ?? 0;
     let stats;

@@ -63,6 +63,13 @@ export class Trouble {
     gen.error = message;
   }
 
+  /** A folder could not be looked into. Returns whether only because too many files are open. */
+  folderFailed(error: unknown): boolean {
+    if (!tooManyFiles(error)) return false;
+    this.#refused(this.#tracking.context.monotonicMs());
+    return true;
+  }
+
   readAgain(gen: Generation): void {
     if (gen.error === undefined) return;
     const { context } = this.#tracking;
