@@ -177,7 +177,7 @@ export class SourceRunner {
   async #run(): Promise<void> {
     const { create, clock, log, once } = this.#options;
     for (let failures = 0; ;) {
-      const began = clock.now();
+      const began = clock.monotonicMs();
       try {
         this.#source = await create();
         this.#state = "running";
@@ -193,7 +193,7 @@ export class SourceRunner {
           log.error(`source "${this.name}" failed: ${this.#error}`);
           return;
         }
-        failures = clock.now() - began > 60_000 ? 1 : failures + 1;
+        failures = clock.monotonicMs() - began > 60_000 ? 1 : failures + 1;
         const pauseMs = backoffMs(failures, Math.random);
         this.#state = "failed";
         log.error(`source "${this.name}" failed and starts again: ${this.#error}`, { in_ms: pauseMs });

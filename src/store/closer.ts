@@ -13,6 +13,7 @@ export interface CloserOptions {
   readonly maxAgeMs: number | undefined;
   readonly maxBytes: number | undefined;
   readonly now: () => number;
+  readonly monotonicMs: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly log: Log;
 }
@@ -59,16 +60,16 @@ export class SegmentCloser {
   }
 
   async #run(): Promise<void> {
-    const { log, now, sleep } = this.#options;
+    const { log, monotonicMs, sleep } = this.#options;
     const stopped = this.#stop.signal;
-    let retryAtMs = 0;
+    let retryAtMs = -Infinity;
     while (!stopped.aborted) {
       try {
         await applyRetention(this.#options, this.#openSequences());
       } catch (error) {
         log.warn("cannot apply the store's retention", { error: errorMessage(error) });
       }
-      const sequence = now() >= retryAtMs ? this.#waiting.shift() : undefined;
+      const sequence = monotonicMs() >= retryAtMs ? this.#waiting.shift() : undefined;
       if (sequence === undefined) {
         this.#wake = new AbortController();
         if (stopped.aborted) break;
@@ -84,7 +85,7 @@ export class SegmentCloser {
         error: fault,
       });
       this.#waiting.push(sequence);
-      retryAtMs = now() + RETRY_MS;
+      retryAtMs = monotonicMs() + RETRY_MS;
     }
   }
 

@@ -14,6 +14,7 @@ export interface StoreWriterOptions {
   readonly maxSegmentBytes: number;
   readonly maxSegmentAgeMs: number;
   readonly now: () => number;
+  readonly monotonicMs: () => number;
   readonly log: Log;
   /** Called with the number of each segment that is closed and waits to be converted. */
   readonly onClosed: (sequence: number) => void;
@@ -39,6 +40,7 @@ export class StoreWriter {
   #sequence: number;
   #file: FileHandle | undefined;
   #length: number;
+  /** When the open segment got its first document, `monotonicMs`. */
   #openedAtMs: number;
   #isDirty = false;
   #tail: Promise<unknown> = Promise.resolve();
@@ -84,7 +86,8 @@ export class StoreWriter {
         data: { ...(commits.last.data as Data | undefined), sequence },
       });
       await syncFolder(folder);
-      const writer = new StoreWriter(options, commits, file, Math.min(birthtimeMs || mtimeMs, mtimeMs));
+      const ageMs = Math.max(0, options.now() - Math.min(birthtimeMs || mtimeMs, mtimeMs));
+      const writer = new StoreWriter(options, commits, file, options.monotonicMs() - ageMs);
       for (const { file: name, sequence: other } of listing.ndjson) {
         if (other < sequence) options.onClosed(other);
         // The number after the open one was made by a close that did not come to its commit.
@@ -118,7 +121,7 @@ export class StoreWriter {
   /** Closes the open segment when it is old enough; to be called now and then. */
   closeIfOld(): Promise<void> {
     return this.#exclusively(async () => {
-      if (this.#length > 0 && this.#options.now() - this.#openedAtMs >= this.#options.maxSegmentAgeMs)
+      if (this.#length > 0 && this.#options.monotonicMs() - this.#openedAtMs >= this.#options.maxSegmentAgeMs)
         await this.#closeSegment();
     });
   }
@@ -162,7 +165,7 @@ export class StoreWriter {
     }
     if (bytes > 0 && this.#length > 0 && this.#length + bytes > this.#options.maxSegmentBytes)
       await this.#closeSegment();
-    if (this.#length === 0) this.#openedAtMs = this.#options.now();
+    if (this.#length === 0) this.#openedAtMs = this.#options.monotonicMs();
     this.#isDirty = true; // until it is known to be whole
     if (bytes > 0) {
       await writeAll(this.#file, parts, this.#length);

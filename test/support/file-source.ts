@@ -45,9 +45,10 @@ export class Bench {
 
   start(
     options: Partial<FileOptions> & Pick<FileOptions, "include">,
-    set: { once?: boolean; output?: MemoryOutput } = {},
+    set: { once?: boolean; output?: MemoryOutput; now?: () => number } = {},
   ): Running {
     const context = sourceContext(join(this.dir, "state"), { once: set.once ?? false });
+    if (set.now !== undefined) context.now = set.now;
     const output = set.output ?? new MemoryOutput(this.durable);
     const source = file.create(fileOptionsWith(options), context) as Source;
     const controller = new AbortController();

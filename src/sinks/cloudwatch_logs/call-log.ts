@@ -39,7 +39,7 @@ export class CallLog {
   readonly #folder: string;
   readonly #service: string;
   readonly #log: Log;
-  readonly #now: () => number;
+  readonly #monotonicMs: () => number;
   /** Of earlier processes, by destination and id prefix. */
   readonly #answered = new Map<string, Run[]>();
   readonly #unanswered = new Map<string, Run[]>();
@@ -52,16 +52,16 @@ export class CallLog {
   readonly #reserved = new Map<number, number>();
   #failure: string | undefined;
 
-  private constructor(folder: string, service: string, now: () => number, log: Log) {
+  private constructor(folder: string, service: string, monotonicMs: () => number, log: Log) {
     this.#folder = folder;
     this.#service = service;
-    this.#now = now;
+    this.#monotonicMs = monotonicMs;
     this.#log = log;
   }
 
   /** Reads what earlier processes left. `service` names the region or endpoint: the log of another one is not used. */
-  static open(folder: string, service: string, now: () => number, log: Log): CallLog {
-    const calls = new CallLog(folder, service, now, log);
+  static open(folder: string, service: string, monotonicMs: () => number, log: Log): CallLog {
+    const calls = new CallLog(folder, service, monotonicMs, log);
     const open = new Map<number, { destination: string; runs: readonly Run[] }>();
     calls.#load(PREVIOUS, open);
     calls.#load(CURRENT, open);
@@ -92,7 +92,7 @@ export class CallLog {
   /** A call begins. Returns its number; undefined when that cannot be noted (`failure` says why). */
   sent(destination: string, runs: readonly Run[]): number | undefined {
     const call = this.#next++;
-    if (this.#bytes > MAX_FILE_BYTES && this.#now() - this.#begunAtMs > MIN_FILE_AGE_MS) this.#rotate();
+    if (this.#bytes > MAX_FILE_BYTES && this.#monotonicMs() - this.#begunAtMs > MIN_FILE_AGE_MS) this.#rotate();
     if (!this.#append(["sent", call, destination, runs], ANSWER_BYTES)) return undefined;
     this.#reserved.set(call, this.#bytes - ANSWER_BYTES);
     return call;
@@ -168,7 +168,7 @@ export class CallLog {
     this.#file = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
     try {
       this.#bytes = statSync(path).size;
-      this.#begunAtMs = this.#now();
+      this.#begunAtMs = this.#monotonicMs();
       // After a line that a crash of the host cut off, too, this one begins afresh.
       this.#write((this.#bytes > 0 ? "\n" : "") + JSON.stringify({ format: 1, service: this.#service }) + "\n");
     } catch (error) {

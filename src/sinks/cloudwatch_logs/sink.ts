@@ -60,7 +60,7 @@ export class CloudWatchLogsSink implements Sink {
     );
     const { log, probing } = context;
     const calls =
-      probing === true ? undefined : CallLog.open(context.stateDir, options.service, () => context.now(), log);
+      probing === true ? undefined : CallLog.open(context.stateDir, options.service, () => context.monotonicMs(), log);
     const memory = new DeliveryMemory();
     for (const [id, bytes] of calls?.partials ?? []) memory.setDeliveredBytes(id, bytes);
     this.#delivery = {

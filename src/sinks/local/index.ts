@@ -98,6 +98,7 @@ async function create(options: Infer<typeof schema>, context: Context): Promise<
       maxAgeMs: retention.max_age_ms,
       maxBytes: retention.max_bytes,
       now: () => context.now(),
+      monotonicMs: () => context.monotonicMs(),
       sleep: (ms, signal) => context.sleep(ms, signal),
       log: context.log,
     });
@@ -107,6 +108,7 @@ async function create(options: Infer<typeof schema>, context: Context): Promise<
       maxSegmentBytes: segment.max_bytes,
       maxSegmentAgeMs: segment.max_age_ms,
       now: () => context.now(),
+      monotonicMs: () => context.monotonicMs(),
       log: context.log,
       onClosed: (sequence) => closer.add(sequence),
     });

@@ -111,7 +111,7 @@ class CommandSource implements Source {
     const restarts = this.#options.restart && !this.#context.once;
     let failures = 0;
     while (!signal.aborted) {
-      const startedMs = this.#context.now();
+      const startedMs = this.#context.monotonicMs();
       const how = await this.#runOnce(output, signal);
       if (signal.aborted) break;
       this.#state = how.ok ? "finished" : "failed";
@@ -122,7 +122,7 @@ class CommandSource implements Source {
         else log.error(`${name} ${how.text}`);
         return;
       }
-      failures = this.#context.now() - startedMs >= STABLE_MS ? 0 : failures + 1;
+      failures = this.#context.monotonicMs() - startedMs >= STABLE_MS ? 0 : failures + 1;
       const { restart_min_delay_ms: min, restart_max_delay_ms: max } = this.#options;
       const delayMs = Math.round(Math.min(max, min * 2 ** Math.min(failures - 1, 30)) * (0.75 + Math.random() / 2));
       log.warn(`${name} ${how.text}; started again in ${delayMs} ms`);
@@ -217,7 +217,7 @@ class CommandSource implements Source {
     let lines = 0;
     let omitted = 0;
     const tell = (text: string): void => {
-      const nowMs = this.#context.now();
+      const nowMs = this.#context.monotonicMs();
       if (nowMs - windowMs >= STDERR_WINDOW_MS) {
         if (omitted > 0) this.#context.log.warn(`${name}: ${omitted} lines of standard error left out`);
         [windowMs, lines, omitted] = [nowMs, 0, 0];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFile, chmod, mkdir, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, open, rename, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -176,6 +176,80 @@ describe("the file source in trouble", () => {
     const [lines, drops, said] = JSON.parse(out) as [number, number, number];
     assert.deepEqual([lines, drops], [900, 0]);
     assert.ok(said >= 1 && said <= 2, `said ${said} times`);
+  });
+
+  it("tries again for as long as the disk fails to read, says so, and then goes on with the very next byte", async () => {
+    await writeFile(log, lines(0, 3000));
+    const file = await open(log);
+    const prototype = Object.getPrototypeOf(file) as { read: (...args: unknown[]) => Promise<unknown> };
+    await file.close();
+    const read = prototype.read;
+    let failures = 0;
+    let isBroken = true;
+    prototype.read = function (this: unknown, ...args: unknown[]): Promise<unknown> {
+      // A bad place on the disk: what lies before it can be read.
+      const [, , length, position] = args as [Buffer, number, number, number];
+      if (!isBroken || position + length <= 12_000) return read.apply(this, args);
+      failures++;
+      return Promise.reject(Object.assign(new Error("EIO: i/o error, read"), { code: "EIO", syscall: "read" }));
+    };
+    try {
+      const run = bench.start({ include: [log], read_chunk_bytes: 1024, ...FAST });
+      await until(() => failures >= 3);
+      assert.equal(run.source.inputs()[0]!.state, "failed");
+      assert.match(run.source.inputs()[0]!.error!, /EIO/);
+      const before = run.output.count;
+      assert.ok(before > 0 && before < 3000, `${before} lines were read before the bad place`);
+      // Rotated meanwhile, it does not hold up the next file, and its rest is read all the same.
+      await rename(log, `${log}.1`);
+      await writeFile(log, lines(3000, 3010));
+      await until(() => run.output.texts().includes("line 3009"));
+      isBroken = false;
+      await until(() => run.output.count >= 3010);
+      await run.stop();
+      const isNext = (text: string): boolean => Number(text.slice(5)) >= 3000;
+      const [old, next] = [run.output.texts().filter((text) => !isNext(text)), run.output.texts().filter(isNext)];
+      assert.equal([...old, ...next].join("\n") + "\n", lines(0, 3010));
+      assert.deepEqual(run.output.drops, []);
+      assert.ok(run.messages.some((message) => /cannot read .*app\.log: EIO.*"unread_bytes":/.test(message)));
+      assert.ok(run.messages.some((message) => /can be read again/.test(message)));
+    } finally {
+      prototype.read = read;
+    }
+  });
+
+  it("reads on through steps of the clock, forward and back, rotation and restarts between them", async () => {
+    let stepMs = 0;
+    const options = { include: [bench.path("app.log*")], ...FAST, idle_line_flush_ms: 200 };
+    const set = { now: (): number => Date.now() + stepMs };
+    let run = bench.start(options, set);
+    let written = 0;
+    const seen: string[] = [];
+    for (const [turn, hours] of [0, 24 * 365, -24 * 365, 1, -1, 0].entries()) {
+      stepMs = hours * 3_600_000;
+      await appendFile(log, lines(written, (written += 50)));
+      if (turn % 2 === 1) {
+        await rename(log, bench.path(`app.log.${turn}`));
+        await appendFile(log, lines(written, (written += 10)));
+      }
+      // A line without an end is handed over when it has waited long enough, whatever the clock says.
+      await appendFile(log, `half ${turn}`);
+      await until(() => run.output.texts().includes(`half ${turn}`));
+      await appendFile(log, "\n");
+      await until(() => run.output.count + seen.length >= written + turn + 1);
+      if (turn === 2) {
+        await run.stop();
+        seen.push(...run.output.texts());
+        run = bench.start(options, set);
+      }
+    }
+    await run.stop();
+    seen.push(...run.output.texts());
+    const numbered = seen.filter((text) => text.startsWith("line "));
+    assert.equal(new Set(numbered).size, written);
+    assert.equal(numbered.length, written);
+    assert.deepEqual(bench.durable.conflicts, []);
+    assert.deepEqual(run.output.drops, []);
   });
 
   it("finds new files in a folder that was removed and made again", async () => {

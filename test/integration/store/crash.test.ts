@@ -121,7 +121,7 @@ test("without a free descriptor a segment waits to be converted, and the agent g
     try { for (;;) held.push(openSync("/dev/null")); } catch {}
     const said = [];
     const closer = new SegmentCloser({
-      ...{ folder: "/nonexistent", compression: "lz4", memoryLimitBytes: 1e8, now: () => Date.now() },
+      ...{ folder: "/nonexistent", compression: "lz4", memoryLimitBytes: 1e8, now: () => Date.now(), monotonicMs: () => performance.now() },
       sleep: (ms, signal) => new Promise((done) => {
         const timer = setTimeout(done, ms);
         signal?.addEventListener("abort", () => { clearTimeout(timer); done(); });
