@@ -60,3 +60,24 @@ test("links between pages lead somewhere", () => {
   }
   assert.deepEqual(broken, []);
 });
+
+test("files of this repository that pages name are there", () => {
+  const root = packageRoot();
+  const folders = ["docs", "docs/decisions", "bench/results"];
+  const inFolders = folders.flatMap((name) => readdirSync(join(root, name)).map((page) => join(name, page)));
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "bench/README.md",
+    ...inFolders.filter((name) => name.endsWith(".md")),
+  ];
+  const missing: string[] = [];
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), "utf8");
+    for (const [, path = ""] of text.matchAll(/`((?:src|test|scripts|bench|bin|pipelines|examples)\/[\w./-]+)`/g)) {
+      if (!existsSync(join(root, path))) missing.push(`${page}: ${path}`);
+    }
+  }
+  assert.ok(pages.length > 10, "it looked at the pages");
+  assert.deepEqual(missing, []);
+});
