@@ -79,6 +79,7 @@ async function measureSource(name: string, input: { path: string; lines: number;
       include: [input.path],
       exclude: [],
       start_at: "beginning",
+      encoding: "utf-8",
       max_line_bytes: 1 << 20,
       idle_line_flush_ms: 5000,
       watch: "notify",

@@ -3,13 +3,15 @@ import type { LineBatch, Partition } from "../core/batch.ts";
 import type { SourceOutput } from "../core/component.ts";
 import { LineSplitter, type LineRules, type Split } from "./lines.ts";
 import { SplitBatch } from "./split-batch.ts";
+import { encodingOf, mayBecomeMark } from "./text-encoding.ts";
 
 /**
  * Lines of a byte stream that cannot be read again (standard input, a command's output). Offsets count events from 0
  * instead of bytes. A half line waits for its end; `end` gives it out.
  */
 export class LineStream {
-  readonly #splitter: LineSplitter;
+  #splitter: LineSplitter;
+  readonly #rules: LineRules;
   readonly #enough: number;
   /** Bytes without a line end, not joined before one comes: a line in many small pieces would be copied for each. */
   #parts: Buffer[] = [];
@@ -19,8 +21,9 @@ export class LineStream {
   sequence = 0;
 
   constructor(rules: LineRules) {
+    this.#rules = rules;
     this.#splitter = new LineSplitter(rules);
-    this.#enough = rules.maxLineBytes + 2;
+    this.#enough = this.#splitter.maxEventBytes;
   }
 
   /** Bytes that wait for their line end. */
@@ -51,8 +54,12 @@ export class LineStream {
 
   #drain(end: "open" | "all", out: Split[]): void {
     let bytes = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
+    if (this.#first) {
+      if (end === "open" && mayBecomeMark(bytes)) return;
+      this.#sense(bytes);
+    }
     for (;;) {
-      const split = this.#splitter.split(bytes, this.#first ? 0 : 1, end);
+      const split = this.#splitter.split(bytes, this.#first ? 0 : 2, end);
       if (split.consumed > 0) this.#first = false;
       bytes = bytes.subarray(split.consumed);
       if (split.count > 0 || split.dropped > 0) {
@@ -64,6 +71,11 @@ export class LineStream {
     this.#parts = [];
     this.#partsBytes = 0;
     this.#keep(bytes);
+  }
+
+  #sense(first: Buffer): void {
+    const encoding = encodingOf(first, this.#rules.encoding);
+    if (encoding !== this.#rules.encoding) this.#splitter = new LineSplitter({ ...this.#rules, encoding });
   }
 }
 

@@ -2,12 +2,15 @@ import { isAscii } from "node:buffer";
 import type { LineBytes } from "../core/batch.ts";
 import { lineKernel, type FoundLines, type LineKernel } from "./kernel/line-kernel.ts";
 import { groupLines, type MultilineRules } from "./multiline.ts";
+import { decodeLines, type TextEncoding } from "./text-encoding.ts";
 
 /** How input is cut into events. */
 export interface LineRules {
   /** A line's bytes beyond this are given up, and the event is flagged "truncated". */
   readonly maxLineBytes: number;
   readonly multiline?: MultilineRules | undefined;
+  /** UTF-8 if not given. A byte order mark is looked at by whoever reads the beginning (`encodingOf`). */
+  readonly encoding?: TextEncoding | undefined;
 }
 
 /**
@@ -56,7 +59,7 @@ function growScratch(): void {
 }
 
 /**
- * Cuts UTF-8 bytes into lines, or into events of several lines. Lines end with LF or CRLF, which belongs to no event;
+ * Cuts bytes into lines, or into events of several lines. Lines end with LF or CRLF, which belongs to no event;
  * a byte order mark at position 0 neither. Invalid bytes become U+FFFD. Offsets are exact in bytes.
  *
  * It keeps no bytes between calls: whoever reads gives what was not consumed again, with more behind it. Only of a line
@@ -75,18 +78,24 @@ export class LineSplitter {
   midLine = false;
 
   readonly #kernel: LineKernel | null;
+  readonly #encoding: TextEncoding | undefined;
+  /** Bytes of a line end's characters. */
+  readonly #unit: 1 | 2;
 
   /** Without a kernel, or where it refuses, lines are found in strings. */
   constructor(rules: LineRules, kernel: LineKernel | null = lineKernel()) {
     this.#rules = rules;
-    this.#kernel = rules.multiline === undefined ? kernel : null;
+    this.#encoding = rules.encoding;
+    this.#unit = rules.encoding?.unit ?? 1;
+    this.#kernel = rules.multiline === undefined && rules.encoding === undefined ? kernel : null;
   }
 
   /** The longest stretch that can be needed to find the end of one event. */
   get maxEventBytes(): number {
     const { maxLineBytes, multiline } = this.#rules;
     // An event of several lines ends where the next line is known, and its first line may be longer than `maxBytes`.
-    return multiline === undefined ? maxLineBytes + 4 : 2 * (maxLineBytes + 2) + multiline.maxBytes + 4;
+    const most = multiline === undefined ? maxLineBytes + 4 : 2 * (maxLineBytes + 2) + multiline.maxBytes + 4;
+    return this.#unit * most;
   }
 
   /** Whether bytes were consumed whose event was not handed out yet (the beginning of a line that is too long). */
@@ -94,22 +103,33 @@ export class LineSplitter {
     return this.#long !== undefined;
   }
 
+  /** Whether the bytes, if there are any, end with a line end. They begin where a character begins. */
+  endsLine(bytes: Buffer): boolean {
+    const { length } = bytes;
+    return length === 0 || ((length & (this.#unit - 1)) === 0 && this.#is(bytes, length - this.#unit, NEWLINE));
+  }
+
   /** `bytes` is not kept. `position` is where it begins in the input. */
   split(bytes: Buffer, position: number, end: SplitEnd): Split {
     const force = end === "idle" || end === "all";
-    if (this.skipping) return this.#skip(bytes, force);
+    const unit = this.#unit;
+    // An older version did not know that it is UTF-16, and stopped in the middle of a line end.
+    if (unit === 2 && position % 2 === 1) return nothing(Math.min(1, bytes.length), 0);
+    if (this.skipping) return this.#skip(bytes, end);
     let from = 0;
-    if (this.midLine && bytes.length > 0) {
-      if (bytes[0] === NEWLINE) from = 1;
-      else if (bytes[0] === RETURN && bytes[1] === NEWLINE) from = 2;
-      else if (bytes[0] === RETURN && bytes.length === 1 && !force) return nothing(0, 0);
+    if (this.midLine && bytes.length >= unit) {
+      if (this.#is(bytes, 0, NEWLINE)) from = unit;
+      else if (this.#is(bytes, 0, RETURN)) {
+        if (bytes.length >= 2 * unit ? this.#is(bytes, unit, NEWLINE) : false) from = 2 * unit;
+        else if (bytes.length < 2 * unit && !force) return nothing(0, 0);
+      }
       this.midLine = false;
     }
-    const whole = Math.max(bytes.lastIndexOf(NEWLINE) + 1, from);
-    // One byte more than allowed may be the CR of a line end.
-    const tooLong = bytes.length - whole > this.#rules.maxLineBytes + 1;
+    const whole = Math.max(this.#afterLastNewline(bytes), from);
+    // One character more than allowed may be the CR of a line end.
+    const tooLong = bytes.length - whole > this.#rules.maxLineBytes + unit;
     if (tooLong && !force && whole === from) return this.#begin(bytes, from, position);
-    const until = end === "all" ? bytes.length : force ? wholeCharacters(bytes, whole) : whole;
+    const until = end === "all" ? bytes.length : force ? this.#wholeCharacters(bytes, whole) : whole;
     if (until === from) return nothing(from, 0);
     const split = this.#lines(bytes, from, until, position + from, tooLong && end === "open" ? "lines" : end);
     if (until > whole) {
@@ -122,23 +142,26 @@ export class LineSplitter {
   /** The beginning of a line that is longer than allowed and whose end is not in sight. */
   #begin(bytes: Buffer, from: number, position: number): Split {
     const max = this.#rules.maxLineBytes;
-    const cut = characterBoundary(bytes, from + max, from);
-    this.#long = { text: withoutMark(bytes.toString("utf8", from, cut), position + from), offset: position + from };
+    const cut = this.#boundary(bytes, from, from + max);
+    const text = this.#decode(bytes, from, cut);
+    this.#long = { text: withoutMark(text, position + from), offset: position + from };
     this.skipping = true;
-    const returned = bytes[bytes.length - 1] === RETURN ? 1 : 0;
-    // A CR at the very end may be half of the line end: it is looked at again with what follows.
-    const consumed = Math.max(cut, bytes.length - returned);
+    const consumed = Math.max(cut, this.#withoutReturn(bytes));
     return nothing(consumed, consumed - cut);
   }
 
-  #skip(bytes: Buffer, force: boolean): Split {
-    const newline = bytes.indexOf(NEWLINE);
+  #skip(bytes: Buffer, end: SplitEnd): Split {
+    const unit = this.#unit;
+    const force = end === "idle" || end === "all";
+    const newline = this.#newline(bytes);
     if (newline === -1 && !force) {
-      const keep = bytes[bytes.length - 1] === RETURN ? 1 : 0;
-      return nothing(bytes.length - keep, bytes.length - keep);
+      const consumed = this.#withoutReturn(bytes);
+      return nothing(consumed, consumed);
     }
-    const consumed = newline === -1 ? bytes.length : newline + 1;
-    const lineEnd = newline === -1 ? consumed : newline > 0 && bytes[newline - 1] === RETURN ? newline - 1 : newline;
+    const consumed =
+      newline !== -1 ? newline + unit : end === "all" ? bytes.length : bytes.length - (bytes.length % unit);
+    const hasReturn = newline >= unit && this.#is(bytes, newline - unit, RETURN);
+    const lineEnd = newline === -1 ? consumed : hasReturn ? newline - unit : newline;
     this.skipping = newline === -1;
     const long = this.#long;
     if (long === undefined) return nothing(consumed, lineEnd);
@@ -155,6 +178,53 @@ export class LineSplitter {
     };
   }
 
+  #is(bytes: Buffer, at: number, character: number): boolean {
+    if (this.#unit === 1) return bytes[at] === character;
+    const low = this.#encoding!.name === "utf-16le" ? 0 : 1;
+    return bytes[at + low] === character && bytes[at + 1 - low] === 0;
+  }
+
+  #newline(bytes: Buffer): number {
+    let at = bytes.indexOf(NEWLINE);
+    if (this.#unit === 1) return at;
+    for (; at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) if (this.#is(bytes, at & ~1, NEWLINE)) return at & ~1;
+    return -1;
+  }
+
+  #afterLastNewline(bytes: Buffer): number {
+    let at = bytes.lastIndexOf(NEWLINE);
+    if (this.#unit === 1) return at + 1;
+    for (; at !== -1; at = at === 0 ? -1 : bytes.lastIndexOf(NEWLINE, at - 1))
+      if (this.#is(bytes, at & ~1, NEWLINE)) return (at & ~1) + 2;
+    return 0;
+  }
+
+  /** Where whole characters end, without a CR at the very end: that may be half of a line end and is looked at again. */
+  #withoutReturn(bytes: Buffer): number {
+    const unit = this.#unit;
+    const length = bytes.length - (bytes.length % unit);
+    return length >= unit && this.#is(bytes, length - unit, RETURN) ? length - unit : length;
+  }
+
+  #decode(bytes: Buffer, from: number, to: number): string {
+    return this.#encoding === undefined
+      ? bytes.toString("utf8", from, to)
+      : this.#encoding.decode(bytes.subarray(from, to));
+  }
+
+  /** The last place at or before `at` where a character begins, in a line that begins at `floor`. */
+  #boundary(bytes: Buffer, floor: number, at: number): number {
+    return this.#encoding === undefined
+      ? characterBoundary(bytes, at, floor)
+      : this.#encoding.boundary(bytes, floor, at);
+  }
+
+  #wholeCharacters(bytes: Buffer, floor: number): number {
+    return this.#encoding === undefined
+      ? wholeCharacters(bytes, floor)
+      : this.#encoding.boundary(bytes, floor, bytes.length);
+  }
+
   /** The events in bytes[from … until), which begin at `position`; the bytes before `from` are consumed with them. */
   #lines(bytes: Buffer, from: number, until: number, position: number, end: SplitEnd): Split {
     const region = bytes.subarray(from, until);
@@ -166,10 +236,13 @@ export class LineSplitter {
   }
 
   #plainLines(region: Buffer, position: number, end: SplitEnd): Split {
-    const ascii = isAscii(region);
+    const encoding = this.#encoding;
+    const unit = this.#unit;
+    // Each character, or unit, of the text is a unit of bytes: a place in it, times `unit`, is one in the bytes.
+    const fixed = encoding?.isFixed === true || (unit === 1 && isAscii(region));
     // As latin1 one character is one byte, so newlines are found by a native scan and their indexes are byte offsets.
-    const bytes = region.toString("latin1");
-    const text = ascii ? bytes : region.toString("utf8");
+    const bytes = encoding?.isFixed === true ? encoding.decode(region) : region.toString("latin1");
+    const text = fixed ? bytes : encoding === undefined ? region.toString("utf8") : decodeLines(encoding, region);
     const max = this.#rules.maxLineBytes;
     let flags: Map<number, readonly string[]> | undefined;
     let dropped = 0;
@@ -181,18 +254,18 @@ export class LineSplitter {
       if (count === starts.length) growScratch();
       let nextByte = bytes.indexOf("\n", byte);
       if (nextByte === -1) nextByte = length;
-      let next = ascii ? nextByte : text.indexOf("\n", at);
+      let next = fixed ? nextByte : text.indexOf("\n", at);
       if (next === -1) next = text.length;
       starts[count] = at;
-      offsets[count] = position + byte;
+      offsets[count] = position + byte * unit;
       const lineEnd = nextByte < length && next > at && text.charCodeAt(next - 1) === RETURN ? next - 1 : next;
       ends[count] = lineEnd;
-      if (nextByte - byte > max) {
-        const lineBytes = nextByte - byte - (next - lineEnd);
+      if ((nextByte - byte) * unit > max) {
+        const lineBytes = Math.min(nextByte * unit, region.length) - byte * unit - (next - lineEnd) * unit;
         if (lineBytes > max) {
-          const cut = ascii ? byte + max : characterBoundary(region, byte + max, byte);
-          ends[count] = ascii ? cut : at + region.toString("utf8", byte, cut).length;
-          dropped += byte + lineBytes - cut;
+          const cut = this.#boundary(region, byte * unit, byte * unit + max);
+          ends[count] = fixed ? cut / unit : at + this.#decode(region, byte, cut).length;
+          dropped += byte * unit + lineBytes - cut;
           (flags ??= new Map()).set(count, TRUNCATED);
         }
       }

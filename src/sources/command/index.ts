@@ -13,6 +13,7 @@ import {
 import { WiretailError } from "../../core/error.ts";
 import { Path } from "../../core/path.ts";
 import { t, type Infer } from "../../core/schema.ts";
+import { encodingOption, ENCODINGS } from "../../codec/text-encoding.ts";
 
 const options = t.object({
   command: t.array(t.string(), {
@@ -59,6 +60,10 @@ const options = t.object({
     description:
       "Bytes of a line. The rest is given up and counted, and the event gets the flag `truncated` in `log.flags`.",
   }),
+  encoding: t.enum(ENCODINGS, {
+    default: "utf-8",
+    description: "How the text is encoded. A byte order mark at its beginning (UTF-8 or UTF-16) wins.",
+  }),
 });
 type CommandOptions = Infer<typeof options>;
 
@@ -82,6 +87,10 @@ export const command = defineSource({
       options: { type: "command", command: ["journalctl", "-f", "-n", "0", "-u", "ssh", "-o", "cat"] },
     },
   ],
+  validate: ({ encoding }) => {
+    const { fault } = encodingOption(encoding);
+    return fault === undefined ? [] : [["/encoding", fault]];
+  },
   create: (given, context) => new CommandSource(given, context),
 });
 
@@ -201,7 +210,8 @@ class CommandSource implements Source {
       stream === undefined
         ? { paths, values, offsetPath: undefined }
         : { paths: [...paths, STREAM], values: [...values, stream], offsetPath: undefined };
-    const rules = { maxLineBytes: this.#options.max_line_bytes };
+    const { encoding } = encodingOption(this.#options.encoding);
+    const rules = { maxLineBytes: this.#options.max_line_bytes, encoding };
     const partition = { id, source: this.#context.id, envelope };
     const onProgress = (bytes: number): void => void (this.#bytes += bytes);
     const error = await pumpLines(input, rules, partition, output, () => this.#context.now(), signal, onProgress);

@@ -4,6 +4,7 @@ import type { Partition } from "../../core/batch.ts";
 import type { ResumePoint } from "../../core/component.ts";
 import type { Envelope } from "../../core/event.ts";
 import { LineSplitter, type LineRules } from "../../codec/lines.ts";
+import { encodingOf } from "../../codec/text-encoding.ts";
 import { GzipFile, isGzip, type OpenFile } from "./gzip-file.ts";
 import {
   HEAD_BYTES,
@@ -48,7 +49,7 @@ export class Generation {
   /** `log.file.path`: where it was first seen. */
   readonly firstPath: string;
   readonly partition: Partition;
-  readonly splitter: LineSplitter;
+  splitter: LineSplitter;
   place: Place;
   handle: OpenFile | undefined = undefined;
   /** Everything before was handed over, or given up and counted. */
@@ -101,13 +102,25 @@ export class Generation {
   failingSinceMs = 0;
   saidMs = 0;
   #headOf: Head | undefined = undefined;
+  readonly #rules: LineRules;
+  #encoding: LineRules["encoding"];
 
   constructor(id: string, firstPath: string, place: Place, source: string, envelope: Envelope, rules: LineRules) {
     this.id = id;
     this.firstPath = firstPath;
     this.place = place;
     this.partition = { id, source, envelope };
+    this.#rules = rules;
+    this.#encoding = rules.encoding;
     this.splitter = new LineSplitter(rules);
+  }
+
+  /** A byte order mark among the first bytes wins over the encoding that was given. Before anything of it is split. */
+  sense(first: Buffer): void {
+    const encoding = encodingOf(first, this.#rules.encoding);
+    if (encoding === this.#encoding) return;
+    this.#encoding = encoding;
+    this.splitter = new LineSplitter({ ...this.#rules, encoding });
   }
 
   get key(): string {
@@ -177,8 +190,9 @@ export class Generation {
     this.tailLength = bytes.length;
     this.position = position;
     this.seenEnd = Math.max(this.seenEnd, position);
+    this.sense(this.head);
     this.splitter.skipping = skip;
-    this.splitter.midLine = !skip && position > 0 && bytes[bytes.length - 1] !== 10;
+    this.splitter.midLine = !skip && !this.splitter.endsLine(bytes);
   }
 
   /** Whether the open file still holds what was read of it, as far as the last bytes before the position say. */

@@ -2,6 +2,7 @@ import { WiretailError } from "../../core/error.ts";
 import { defineSource } from "../../core/component.ts";
 import type { LineRules } from "../../codec/lines.ts";
 import { compilePattern } from "../../codec/pattern.ts";
+import { encodingOption } from "../../codec/text-encoding.ts";
 import { FileSource } from "./file-source.ts";
 import { FILE_METRICS } from "./losses.ts";
 import { fileOptions, type FileOptions } from "./options.ts";
@@ -17,7 +18,7 @@ export const file = defineSource({
     "while the agent was down; a truncated or replaced one is read from its beginning; and nothing is read twice. What " +
     "was rotated and compressed by gzip meanwhile is finished from what it unpacks to. [files.md](../../files.md) has the rules.\n\n" +
     "Bytes that were known and cannot be read any more are counted under `dropped`, by reason, and logged.\n\n" +
-    "Text is UTF-8; invalid bytes become U+FFFD. Lines end with LF or CRLF.",
+    "Text is UTF-8 unless `encoding` or a byte order mark says otherwise; invalid bytes become U+FFFD. Lines end with LF or CRLF.",
   stability: "stable",
   schema: fileOptions,
   rereadable: true,
@@ -34,10 +35,14 @@ export const file = defineSource({
       },
     },
   ],
-  validate: (options) => patterns(options).faults,
+  validate: (options) => {
+    const { fault } = encodingOption(options.encoding);
+    return [...patterns(options).faults, ...(fault === undefined ? [] : [["/encoding", fault] as const])];
+  },
   create: (options, context) => {
     const { multiline } = patterns(options);
-    return new FileSource(options, context, { maxLineBytes: options.max_line_bytes, multiline });
+    const { encoding } = encodingOption(options.encoding);
+    return new FileSource(options, context, { maxLineBytes: options.max_line_bytes, multiline, encoding });
   },
 });
 

@@ -1,4 +1,5 @@
 import { t, type Infer } from "../../core/schema.ts";
+import { ENCODINGS } from "../../codec/text-encoding.ts";
 
 const multiline = t.object(
   {
@@ -56,6 +57,11 @@ export const fileOptions = t.object({
     default: "beginning",
     description:
       "Where to begin in files that are there when the source runs for the first time. Files that appear later are always read from their beginning.",
+  }),
+  encoding: t.enum(ENCODINGS, {
+    default: "utf-8",
+    description:
+      "How the text is encoded. A byte order mark at the beginning of a file (UTF-8 or UTF-16) wins. Offsets and limits count the file's own bytes.",
   }),
   multiline: t.optional(multiline),
   max_line_bytes: t.integer({

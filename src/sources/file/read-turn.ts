@@ -57,7 +57,7 @@ function endMode(gen: Generation, data: Buffer, settings: ReadSettings, stopping
   const { holding, skipping } = gen.splitter;
   if (data.length === 0 && !holding) return "open";
   const idleMs = settings.monotonicMs() - gen.lastGrowthMs;
-  const halfLine = holding || skipping || data[data.length - 1] !== 10;
+  const halfLine = holding || skipping || !gen.splitter.endsLine(data);
   if (settings.multilineFlushMs === undefined) return halfLine && idleMs >= settings.idleLineFlushMs ? "idle" : "open";
   if (halfLine) return idleMs >= Math.max(settings.idleLineFlushMs, settings.multilineFlushMs) ? "idle" : "open";
   return idleMs >= settings.multilineFlushMs || gen.detachedAtMs !== undefined ? "lines" : "open";
@@ -102,7 +102,10 @@ export async function readTurn(
       if (bytesRead < tailLength || bytes.compare(gen.tail, 0, tailLength, 0, tailLength) !== 0) return "replaced";
       const data = bytes.subarray(tailLength, bytesRead);
       // Truncated and written anew before anything was read.
-      if (gen.position === 0 && !startsAlike(data, gen.head)) return "replaced";
+      if (gen.position === 0) {
+        if (!startsAlike(data, gen.head)) return "replaced";
+        gen.sense(data);
+      }
       const full = bytesRead === asked;
       const dataEnd = gen.position + data.length;
       if (dataEnd > gen.seenEnd) {

@@ -9,6 +9,7 @@ import {
   type SourceOutput,
 } from "../../core/component.ts";
 import { t, type Infer } from "../../core/schema.ts";
+import { encodingOption, ENCODINGS } from "../../codec/text-encoding.ts";
 
 const options = t.object({
   max_line_bytes: t.integer({
@@ -17,6 +18,10 @@ const options = t.object({
     maximum: 67_108_864,
     description:
       "Bytes of a line. The rest is given up and counted, and the event gets the flag `truncated` in `log.flags`.",
+  }),
+  encoding: t.enum(ENCODINGS, {
+    default: "utf-8",
+    description: "How the text is encoded. A byte order mark at its beginning (UTF-8 or UTF-16) wins.",
   }),
 });
 
@@ -36,6 +41,10 @@ export const stdin = defineSource({
       options: { type: "stdin" },
     },
   ],
+  validate: ({ encoding }) => {
+    const { fault } = encodingOption(encoding);
+    return fault === undefined ? [] : [["/encoding", fault]];
+  },
   create: (given, context) => new StdinSource(given, context, process.stdin),
 });
 
@@ -64,7 +73,10 @@ export class StdinSource implements Source {
     this.#state = "reading";
     const error = await pumpLines(
       this.#input,
-      { maxLineBytes: this.#options.max_line_bytes },
+      {
+        maxLineBytes: this.#options.max_line_bytes,
+        encoding: encodingOption(this.#options.encoding).encoding,
+      },
       { id, source: this.#context.id, envelope },
       output,
       () => this.#context.now(),

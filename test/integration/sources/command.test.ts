@@ -12,6 +12,7 @@ const DEFAULTS = {
   stderr: "log" as const,
   kill_grace_ms: 2000,
   max_line_bytes: 1000,
+  encoding: "utf-8",
 };
 
 function start(
@@ -48,6 +49,12 @@ describe("command", () => {
       output.events().map((event) => event.offset),
       [0, 1],
     );
+  });
+
+  it("reads output in another encoding", async () => {
+    const { output, done } = start({ command: ["printf", "gr\\374n\\nblau\\n"], encoding: "latin1" }, true);
+    await done;
+    assert.deepEqual(output.texts(), ["grün", "blau"]);
   });
 
   it("starts a program again that exits, each run a partition of its own", async () => {

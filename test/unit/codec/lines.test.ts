@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { LineSplitter, type LineRules, type SplitEnd } from "../../../src/codec/lines.ts";
 import { LineStream } from "../../../src/codec/line-stream.ts";
+import { encodingOf } from "../../../src/codec/text-encoding.ts";
 
 interface Line {
   text: string;
@@ -106,6 +107,8 @@ describe("LineSplitter", () => {
   it("gives a stream the same lines as a file, numbered from 0", () => {
     fc.assert(
       fc.property(fc.oneof(textInput, byteInput), cuts, fc.constantFrom(3, 1000), (bytes, at, max) => {
+        // UTF-16 by its mark is another test's.
+        fc.pre(encodingOf(bytes, undefined) === undefined);
         const stream = new LineStream({ maxLineBytes: max });
         const edges = [0, ...at.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
         const splits = edges.slice(1).flatMap((edge, i) => stream.push(bytes.subarray(edges[i], edge)));

@@ -4,9 +4,25 @@ import { describe, it } from "node:test";
 import { StdinSource } from "../../../src/sources/stdin/index.ts";
 import { MemoryOutput, sourceContext } from "../../support/source-output.ts";
 
-const options = { max_line_bytes: 1000 };
+const options = { max_line_bytes: 1000, encoding: "utf-8" };
 
 describe("stdin", () => {
+  it("takes UTF-16 by its byte order mark, however the bytes come in", async () => {
+    for (const size of [1, 3, 100]) {
+      const input = new PassThrough();
+      const output = new MemoryOutput();
+      const run = new StdinSource(options, sourceContext("/nonexistent"), input).run(
+        output,
+        new AbortController().signal,
+      );
+      const bytes = Buffer.from("\ufeffgrün\r\nਊ half", "utf16le");
+      for (let at = 0; at < bytes.length; at += size) input.write(bytes.subarray(at, at + size));
+      input.end();
+      await run;
+      assert.deepEqual(output.texts(), ["grün", "ਊ half"]);
+    }
+  });
+
   it("numbers its lines, leaves log.offset out, and ends at the end of its input", async () => {
     const input = new PassThrough();
     const output = new MemoryOutput();
