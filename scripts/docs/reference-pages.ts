@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { EXIT_CODES } from "../../src/cli/exit-code.ts";
 import { ERROR_CODES } from "../../src/core/error.ts";
 import type { ComponentLists } from "../../src/runtime/config/load.ts";
-import { statusSamples, type AgentStatus } from "../../src/runtime/status.ts";
+import type { AgentStatus } from "../../src/runtime/status.ts";
+import { statusSamples } from "../../src/runtime/status-samples.ts";
 import { metricName } from "./component-page.ts";
 import { code, GENERATED, table } from "./markdown.ts";
 

@@ -1,6 +1,7 @@
 import type { Handler } from "./control.ts";
 import { prometheusText, type Sample } from "./metrics.ts";
-import { statusSamples, type AgentStatus } from "./status.ts";
+import type { AgentStatus } from "./status.ts";
+import { statusSamples } from "./status-samples.ts";
 
 /** What the control socket and the HTTP address answer: `/status`, `/metrics`, `/healthz`. */
 export function statusHandler(status: () => AgentStatus, componentSamples: () => Sample[]): Handler {
