@@ -32,6 +32,8 @@ export class ChaosAgent {
   lives = 0;
   /** A start may fail for now: there is nowhere to write. */
   mayFail = false;
+  /** It cannot take a connection that asks for its status. */
+  isShortOfDescriptors = false;
   readonly #options: ChaosAgentOptions;
   #process: AgentProcess | undefined;
   readonly #pids: number[] = [];
@@ -97,8 +99,17 @@ export class ChaosAgent {
       this.crashes.push(`did not end within ${withinMs / 1000} s of SIGTERM: ${tail(running.stderr)}`);
       void running.kill9();
     }, withinMs);
-    const code = await running.stop();
-    clearTimeout(timer);
+    let code: number | string;
+    try {
+      if (!running.isEnded) {
+        await running.status().catch((error: unknown) => {
+          if (!this.isShortOfDescriptors || !String(error).includes("WT_NO_AGENT")) throw error;
+        });
+      }
+      code = await running.terminate();
+    } finally {
+      clearTimeout(timer);
+    }
     if (code !== 0 && code !== "SIGKILL") this.crashes.push(`SIGTERM ended it with ${code}: ${tail(running.stderr)}`);
     return code;
   }

@@ -64,6 +64,11 @@ export class AgentProcess {
   /** SIGTERM; resolves with the exit code. Before that the equations of the agent's numbers are checked. */
   async stop(): Promise<number | string> {
     if (!this.#isEnded) await this.status();
+    return this.terminate();
+  }
+
+  /** SIGTERM alone; returns the exit code. */
+  terminate(): Promise<number | string> {
     this.child.kill("SIGTERM");
     return this.#ended;
   }

@@ -79,6 +79,7 @@ const descriptors: FaultKind = {
     if (pid === undefined) return "it was down";
     // One that starts has to have what it takes.
     world.agent.mayFail = true;
+    world.agent.isShortOfDescriptors = true;
     try {
       const open = await readdir(`/proc/${pid}/fd`);
       const highest = Math.max(...open.map(Number));
@@ -92,6 +93,7 @@ const descriptors: FaultKind = {
       return `it was killed meanwhile (${String(error).slice(0, 150)})`;
     } finally {
       world.agent.mayFail = false;
+      world.agent.isShortOfDescriptors = false;
     }
   },
 };
