@@ -5,7 +5,7 @@ export interface Rates {
 }
 
 interface Sample {
-  readonly atMs: number;
+  atMs: number;
   readonly deliveredBytes: number;
   readonly sizeBytes: number;
 }
@@ -29,6 +29,13 @@ export class LagMeter {
     const last = this.#samples.at(-1);
     // A look in between must not push older ones out of a bounded list.
     if (last !== undefined && nowMs - last.atMs < 500) return;
+    const [first] = this.#samples;
+    // Nothing happens, and that for hundreds of files at once: two samples say it as well as fifteen.
+    if (this.#samples.length === 2 && isSame(first!, last!) && isSame(last!, { deliveredBytes, sizeBytes })) {
+      last!.atMs = nowMs;
+      first!.atMs = Math.max(first!.atMs, nowMs - WINDOW_MS);
+      return;
+    }
     this.#samples.push({ atMs: nowMs, deliveredBytes, sizeBytes });
     while (this.#samples.length > 2 && nowMs - this.#samples[1]!.atMs > WINDOW_MS) this.#samples.shift();
   }
@@ -57,4 +64,8 @@ export class LagMeter {
     const gain = rates.deliveredBytesPerSecond - rates.grownBytesPerSecond;
     return gain > 0 ? lagBytes / gain : undefined;
   }
+}
+
+function isSame(a: Omit<Sample, "atMs">, b: Omit<Sample, "atMs">): boolean {
+  return a.deliveredBytes === b.deliveredBytes && a.sizeBytes === b.sizeBytes;
 }

@@ -75,6 +75,8 @@ export class SourceRunner {
   #opening = 0;
   #openingSinceMs = 0;
   #shortOfFilesSinceMs: number | undefined;
+  /** Bytes read when all inputs were at their ends and delivered; -1 when they were not. */
+  #still = { bytes: -1, looksSaved: 0 };
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options;
@@ -140,10 +142,8 @@ export class SourceRunner {
     const { partition, sizeBytes } = input;
     if (partition === undefined || sizeBytes === undefined) return undefined;
     const now = clock.monotonicMs();
-    const deliveredBytes = Math.min(checkpoints.settled(partition, this.routes) ?? 0, sizeBytes);
-    let meter = this.#meters.get(partition);
-    if (meter === undefined) this.#meters.set(partition, (meter = new LagMeter(now)));
-    meter.observe(now, deliveredBytes, sizeBytes);
+    const deliveredBytes = this.#delivered(partition, sizeBytes);
+    const meter = this.#observe(partition, sizeBytes, deliveredBytes, now);
     const lagBytes = sizeBytes - deliveredBytes;
     const behind =
       lagBytes === 0
@@ -160,15 +160,38 @@ export class SourceRunner {
     };
   }
 
-  /** Notes how far inputs are at this moment; called every second. */
+  #delivered(partition: string, sizeBytes: number): number {
+    return Math.min(this.#options.checkpoints.settled(partition, this.routes) ?? 0, sizeBytes);
+  }
+
+  #observe(partition: string, sizeBytes: number, deliveredBytes: number, now: number): LagMeter {
+    let meter = this.#meters.get(partition);
+    if (meter === undefined) this.#meters.set(partition, (meter = new LagMeter(now)));
+    meter.observe(now, deliveredBytes, sizeBytes);
+    return meter;
+  }
+
+  /** Notes how far inputs are at this moment; called every second. Where nothing happens it looks only now and then. */
   observeLag(): void {
+    const { bytes } = this.counts;
+    const isStill = bytes === this.#still.bytes && this.#waitingSinceMs === undefined;
+    if (isStill && ++this.#still.looksSaved < LOOK_AT_STILL_EVERY) return;
+    let isBehind = false;
     let isShort = false;
     const seen = new Set<string | undefined>();
+    const now = this.#options.clock.monotonicMs();
     for (const input of this.inputs()) {
-      this.lag(input);
-      seen.add(input.partition);
+      const { partition, sizeBytes } = input;
+      if (partition !== undefined && sizeBytes !== undefined) {
+        const deliveredBytes = this.#delivered(partition, sizeBytes);
+        this.#observe(partition, sizeBytes, deliveredBytes, now);
+        if (deliveredBytes < sizeBytes) isBehind = true;
+      }
+      if (input.error !== undefined) isBehind = true;
+      seen.add(partition);
       if (input.error !== undefined && /EMFILE|ENFILE|too many (open )?files/i.test(input.error)) isShort = true;
     }
+    this.#still = { bytes: isBehind ? -1 : bytes, looksSaved: 0 };
     for (const partition of this.#meters.keys()) if (!seen.has(partition)) this.#meters.delete(partition);
     if (!isShort) this.#shortOfFilesSinceMs = undefined;
     else this.#shortOfFilesSinceMs ??= this.#options.clock.now();
@@ -287,6 +310,8 @@ function never(): Promise<never> {
 }
 
 const STOP_TIMEOUT_MS = 10_000;
+/** Inputs in which nothing happens are looked at each so many seconds: there may be hundreds, each a system call. */
+const LOOK_AT_STILL_EVERY = 5;
 
 /**
  * Calls `ack` once, after as many outcomes as there are pipelines, with the worst of them. A function of its own so

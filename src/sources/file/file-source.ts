@@ -14,13 +14,18 @@ import { Notifications } from "./watch.ts";
 const WORKERS = 2;
 const TURN_BYTES = 4 << 20;
 const TICK_MS = 100;
+/** While nothing happens and nothing is going to be due, only this often: to wake up is what an idle agent costs. */
+const CALM_TICK_MS = 1000;
 /** Longer than the 50 ms in which chokidar tells one change of a path. */
 const LOOK_AGAIN_MS = 100;
 /**
- * Notifications can be lost. So with them too, files that grew not long ago are looked at each poll interval, and all
- * files once in so many.
+ * Notifications can be lost. So with them too, files that grew not long ago are looked at each poll interval, and the
+ * folders once in so many. Of quiet files that are open the open file is asked then, which costs a tenth of looking at
+ * the path (a trip to the thread pool); that is done only now and then, for what the open file does not tell: that the path
+ * leads elsewhere because a folder or a link was replaced. `npm run bench:trickle` measures what it costs.
  */
 const RESCAN_EVERY = 10;
+const LOOK_AT_QUIET_EVERY = 30;
 const BUSY_MS = 60_000;
 
 export class FileSource implements Source {
@@ -63,6 +68,8 @@ class FileRun {
   readonly #changedAtMs = new Map<string, number>();
   readonly #wakeups: (() => void)[] = [];
   #busy = 0;
+  /** To be aborted when anything happens: the timers rest until then. */
+  #calm: AbortController | undefined;
   #unreadable = new Set<string>();
   /** The last search for files was not cut short because too many files were open. */
   #sawAll = true;
@@ -107,7 +114,10 @@ class FileRun {
 
   async run(): Promise<void> {
     const signal = this.#stop.signal;
-    const onAbort = (): void => this.#wakeAll();
+    const onAbort = (): void => {
+      this.#wakeAll();
+      this.#calm?.abort();
+    };
     signal.addEventListener("abort", onAbort, { once: true });
     let notifications: Notifications | undefined;
     const tasks: Promise<void>[] = [];
@@ -117,6 +127,7 @@ class FileRun {
           this.#matcher,
           (path, structural) => {
             this.#changedAtMs.set(path, this.#context.monotonicMs());
+            this.#calm?.abort();
             if (structural) this.tracker.check(path);
             else this.tracker.changed(path);
           },
@@ -158,16 +169,18 @@ class FileRun {
   async #find(): Promise<string[]> {
     const failing = new Set<string>();
     this.#sawAll = true;
-    const paths = await findFiles(this.#matcher, (folder, error) => {
+    const onError = (folder: string, error: unknown): void => {
       if (this.tracker.folderFailed(error)) return void (this.#sawAll = false);
       failing.add(folder);
       if (!this.#unreadable.has(folder)) this.#context.log.warn(`cannot look into ${folder}: ${errorMessage(error)}`);
-    });
+    };
+    const paths = await findFiles(this.#matcher, onError, (path) => this.tracker.isKnown(path));
     this.#unreadable = failing;
     return paths;
   }
 
   #schedule(gen: Generation): void {
+    this.#calm?.abort();
     if (!gen.announced || gen.blockedBy !== undefined || gen.ended) return;
     if (gen.error !== undefined && gen.retryAtMs > this.#context.monotonicMs()) return;
     if (gen.busy) gen.again = true;
@@ -223,6 +236,7 @@ class FileRun {
       return;
     }
     gen.lastUsedMs = this.#context.monotonicMs();
+    this.#calm?.abort();
     if (end === "replaced") await this.tracker.replaced(gen);
     else if (end === "more") gen.again = true;
     else if (end === "end" && !gen.again) this.tracker.reachedEnd(gen);
@@ -251,18 +265,34 @@ class FileRun {
     const { idleLineFlushMs, multilineFlushMs } = this.#settings;
     const { poll_interval_ms: pollMs } = this.#options;
     const tickMs = Math.max(10, Math.min(TICK_MS, pollMs, idleLineFlushMs / 2, (multilineFlushMs ?? Infinity) / 2));
+    let isCalm = false;
     while (!this.#stop.signal.aborted) {
-      await this.#context.sleep(tickMs, this.#stop.signal);
+      await this.#pause(isCalm ? CALM_TICK_MS : tickMs);
       const nowMs = this.#context.monotonicMs();
-      this.tracker.tick(nowMs);
+      isCalm = !this.tracker.tick(nowMs);
       // chokidar says nothing of changes soon after one that it told, so the last one of all may go untold.
       for (const [path, atMs] of this.#changedAtMs) {
         if (nowMs - atMs < LOOK_AGAIN_MS) continue;
         this.#changedAtMs.delete(path);
         this.tracker.changed(path);
       }
-      for (const gen of this.tracker.generations) if (flushDueMs(gen, this.#settings) <= nowMs) this.#schedule(gen);
+      if (this.#changedAtMs.size > 0) isCalm = false;
+      for (const gen of this.tracker.generations) {
+        const dueMs = flushDueMs(gen, this.#settings);
+        if (dueMs !== Infinity) isCalm = false;
+        if (dueMs <= nowMs) this.#schedule(gen);
+      }
+      if (this.tracker.isStirred || this.#busy > 0) isCalm = false;
     }
+  }
+
+  /** Ends early when something happens during a long one. */
+  async #pause(ms: number): Promise<void> {
+    if (ms < CALM_TICK_MS) return this.#context.sleep(ms, this.#stop.signal);
+    const calm = new AbortController();
+    this.#calm = calm;
+    if (!this.#stop.signal.aborted) await this.#context.sleep(ms, calm.signal);
+    this.#calm = undefined;
   }
 
   /** Looks for files by itself: always when polling, now and then beside notifications. */
@@ -278,13 +308,19 @@ class FileRun {
     }
     for (let round = 0; !signal.aborted; round++) {
       // Of a folder that is newly watched nothing is told that happened before; so the next rounds look too.
-      if (((await notifications?.refresh()) ?? true) || !this.#sawAll) round = 0;
-      if (round % RESCAN_EVERY < 2) {
+      if (((await notifications?.refresh()) ?? false) || !this.#sawAll) round = 0;
+      const isPolling = notifications === undefined;
+      if (round < 2 || isPolling || round % RESCAN_EVERY === 0) {
         const paths = new Set([...(await this.#find()), ...this.tracker.paths()]);
-        for (const path of paths) this.tracker.check(path);
+        const quietSinceMs = this.#context.monotonicMs() - BUSY_MS;
+        const looksAtQuiet = round < 2 || round % LOOK_AT_QUIET_EVERY === 0;
+        for (const path of paths) {
+          if (looksAtQuiet || !this.tracker.isUntouched(path, quietSinceMs)) this.tracker.check(path);
+        }
       } else {
         for (const path of this.tracker.busyPaths(this.#context.monotonicMs() - BUSY_MS)) this.tracker.check(path);
       }
+      if (this.tracker.isStirred) this.#calm?.abort();
       await this.#context.sleep(this.#options.poll_interval_ms, signal);
     }
   }

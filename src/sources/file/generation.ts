@@ -104,6 +104,10 @@ export class Generation {
   #headOf: Head | undefined = undefined;
   readonly #rules: LineRules;
   #encoding: LineRules["encoding"];
+  /** What the open file said when it was asked last (`isUntouched`). */
+  #asked:
+    | { readonly handle: OpenFile; readonly size: number; readonly mtimeMs: number; readonly ctimeMs: number }
+    | undefined = undefined;
 
   constructor(id: string, firstPath: string, place: Place, source: string, envelope: Envelope, rules: LineRules) {
     this.id = id;
@@ -152,6 +156,27 @@ export class Generation {
     } catch {
       return this.seenEnd;
     }
+  }
+
+  /**
+   * Whether the open file is as it was when this was asked before: its size, and the times of writing and of any other
+   * change (a rename, a link less). False when it is not open, and when it is asked for the first time.
+   */
+  isUntouched(): boolean {
+    const { handle } = this;
+    const before = this.#asked;
+    this.#asked = undefined;
+    if (handle === undefined || this.compressed !== undefined) return false;
+    let now;
+    try {
+      now = fstatSync(handle.fd);
+    } catch {
+      return false;
+    }
+    const { size, mtimeMs, ctimeMs } = now;
+    this.#asked = { handle, size, mtimeMs, ctimeMs };
+    if (before?.handle !== handle) return false;
+    return before.size === size && before.mtimeMs === mtimeMs && before.ctimeMs === ctimeMs;
   }
 
   /** What the checkpoint is to keep of it. */

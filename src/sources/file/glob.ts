@@ -42,10 +42,14 @@ export function fileMatcher(include: readonly string[], exclude: readonly string
   };
 }
 
-/** All files that match now, in order of name. Folders that cannot be read are given to `onError`. */
+/**
+ * All files that match now, in order of name. Folders that cannot be read are given to `onError`. What `isKnown` says yes
+ * to is known to match: that saves trying the globs again.
+ */
 export async function findFiles(
   matcher: FileMatcher,
   onError: (folder: string, error: unknown) => void,
+  isKnown: (path: string) => boolean = () => false,
 ): Promise<string[]> {
   const found = new Set<string>();
   const visited = new Set<string>();
@@ -62,6 +66,10 @@ export async function findFiles(
     }
     for (const entry of entries) {
       const path = join(folder, entry.name);
+      if (entry.isFile() && isKnown(path)) {
+        found.add(path);
+        continue;
+      }
       const matches = matcher.matches(path);
       const mayContain = matcher.mayContain(path);
       if (!matches && !mayContain) continue;

@@ -88,7 +88,8 @@ export class Recovery {
     return false;
   }
 
-  tick(nowMs: number): void {
+  /** Returns whether anything waits to be tried again. */
+  tick(nowMs: number): boolean {
     for (const each of this.#unresolved.values()) {
       if (each.retryAtMs > nowMs) continue;
       each.retryAtMs = Infinity;
@@ -102,6 +103,7 @@ export class Recovery {
         for (const path of new Set([each.path, each.identity.path])) await this.#tracking.look(path);
       });
     }
+    return this.#unresolved.size > 0;
   }
 
   /** The partitions whose files cannot be opened: what is known of them is still to be read. */

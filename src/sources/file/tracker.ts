@@ -36,6 +36,8 @@ export class Tracker implements Tracking {
   readonly #trouble: Trouble;
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
+  /** A decision was asked for since `tick` was called last. */
+  #isStirred = true;
   /** Paths that were told of before `begin`; undefined once it looked. */
   #early: Set<string> | undefined = new Set();
 
@@ -79,6 +81,7 @@ export class Tracker implements Tracking {
   /** A failure is logged: it must not stop the next. */
   serial(task: () => Promise<void>): Promise<void> {
     this.#pending++;
+    this.#isStirred = true;
     this.#queue = this.#queue
       .then(() => (this.signal.aborted ? undefined : task()))
       .catch((error: unknown) => this.context.log.error(`file tracking failed: ${errorMessage(error)}`))
@@ -108,15 +111,17 @@ export class Tracker implements Tracking {
 
   /** Something happened at a path, or it is time to see whether. */
   check(path: string): void {
-    if (!this.options.matcher.matches(path)) return;
+    if (!this.isKnown(path) && !this.options.matcher.matches(path)) return;
     // A file of the checkpoint must not be taken for a new one before it was found again.
     if (this.#early !== undefined) return void this.#early.add(path);
     const state = this.table.stateOf(path);
     // Its turn comes (`tick`): a file more to open does not help while there are too many.
     if (state.waitsForFiles && state.retryAtMs !== Infinity) return;
     const dueMs = state.lastLookMs + LOOK_INTERVAL_MS;
-    if (dueMs > this.context.monotonicMs()) state.lookAtMs = Math.min(state.lookAtMs, dueMs);
-    else this.#queueLook(state);
+    if (dueMs > this.context.monotonicMs()) {
+      this.#isStirred = true;
+      state.lookAtMs = Math.min(state.lookAtMs, dueMs);
+    } else this.#queueLook(state);
   }
 
   /** On a slow machine looks are asked for faster than they are done: without a bound reading would wait behind them. */
@@ -133,6 +138,21 @@ export class Tracker implements Tracking {
     this.check(path);
   }
 
+  /** Something is known of the path: it matches then. */
+  isKnown(path: string): boolean {
+    return this.table.paths.has(path);
+  }
+
+  /**
+   * The file at this path is open, was quiet since then, and says itself that since it was last asked nobody wrote to it,
+   * renamed it or deleted it.
+   */
+  isUntouched(path: string, quietSinceMs: number): boolean {
+    const gen = this.table.paths.get(path)?.current;
+    if (gen === undefined || gen.lastGrowthMs >= quietSinceMs || gen.place.path !== path) return false;
+    return gen.detachedAtMs === undefined && !gen.truncated && gen.error === undefined && gen.isUntouched();
+  }
+
   /** All paths that are known, so that those that are gone are looked at too. */
   paths(): readonly string[] {
     return [...this.table.paths.keys()];
@@ -146,26 +166,37 @@ export class Tracker implements Tracking {
     return busy.map((state) => state.path);
   }
 
-  tick(nowMs: number): void {
+  /** Whether anything was decided since the last tick, so that something may be due. */
+  get isStirred(): boolean {
+    return this.#isStirred;
+  }
+
+  /** Does what is due; returns whether anything is going to be due at some time that is known by now. */
+  tick(nowMs: number): boolean {
+    this.#isStirred = false;
+    let waits = false;
     let waitingTried = 0;
     for (const state of this.table.paths.values()) {
+      if (state.lookAtMs !== Infinity || state.retryAtMs !== Infinity) waits = true;
       if (state.lookAtMs > nowMs && state.retryAtMs > nowMs) continue;
       if (state.waitsForFiles && state.retryAtMs !== Infinity && ++waitingTried > WAITING_AT_ONCE) continue;
       state.lookAtMs = Infinity;
       state.retryAtMs = Infinity;
       this.#queueLook(state);
     }
-    this.#recovery.tick(nowMs);
-    this.#unseen.tick(nowMs);
+    if (this.#recovery.tick(nowMs)) waits = true;
+    if (this.#unseen.tick(nowMs)) waits = true;
     this.#trouble.tick(nowMs);
     let openCount = 0;
     for (const gen of this.generations) {
       if (gen.handle !== undefined) openCount++;
+      if (gen.error !== undefined || gen.detachedAtMs !== undefined || !gen.announced) waits = true;
       if (gen.error !== undefined && gen.retryAtMs <= nowMs) this.schedule(gen);
       if (gen.detachedAtMs !== undefined && gen.announced) this.#tickDetached(gen, nowMs);
     }
     const most = Math.min(this.options.maxOpenFiles, this.#trouble.mostOpenFiles);
     if (openCount > most) this.table.closeIdle(openCount - most);
+    return waits;
   }
 
   #tickDetached(gen: Generation, nowMs: number): void {

@@ -113,12 +113,14 @@ export class Unseen {
     return isWhole;
   }
 
-  tick(nowMs: number): void {
+  /** Returns whether anything waits to be tried again. */
+  tick(nowMs: number): boolean {
     for (const [path, again] of this.#again) {
       if (again.retryAtMs > nowMs) continue;
       again.retryAtMs = Infinity;
       void this.#tracking.serial(async () => void (await this.find(path, again.anchor)));
     }
+    return this.#again.size > 0;
   }
 
   /** Rotated after the anchor, unknown, oldest first; of a file and what it was compressed to only the former. */
