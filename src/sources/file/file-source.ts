@@ -16,8 +16,6 @@ const TURN_BYTES = 4 << 20;
 const TICK_MS = 100;
 /** While nothing happens and nothing is going to be due, only this often: to wake up is what an idle agent costs. */
 const CALM_TICK_MS = 1000;
-/** Longer than the 50 ms in which chokidar tells one change of a path. */
-const LOOK_AGAIN_MS = 100;
 /**
  * Notifications can be lost. So with them too, files that grew not long ago are looked at each poll interval, and the
  * folders once in so many. Of quiet files that are open the open file is asked then, which costs a tenth of looking at
@@ -64,8 +62,6 @@ class FileRun {
   /** Aborts when the runtime says so, and when a `once` run is through. */
   readonly #stop = new AbortController();
   readonly #ready: Generation[] = [];
-  /** When the last change of a path was told, milliseconds: it is looked at once more a little later. */
-  readonly #changedAtMs = new Map<string, number>();
   readonly #wakeups: (() => void)[] = [];
   #busy = 0;
   /** To be aborted when anything happens: the timers rest until then. */
@@ -126,7 +122,6 @@ class FileRun {
         notifications = new Notifications(
           this.#matcher,
           (path, structural) => {
-            this.#changedAtMs.set(path, this.#context.monotonicMs());
             this.#calm?.abort();
             if (structural) this.tracker.check(path);
             else this.tracker.changed(path);
@@ -147,7 +142,7 @@ class FileRun {
       this.#stop.abort();
       signal.removeEventListener("abort", onAbort);
       await Promise.allSettled(tasks);
-      await notifications?.close();
+      notifications?.close();
       await this.tracker.close();
     }
   }
@@ -270,13 +265,6 @@ class FileRun {
       await this.#pause(isCalm ? CALM_TICK_MS : tickMs);
       const nowMs = this.#context.monotonicMs();
       isCalm = !this.tracker.tick(nowMs);
-      // chokidar says nothing of changes soon after one that it told, so the last one of all may go untold.
-      for (const [path, atMs] of this.#changedAtMs) {
-        if (nowMs - atMs < LOOK_AGAIN_MS) continue;
-        this.#changedAtMs.delete(path);
-        this.tracker.changed(path);
-      }
-      if (this.#changedAtMs.size > 0) isCalm = false;
       for (const gen of this.tracker.generations) {
         const dueMs = flushDueMs(gen, this.#settings);
         if (dueMs !== Infinity) isCalm = false;
@@ -298,14 +286,6 @@ class FileRun {
   /** Looks for files by itself: always when polling, now and then beside notifications. */
   async #scan(notifications: Notifications | undefined): Promise<void> {
     const signal = this.#stop.signal;
-    if (notifications !== undefined) {
-      let aborted: (() => void) | undefined;
-      const stopped = new Promise<void>((resolve) =>
-        signal.addEventListener("abort", (aborted = () => resolve()), { once: true }),
-      );
-      await Promise.race([notifications.ready(), stopped]);
-      if (aborted !== undefined) signal.removeEventListener("abort", aborted);
-    }
     for (let round = 0; !signal.aborted; round++) {
       // Of a folder that is newly watched nothing is told that happened before; so the next rounds look too.
       if (((await notifications?.refresh()) ?? false) || !this.#sawAll) round = 0;
