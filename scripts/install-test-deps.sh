@@ -16,6 +16,7 @@ setpriv --version                          util-linux
 openssl version                            openssl
 tcpdump --version                          tcpdump
 systemd-analyze --version                  systemd
+tmux -V                                    tmux
 '
 
 missing=''

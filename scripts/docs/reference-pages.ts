@@ -146,7 +146,15 @@ const ONE_OF_EACH: AgentStatus = {
     },
   ],
   pipelines: [
-    { name: "", in_events: 0, out_events: 0, skipped_events: 0, routes: {}, stages: [{ stage: "", ...ZERO_STAGE }] },
+    {
+      name: "",
+      in_events: 0,
+      out_events: 0,
+      skipped_events: 0,
+      compiled_events: 0,
+      routes: {},
+      stages: [{ stage: "", ...ZERO_STAGE }],
+    },
   ],
   slowest_stage: null,
   equations: [],

@@ -5,7 +5,9 @@ import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
 import { stateCommand } from "./commands/state.ts";
 import { statusCommand } from "./commands/status.ts";
+import { tapCommand } from "./commands/tap.ts";
 import { testCommand } from "./commands/test.ts";
+import { topCommand } from "./commands/top.ts";
 import { tryCommand } from "./commands/try.ts";
 import { packageVersion } from "./version.ts";
 
@@ -31,7 +33,15 @@ Examples:
 Documentation: the docs folder of the package; report defects in the project's issue tracker.`,
     );
   for (const command of [
-    ...[runCommand(), searchCommand(), statusCommand(), deadLettersCommand(), stateCommand()],
+    ...[
+      runCommand(),
+      searchCommand(),
+      statusCommand(),
+      tapCommand(),
+      topCommand(),
+      deadLettersCommand(),
+      stateCommand(),
+    ],
     ...[checkCommand(), testCommand(), tryCommand()],
   ]) {
     for (const each of [command, ...command.commands]) each.exitOverride().showSuggestionAfterError(true);

@@ -203,6 +203,8 @@ export interface Stage {
    * events were decided on already.
    */
   readonly remembers?: true;
+  /** Ways through the stage that events take so far, with how many took each: what tests of pipelines should reach. */
+  branches?(): readonly (readonly [branch: string, events: number])[];
   /** Lets go of everything. No event comes after that. */
   close?(): void;
   /** The same said as a plan, if it can be: pipelines whose stages all have one are compiled. */
@@ -221,6 +223,8 @@ export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> ex
   readonly kind: "stage";
   /** It may make several events of one. A pipeline has one such stage at most: it numbers them. */
   readonly makesSeveral?: boolean;
+  /** It is there to leave events out: tests of a pipeline should have one that is, and one that is not. */
+  readonly drops?: true;
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
   /** The sinks that it names, with where: they have to be among those of the pipeline. */
   sinksOf?(options: Infer<S>): readonly (readonly [pointer: string, sink: string])[];

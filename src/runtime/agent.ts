@@ -19,6 +19,8 @@ import { lockStateDir, makeStateDir } from "./state-lock.ts";
 import type { AgentStatus } from "./status.ts";
 import { statusHandler } from "./status-handler.ts";
 import { collectStatus } from "./status-collect.ts";
+import { TAP_PATH, TAP_POINTS_PATH, type TapRequest } from "./tap/protocol.ts";
+import { Taps } from "./tap/taps.ts";
 import { hostMonotonicMs, TAKEOVER_PATH, takeOver, type TakeoverRequest } from "./takeover.ts";
 
 export interface AgentOptions {
@@ -53,6 +55,7 @@ export class Agent {
   readonly #deadLettersDropped = { budget: 0, age: 0 };
   #graph!: Graph;
   #replays!: Replays;
+  #taps!: Taps;
   #spooler: Spooler | undefined;
   #closers: (() => Promise<void>)[] = [];
   readonly #stopped = new AbortController();
@@ -125,8 +128,16 @@ export class Agent {
       ...{ stateDir, store: this.#deadLetters, clock, log: this.#log, refusals, config: () => this.#config },
       sink: (name) => this.#graph.sinks.get(name)?.runner,
     });
-    const control = await serveControl(stateDir, this.#handler(), this.#commands());
-    this.#closers.push(() => control.close());
+    this.#taps = new Taps({
+      ...{ graph: () => this.#graph, config: () => this.#config, clock, random, log: this.#log },
+    });
+    const control = await serveControl(stateDir, this.#handler(), this.#commands(), (path, body) =>
+      path === TAP_PATH ? this.#taps.open(body as TapRequest) : undefined,
+    );
+    this.#closers.push(() => {
+      this.#taps.close();
+      return control.close();
+    });
     if (http !== undefined) {
       const server = await serveHttp(http, this.#handler()).catch((error: unknown) => {
         throw new WiretailError(
@@ -269,6 +280,7 @@ export class Agent {
   /** What may be asked of the agent on its control socket beside questions. */
   #commands(): CommandHandler {
     return (path, body) => {
+      if (path === TAP_POINTS_PATH) return Promise.resolve(this.#taps.points);
       if (path === TAKEOVER_PATH) return this.#giveUp(body as TakeoverRequest);
       const parts = { config: this.#config, store: this.#deadLetters, replays: this.#replays };
       return deadLetterCommand(parts, path, body, () => this.#options.clock.now());

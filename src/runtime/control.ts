@@ -20,6 +20,20 @@ export type Handler = (path: string) => Answer | undefined;
  */
 export type CommandHandler = (path: string, body: unknown) => Promise<unknown> | undefined;
 
+/** What is written to somebody who asked for a stream of lines. */
+export interface StreamWriter {
+  /** What was written and not taken yet. */
+  readonly bufferedBytes: number;
+  write(text: string): void;
+  end(): void;
+}
+
+/**
+ * Begins what a POST asks for that goes on until somebody ends it; undefined for paths it does not know. It gives a
+ * function that is called with where to write, which gives one that is called when nobody reads any more.
+ */
+export type StreamHandler = (path: string, body: unknown) => ((writer: StreamWriter) => () => void) | undefined;
+
 /** Longest path of a unix socket on Linux; Node cuts longer ones silently and listens on another file. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -32,6 +46,7 @@ export async function serveControl(
   stateDir: string,
   handler: Handler,
   commands: CommandHandler = () => undefined,
+  streams: StreamHandler = () => undefined,
 ): Promise<{ close: () => Promise<void> }> {
   let path = join(stateDir, "control.sock");
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
@@ -45,7 +60,7 @@ export async function serveControl(
   }
   await rm(path, { force: true });
   const server = createServer((req, res) => {
-    if (req.method === "POST") void obey(commands, req, res);
+    if (req.method === "POST") void obey(commands, streams, req, res);
     else answer(handler, req, res);
   });
   // The socket must never be open to others, not even between listen and chmod.
@@ -88,16 +103,7 @@ export async function askAgent(
   options: { readonly body?: unknown; readonly timeoutMs?: number } = {},
 ): Promise<string> {
   const { timeoutMs = 10_000 } = options;
-  const noAgent = (why: string, hint: string): WiretailError =>
-    new WiretailError("WT_NO_AGENT", `no agent answers for the state directory ${stateDir}: ${why}`, { hint });
-  let socketPath: string;
-  try {
-    socketPath = (await readFile(join(stateDir, "control.path"), "utf8")).trim();
-  } catch (error) {
-    if (systemErrorCode(error) === "EACCES")
-      throw noAgent("permission denied", "run this as the agent's user or as root");
-    throw noAgent("it was never started there", "start it with: wiretail run -c FILE");
-  }
+  const socketPath = await socketOf(stateDir);
   return new Promise((resolve, reject) => {
     const method = options.body === undefined ? "GET" : "POST";
     const headers = { "content-type": "application/json" };
@@ -108,7 +114,7 @@ export async function askAgent(
       res.on("end", () => {
         if (res.statusCode === 200) resolve(body);
         else if (res.statusCode === 400) reject(errorOf(body));
-        else reject(noAgent(`it answered ${res.statusCode ?? "nothing"}`, "is it another version? restart the agent"));
+        else reject(otherVersion(stateDir, res));
       });
       res.on("error", reject);
     });
@@ -118,14 +124,72 @@ export async function askAgent(
       clearTimeout(late);
     });
     req.on("error", (error) => {
-      const code = systemErrorCode(error);
-      if (code === "EACCES") reject(noAgent("permission denied", "run this as the agent's user or as root"));
-      else if (code === "ENOENT" || code === "ECONNREFUSED")
-        reject(noAgent("it does not run", "start it with: wiretail run -c FILE"));
-      else reject(noAgent(error.message, "look at the agent's log"));
+      reject(cannotAsk(stateDir, error));
     });
     req.end(options.body === undefined ? undefined : JSON.stringify(options.body));
   });
+}
+
+/**
+ * Asks a running agent for a stream: gives its lines until the agent ends it or the signal aborts. A reader that does
+ * not come back for the next line holds the stream up. Throws as `askAgent` does.
+ */
+export async function* followAgent(
+  stateDir: string,
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+): AsyncGenerator<string, void> {
+  const socketPath = await socketOf(stateDir);
+  const res = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const req = request({ socketPath, path, method: "POST", headers, signal }, resolve);
+    req.on("error", (error) => {
+      reject(cannotAsk(stateDir, error));
+    });
+    req.end(JSON.stringify(body));
+  });
+  res.setEncoding("utf8");
+  let rest = "";
+  try {
+    for await (const chunk of res as AsyncIterable<string>) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      if (res.statusCode === 200) yield* lines;
+    }
+  } catch (error) {
+    // The agent is gone, or nobody wants more.
+    if (!signal.aborted && systemErrorCode(error) !== "ECONNRESET") throw error;
+  }
+  if (res.statusCode === 400) throw errorOf(rest);
+  if (res.statusCode !== 200) throw otherVersion(stateDir, res);
+}
+
+function noAgent(stateDir: string, why: string, hint: string): WiretailError {
+  return new WiretailError("WT_NO_AGENT", `no agent answers for the state directory ${stateDir}: ${why}`, { hint });
+}
+
+/** The path of the agent's control socket. */
+async function socketOf(stateDir: string): Promise<string> {
+  try {
+    return (await readFile(join(stateDir, "control.path"), "utf8")).trim();
+  } catch (error) {
+    if (systemErrorCode(error) === "EACCES")
+      throw noAgent(stateDir, "permission denied", "run this as the agent's user or as root");
+    throw noAgent(stateDir, "it was never started there", "start it with: wiretail run -c FILE");
+  }
+}
+
+function cannotAsk(stateDir: string, error: Error): WiretailError {
+  const code = systemErrorCode(error);
+  if (code === "EACCES") return noAgent(stateDir, "permission denied", "run this as the agent's user or as root");
+  if (code === "ENOENT" || code === "ECONNREFUSED")
+    return noAgent(stateDir, "it does not run", "start it with: wiretail run -c FILE");
+  return noAgent(stateDir, error.message, "look at the agent's log");
+}
+
+function otherVersion(stateDir: string, { statusCode }: IncomingMessage): WiretailError {
+  return noAgent(stateDir, `it answered ${statusCode ?? "nothing"}`, "is it another version? restart the agent");
 }
 
 /** What the agent threw, as it was. */
@@ -146,7 +210,12 @@ function errorOf(body: string): WiretailError {
 
 const MAX_COMMAND_BYTES = 4 << 20;
 
-async function obey(commands: CommandHandler, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function obey(
+  commands: CommandHandler,
+  streams: StreamHandler,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
   const json = "application/json";
   try {
     const chunks: Buffer[] = [];
@@ -162,13 +231,38 @@ async function obey(commands: CommandHandler, req: IncomingMessage, res: ServerR
     } catch {
       throw new WiretailError("WT_USAGE", "the request is not JSON");
     }
-    const result = commands((req.url ?? "/").split("?")[0]!, body);
+    const path = (req.url ?? "/").split("?")[0]!;
+    const begin = streams(path, body);
+    if (begin !== undefined) {
+      stream(begin, res);
+      return;
+    }
+    const result = commands(path, body);
     if (result === undefined) send(req, res, { status: 404, type: "text/plain; charset=utf-8", body: "not here\n" });
     else send(req, res, { status: 200, type: json, body: JSON.stringify((await result) ?? null) + "\n" });
   } catch (error) {
     const { code, hint } = error instanceof WiretailError ? error : { code: "WT_INTERNAL", hint: undefined };
     send(req, res, { status: 400, type: json, body: JSON.stringify({ code, message: errorMessage(error), hint }) });
   }
+}
+
+/** Lines of JSON, until either side ends it. */
+function stream(begin: (writer: StreamWriter) => () => void, res: ServerResponse): void {
+  if (res.destroyed) return;
+  res.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+  const stop = begin({
+    get bufferedBytes() {
+      return res.writableLength;
+    },
+    write: (text) => {
+      if (!res.destroyed) res.write(text);
+    },
+    end: () => {
+      res.end();
+    },
+  });
+  res.once("close", stop);
+  res.on("error", () => undefined);
 }
 
 function answer(handler: Handler, req: IncomingMessage, res: ServerResponse): void {

@@ -64,16 +64,20 @@ export class PipelineRunner {
   readonly counts: PipelineCounts = { in: 0, skipped: 0, out: 0 };
   readonly chain: StageChain;
   readonly routes: readonly Route[];
+  /** The pipeline's own condition. */
+  readonly when: ((event: LogEvent) => boolean) | undefined;
+  /** Stands for the pipeline in the ids of events. */
+  readonly idPart: string;
+  /** Looks at what comes in; undefined while nobody taps. */
+  tap: ((batch: LineBatch) => void) | undefined;
   /** Failed writes of dead letters are repeated until this is aborted. */
   readonly #stop = new AbortController();
   /** Writes of dead letters under way. */
   readonly #storing = new Set<Promise<void>>();
   readonly #options: PipelineRunnerOptions;
   readonly #encoder: BatchEncoder;
-  readonly #when: ((event: LogEvent) => boolean) | undefined;
   readonly #usesEvents: boolean;
   readonly #compiled: CompiledPipeline | undefined;
-  readonly #idPart: string;
 
   constructor(options: PipelineRunnerOptions) {
     const { config, routes, pool, clock } = options;
@@ -81,17 +85,17 @@ export class PipelineRunner {
     this.name = config.name;
     this.routes = routes;
     this.chain = new StageChain(config.stages, () => clock.now(), { log: options.log });
-    this.#when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
-    this.#usesEvents = this.#when !== undefined || config.stages.length > 0;
-    this.#idPart = createHash("sha256").update(config.name).digest("base64url").slice(0, 4);
+    this.when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
+    this.#usesEvents = this.when !== undefined || config.stages.length > 0;
+    this.idPart = createHash("sha256").update(config.name).digest("base64url").slice(0, 4);
     const encodings: readonly Encoding[] = routes.map((route) => route.runner.sink.encoding);
     this.#encoder = new BatchEncoder(
       config.name,
-      this.#idPart,
+      this.idPart,
       encodings.length > 0 ? encodings : [JSON_ENCODING],
       pool,
     );
-    const isPlanned = this.#when === undefined && config.stages.length > 0;
+    const isPlanned = this.when === undefined && config.stages.length > 0;
     this.#compiled = isPlanned ? CompiledPipeline.create(this.chain.planned, this.#encoder.encodings) : undefined;
   }
 
@@ -101,6 +105,7 @@ export class PipelineRunner {
    */
   process(batch: LineBatch, done: (outcome: BatchOutcome) => void, precious = false): void {
     this.counts.in += batch.count;
+    if (this.tap !== undefined) this.tap(batch);
     const { checkpoints, outbox, spooler } = this.#options;
     const deadLetters: DeadLetter[] = [];
     const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
@@ -179,7 +184,7 @@ export class PipelineRunner {
       if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
     };
     const plain = (events: LogEvent[]): void => {
-      if (this.#when !== undefined) this.#skip(events, this.#when);
+      if (this.when !== undefined) this.#skip(events, this.when);
       encoder.add(this.chain.run(events, deadLetter));
     };
     const isDone = this.#compiled?.run(batch, encoder.idPrefix, {
@@ -231,7 +236,7 @@ export class PipelineRunner {
       to,
       reason,
       source: batch.partition.source,
-      id: `${batch.partition.id}.${this.#idPart}.${event.offset}${event.subIndex === 0 ? "" : `.${event.subIndex}`}`,
+      id: `${batch.partition.id}.${this.idPart}.${event.offset}${event.subIndex === 0 ? "" : `.${event.subIndex}`}`,
       time: formatIsoTime(event.timeMs),
       original: event.line,
       envelope: Object.fromEntries(paths.map((path, i) => [path.name, values[i]])),

@@ -3,6 +3,7 @@ import { errorMessage } from "../core/error.ts";
 import { getIn } from "../core/path.ts";
 import { parseIsoTime } from "../core/time.ts";
 import type { PipelineFile } from "./config/pipeline-file.ts";
+import type { PipelineCoverage } from "./pipeline-coverage.ts";
 import { sampleEvent } from "./sample-events.ts";
 import { StageChain } from "./stage-chain.ts";
 
@@ -36,15 +37,16 @@ export interface PipelineTestResult {
   readonly error: string | undefined;
 }
 
-/** Runs the tests of one pipeline file. Each test has stages of its own. Never throws. */
-export function runPipelineTests(pipeline: PipelineFile): PipelineTestResult[] {
+/** Runs the tests of one pipeline file. Each test has stages of its own. Never throws. `coverage` is told what they did. */
+export function runPipelineTests(pipeline: PipelineFile, coverage?: PipelineCoverage): PipelineTestResult[] {
   return pipeline.tests.map((test) => {
     const deadLetters: string[] = [];
     try {
       const nowMs = parseIsoTime(test.now ?? DEFAULT_TEST_NOW);
-      const chain = new StageChain(pipeline.stages, () => nowMs);
+      const chain = new StageChain(pipeline.stages, () => nowMs, { counts: "branches" });
       const events = test.input.map((input, index) => sampleEvent(input, nowMs, index));
       chain.run(events, (_event, _stage, reason) => void deadLetters.push(reason));
+      coverage?.add(chain);
       const differences = compareEvents(
         test.expect,
         events.map((event) => event.toObject()),

@@ -25,7 +25,7 @@ export function refusedBySink(
 }
 
 /** What the sink was given, without the text that the sink's encoding puts around a document. */
-function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pick<DeadLetter, "event" | "text"> {
+export function documentOf(batch: EncodedBatch, index: number, encoding: Encoding): Pick<DeadLetter, "event" | "text"> {
   const body = batch.bodies.get(encodingKey(encoding))!;
   const text = body.bytes.toString("utf8", body.offsets[index], body.offsets[index + 1]! - 1);
   if (encoding.kind !== "json") return { text };

@@ -1,4 +1,4 @@
-import { encodingKey } from "../core/batch.ts";
+import { encodingKey, type SinkBatch } from "../core/batch.ts";
 import type { BatchLimits, Log, Sink, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
 import type { CallOutcome } from "./call-pace.ts";
@@ -50,6 +50,8 @@ export class SinkRunner {
   };
   /** Documents that wait for this sink outside of memory: in the journal, or to be written there. */
   away = 0;
+  /** Looks at what was sent and what came of it; undefined while nobody taps. */
+  tap: ((batch: SinkBatch, result: WriteResult) => void) | undefined;
   readonly encoding: string;
   readonly health: SinkHealth;
   readonly #options: SinkRunnerOptions;
@@ -344,6 +346,7 @@ export class SinkRunner {
         ...{ bytes: shipment.byteLength, beganAtMs },
         kind: timedOut ? "timed_out" : loadSaidBy(result, shipment.count),
       });
+      if (this.tap !== undefined) this.tap(shipment, result);
       await this.#settlement.settle(shipment, result, failuresBefore);
     } catch (error) {
       const reason = `a defect in Wiretail: ${errorMessage(error)}`;

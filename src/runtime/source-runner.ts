@@ -60,6 +60,8 @@ export class SourceRunner {
   readonly counts: SourceCounts = { events: 0, bytes: 0, dropped: new Map(), intoPipelines: new Map() };
   readonly routes: readonly string[];
   readonly name: string;
+  /** Looks at what is read; undefined while nobody taps. */
+  tap: ((batch: LineBatch) => void) | undefined;
   readonly #options: SourceRunnerOptions;
   readonly #stop = new AbortController();
   #source: Source | undefined;
@@ -279,6 +281,7 @@ export class SourceRunner {
     const { pipelines, outbox, clock } = this.#options;
     this.counts.events += batch.count;
     this.counts.bytes += batch.byteLength;
+    if (this.tap !== undefined) this.tap(batch);
     const done = settleWhenAll(pipelines.length, batch.ack);
     const { intoPipelines } = this.counts;
     for (const pipeline of pipelines) {

@@ -29,6 +29,10 @@ export interface ChainStage {
   readonly label: string;
   readonly type: string;
   readonly counts: StageCounts;
+  /** How often its `when` was true and false, where it has one and that is counted. */
+  readonly conditions: { met: number; unmet: number } | undefined;
+  /** Ways through the stage, with how many events took each. */
+  readonly branches: () => readonly (readonly [branch: string, events: number])[];
 }
 
 /** Called for events that a stage sends to the dead letters: with what they were when it failed. */
@@ -40,9 +44,17 @@ interface Step extends ChainStage {
   readonly onError: OnError;
 }
 
+/** Looks at events between stages; must not change them. */
+export interface ChainWatcher {
+  before(index: number, events: readonly LogEvent[]): void;
+  after(index: number, events: readonly LogEvent[]): void;
+}
+
 interface ChainOptions {
   /** For dead letters that are sent again. */
   readonly isReplay?: boolean;
+  /** `branches`: also what conditions decide, for the coverage of tests. */
+  readonly counts?: "branches";
   readonly log?: Log | undefined;
 }
 
@@ -53,27 +65,37 @@ export class StageChain {
   readonly steps: readonly ChainStage[];
   /** The same as plans, for the specialiser. */
   readonly planned: readonly PlannedStage[];
+  /** Events that went through a compiled program. */
+  compiled = 0;
+  /** Undefined while nobody taps. */
+  watcher: ChainWatcher | undefined;
   readonly #steps: readonly Step[];
   readonly #errorPath = new Path(ERROR_MESSAGE);
 
   /** Throws WiretailError where options, patterns or queries do not compile. */
-  constructor(configs: readonly StageConfig[], now: () => number, { isReplay = false, log }: ChainOptions = {}) {
+  constructor(
+    configs: readonly StageConfig[],
+    now: () => number,
+    { isReplay = false, counts: counted, log }: ChainOptions = {},
+  ) {
     this.#steps = configs.map((config, index) => {
       const stage = config.definition.create(config.options, { now, baseDir: config.baseDir, log });
-      const when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
+      const matches = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
+      const conditions = counted === undefined || matches === undefined ? undefined : { met: 0, unmet: 0 };
+      const when =
+        conditions === undefined
+          ? matches
+          : (event: LogEvent): boolean => {
+              const isMet = matches!(event);
+              conditions[isMet ? "met" : "unmet"]++;
+              return isMet;
+            };
       return {
         label: `${index + 1} ${config.definition.type}`,
         type: config.definition.type,
-        counts: {
-          in: 0,
-          out: 0,
-          created: 0,
-          dropped: 0,
-          droppedOnError: 0,
-          deadLettered: 0,
-          failed: 0,
-          milliseconds: 0,
-        },
+        counts: noCounts(),
+        conditions,
+        branches: () => stage.branches?.() ?? [],
         stage,
         when: isReplay && stage.remembers === true ? () => false : when,
         onError: config.onError,
@@ -100,7 +122,12 @@ export class StageChain {
 
   /** Runs all stages over the events, in place, and returns the same array with those that are left. */
   run(events: LogEvent[], deadLetter: DeadLetterEvent): LogEvent[] {
-    for (let index = 0; index < this.#steps.length; index++) this.runOne(index, events, deadLetter);
+    const { watcher } = this;
+    for (let index = 0; index < this.#steps.length; index++) {
+      if (watcher !== undefined) watcher.before(index, events);
+      this.runOne(index, events, deadLetter);
+      if (watcher !== undefined) watcher.after(index, events);
+    }
     return events;
   }
 
@@ -109,6 +136,7 @@ export class StageChain {
    * The time is the first stage's: a program is not measured in parts.
    */
   countCompiled(events: number, dropped: Int32Array, milliseconds: number): void {
+    this.compiled += events;
     let left = events;
     for (const [index, { counts }] of this.#steps.entries()) {
       counts.in += left;
@@ -121,8 +149,19 @@ export class StageChain {
 
   /** Runs one stage: what `try` shows step by step. */
   runOne(index: number, events: LogEvent[], deadLetter: DeadLetterEvent): void {
-    const step = this.#steps[index]!;
-    const { stage, when, counts } = step;
+    this.#apply(this.#steps[index]!, this.#steps[index]!.counts, events, deadLetter);
+  }
+
+  /**
+   * Runs one stage over copies of events without counting them: what becomes of the events that they are copies of is
+   * decided elsewhere. Not for stages that remember events.
+   */
+  probe(index: number, events: LogEvent[], deadLetter: DeadLetterEvent = () => undefined): void {
+    this.#apply(this.#steps[index]!, noCounts(), events, deadLetter);
+  }
+
+  #apply(step: Step, counts: StageCounts, events: LogEvent[], deadLetter: DeadLetterEvent): void {
+    const { stage, when } = step;
     const began = performance.now();
     const count = events.length;
     let kept = 0;
@@ -136,7 +175,7 @@ export class StageChain {
             const outcome = stage.apply(event);
             if (outcome !== undefined) {
               if (Array.isArray(outcome)) (several ??= new Map()).set(kept, outcome as readonly LogEvent[]);
-              else if (!this.#settle(step, event, outcome as StageFailure | typeof DROP, deadLetter)) continue;
+              else if (!this.#settle(step, counts, event, outcome as StageFailure | typeof DROP, deadLetter)) continue;
             }
           }
           events[kept++] = event;
@@ -144,9 +183,8 @@ export class StageChain {
       } catch (error) {
         // A defect of the stage must not cost the batch: the event is treated as one that failed.
         const event = events[i++]!;
-        if (this.#settle(step, event, new StageFailure(`defect in the stage: ${errorMessage(error)}`), deadLetter)) {
-          events[kept++] = event;
-        }
+        const failure = new StageFailure(`defect in the stage: ${errorMessage(error)}`);
+        if (this.#settle(step, counts, event, failure, deadLetter)) events[kept++] = event;
       }
     }
     events.length = kept;
@@ -160,20 +198,26 @@ export class StageChain {
   }
 
   /** Returns whether the event goes on. */
-  #settle(step: Step, event: LogEvent, outcome: StageFailure | typeof DROP, deadLetter: DeadLetterEvent): boolean {
+  #settle(
+    step: Step,
+    counts: StageCounts,
+    event: LogEvent,
+    outcome: StageFailure | typeof DROP,
+    deadLetter: DeadLetterEvent,
+  ): boolean {
     if (outcome === DROP) {
-      step.counts.dropped++;
+      counts.dropped++;
       return false;
     }
-    step.counts.failed++;
+    counts.failed++;
     const reason = `${step.type}: ${outcome.message}`;
     if (step.onError === "drop") {
-      step.counts.dropped++;
-      step.counts.droppedOnError++;
+      counts.dropped++;
+      counts.droppedOnError++;
       return false;
     }
     if (step.onError === "dead_letter") {
-      step.counts.deadLettered++;
+      counts.deadLettered++;
       deadLetter(event, step, reason);
       return false;
     }
@@ -181,6 +225,10 @@ export class StageChain {
     event.set(this.#errorPath, typeof earlier === "string" ? `${earlier}; ${reason}` : reason);
     return true;
   }
+}
+
+function noCounts(): StageCounts {
+  return { in: 0, out: 0, created: 0, dropped: 0, droppedOnError: 0, deadLettered: 0, failed: 0, milliseconds: 0 };
 }
 
 /** Puts the lists in the places of the events that they were made of. */

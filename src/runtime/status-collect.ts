@@ -161,6 +161,7 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
     in_events: pipeline.counts.in,
     out_events: pipeline.counts.out,
     skipped_events: pipeline.counts.skipped,
+    compiled_events: pipeline.chain.compiled,
     routes: Object.fromEntries(
       pipeline.routes.map(({ sinkName, counts }) => [
         sinkName,

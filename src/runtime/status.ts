@@ -110,6 +110,8 @@ export interface PipelineStatus {
   readonly in_events: number;
   readonly out_events: number;
   readonly skipped_events: number;
+  /** Events that went through the stages as one compiled program: its time is all counted at the first stage. */
+  readonly compiled_events: number;
   /**
    * By sink: events queued for it, events that it had from an earlier reading of the same input, and, where there are
    * any, events that a stage routed to other sinks only.

@@ -201,3 +201,9 @@ export const PIPELINE_FILE = t.object({
     default: [],
   }),
 });
+
+/** Tests in a file of their own: `NAME.tests.json` beside the pipeline file `NAME.json`. */
+export const TESTS_FILE = t.object({
+  $schema: t.optional(t.string({ description: "For completion in editors." })),
+  tests: t.array(PIPELINE_TEST, { description: "As in the pipeline file.", minItems: 1 }),
+});

@@ -4,7 +4,7 @@ import type { AnyStage } from "../../core/component.ts";
 import { errorMessage, WiretailError } from "../../core/error.ts";
 import { shippedPipelinesFolder } from "../package-root.ts";
 import type { Place } from "./document.ts";
-import { PIPELINE_FILE, STAGE_COMMON, type PipelineTest } from "./host-schema.ts";
+import { PIPELINE_FILE, STAGE_COMMON, TESTS_FILE, type PipelineTest } from "./host-schema.ts";
 import { readDocument } from "./merge.ts";
 import { suggestion } from "./nearest.ts";
 import { ProblemList } from "./problems.ts";
@@ -67,10 +67,30 @@ export async function loadPipelineFile(
     return { problems: problems.sorted() };
   }
   const read = readPipelineFile(file, reader, []);
+  const beside = read === undefined ? [] : readTestsBeside(file, reader);
   return {
-    ...(read === undefined || problems.hasErrors ? {} : { pipeline: read.pipeline }),
+    ...(read === undefined || problems.hasErrors
+      ? {}
+      : { pipeline: { ...read.pipeline, tests: [...read.pipeline.tests, ...beside] } }),
     problems: problems.sorted(),
   };
+}
+
+/** The tests in `NAME.tests.json`, beside the pipeline file `NAME.json`, if there is such a file. */
+function readTestsBeside(file: string, reader: StageReader): readonly PipelineTest[] {
+  const path = file.replace(/(\.json)?$/, ".tests.json");
+  try {
+    reader.world.readFile(path);
+  } catch {
+    return [];
+  }
+  const root = readDocument(path, reader.world, reader.problems);
+  if (root === undefined) return [];
+  const value = root.toValue();
+  if (!validateValue(TESTS_FILE, value, root, reader.problems, { word: "key" })) return [];
+  const { tests } = value as { tests: PipelineTest[] };
+  tests.forEach((test, index) => checkTest(test, root.descend(`/tests/${index}`), reader.problems));
+  return tests;
 }
 
 /** The shipped pipelines by name, in order. */
@@ -78,7 +98,7 @@ export function shippedPipelines(world: ConfigWorld = realWorld(), folder = ship
   try {
     return world
       .readDir(folder)
-      .filter((name) => name.endsWith(".json"))
+      .filter((name) => name.endsWith(".json") && !name.endsWith(".tests.json"))
       .map((name) => name.slice(0, -".json".length))
       .sort();
   } catch {

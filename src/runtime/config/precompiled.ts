@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import type { ValidateFunction } from "ajv";
 import type { ComponentLists } from "./load.ts";
 import type { JsonSchema } from "../../core/schema.ts";
-import { BATCH, PIPELINE, PIPELINE_FILE, SETTINGS, STAGE_COMMON, WHEN_FULL } from "./host-schema.ts";
+import { BATCH, PIPELINE, PIPELINE_FILE, SETTINGS, STAGE_COMMON, TESTS_FILE, WHEN_FULL } from "./host-schema.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -35,6 +35,7 @@ export function validatedSchemas({ sources, stages, sinks }: ComponentLists): Js
     WHEN_FULL,
     PIPELINE,
     PIPELINE_FILE,
+    TESTS_FILE,
     ...Object.values(SETTINGS),
     ...Object.values(STAGE_COMMON),
   ];

@@ -51,20 +51,33 @@ export function redactOptions(component: ComponentConfig<AnySource | AnySink>): 
 export function secretValues(component: ComponentConfig<AnySink | AnySource>): string[] {
   const hidden = component.secretPointers ?? [];
   const values: string[] = [];
-  walkSchema(component.definition.schema, component.options, ({ schema, value, pointer }) => {
+  const add = (value: unknown): void => {
     // Shorter ones would be found everywhere.
-    const isSecret = schema["x-secret"] === true || hidden.includes(pointer);
-    if (isSecret && typeof value === "string" && value.length >= 6) values.push(value);
+    if (typeof value === "string" && value.length >= 6 && !values.includes(value)) values.push(value);
+  };
+  walkSchema(component.definition.schema, component.options, ({ schema, value, pointer }) => {
+    if (schema["x-secret"] === true || hidden.includes(pointer)) add(value);
   });
+  for (const pointer of hidden) add(at(component.options, pointer));
   return values;
+}
+
+function tokensOf(pointer: string): string[] {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+function at(root: unknown, pointer: string): unknown {
+  let value = root;
+  for (const token of tokensOf(pointer)) value = (value as Record<string, unknown> | null | undefined)?.[token];
+  return value;
 }
 
 /** For what no schema describes (members of t.any). */
 function hideAt(root: unknown, pointer: string): void {
-  const tokens = pointer
-    .split("/")
-    .slice(1)
-    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const tokens = tokensOf(pointer);
   let object = root as Record<string, unknown> | undefined;
   for (const token of tokens.slice(0, -1)) object = object?.[token] as Record<string, unknown> | undefined;
   const last = tokens.at(-1);

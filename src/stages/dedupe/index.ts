@@ -81,6 +81,7 @@ class Dedupe implements Stage {
 /** Leaves repeats out. */
 export const dedupe = defineStage({
   type: "dedupe",
+  drops: true,
   summary: "Leaves out events that repeat an earlier one",
   description: [
     "The first of equal events passes, its repeats within the window are counted as dropped by this stage. Values are compared whole, in their types; those over 256 characters by 128 bits of their SHA-256.",

@@ -11,6 +11,7 @@ const schema = t.object({
 /** Leaves events out by a KQL query. */
 export const filter = defineStage({
   type: "filter",
+  drops: true,
   summary: "Leaves events out by a KQL query",
   description:
     "Give `keep` or `drop`, not both. What is left out is counted as dropped by this stage; it is not an error.",

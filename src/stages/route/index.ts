@@ -40,12 +40,15 @@ class Route implements Stage {
   readonly #rules: readonly Rule[];
   readonly #otherwise: readonly string[] | undefined;
   readonly #nameField: Path | undefined;
+  /** Events that each rule decided on, and, last, those of no rule. */
+  readonly #taken: number[];
 
   constructor(options: Config) {
     this.#rules = options.rules.map(({ when, to, name }) => ({
       ...{ matches: compilePredicate(parseKql(when)), to, name },
     }));
     this.#otherwise = options.otherwise;
+    this.#taken = new Array<number>(options.rules.length + 1).fill(0);
     this.#nameField = options.name_field === undefined ? undefined : new Path(options.name_field);
   }
 
@@ -54,6 +57,7 @@ class Route implements Stage {
     for (let i = 0; i < rules.length; i++) {
       const { matches, to, name } = rules[i]!;
       if (!matches(event)) continue;
+      this.#taken[i]!++;
       if (to.length === 0) return DROP;
       if (name !== undefined && this.#nameField !== undefined) {
         const refusal = event.set(this.#nameField, name);
@@ -62,9 +66,18 @@ class Route implements Stage {
       event.sinks = to;
       return undefined;
     }
+    this.#taken[rules.length]!++;
     if (this.#otherwise?.length === 0) return DROP;
     event.sinks = this.#otherwise;
     return undefined;
+  }
+
+  branches(): readonly (readonly [string, number])[] {
+    return this.#taken.map((events, i) => {
+      const { name } = this.#rules[i] ?? {};
+      if (i === this.#rules.length) return ["an event matches no rule", events];
+      return [`an event is for rule ${i + 1}${name === undefined ? "" : ` (${name})`}`, events];
+    });
   }
 }
 

@@ -70,6 +70,7 @@ class Sample implements Stage {
 /** Keeps a share of the events. */
 export const sample = defineStage({
   type: "sample",
+  drops: true,
   summary: "Keeps a share of the events, chosen by a hash",
   description: [
     "Give `rate` or `ratio`. What is left out is counted as dropped by this stage.",

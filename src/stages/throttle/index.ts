@@ -86,6 +86,7 @@ class Throttle implements Stage {
 /** Limits how many events pass in a time. */
 export const throttle = defineStage({
   type: "throttle",
+  drops: true,
   summary: "Lets only so many events pass in a time, for each key",
   description: [
     "What is over the limit is counted as dropped by this stage. Windows go by `@timestamp`, not by the clock of the host: an agent that catches up on hours of events drops no more than it would have at the time. So put this stage behind the one that reads the time.",

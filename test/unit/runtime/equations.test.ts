@@ -24,7 +24,7 @@ function status(change: (numbers: { stage: Record<string, number>; sink: Record<
     sources: [{ name: "s", read_events: 10, into_pipelines_events: { p: 10 }, dropped_events: {} }],
     pipelines: [
       {
-        ...{ name: "p", in_events: 10, skipped_events: 2, out_events: 5 },
+        ...{ name: "p", in_events: 10, skipped_events: 2, compiled_events: 0, out_events: 5 },
         stages: [{ stage: "1 x", ...numbers.stage }],
         routes: { k: { routed_events: 4, had_events: 1 } },
       },
