@@ -13,7 +13,8 @@ const HELP = `npm run demo: see the main job work, with no server needed
   npm run demo -- --seconds 20   ends by itself
 
 A small chat server (examples/socketchat) with real clients writes connections.log and access.log; the agent tails both,
-parses them and ships them to a local store (config/demo.json); then you see searches over it. All in .demo/.
+parses them and ships them to a local store (config/demo.json); then you see it at work: live events, rates, searches, and
+the journey of one event. All in .demo/.
 `;
 
 const CONFIG = "config/demo.json";
@@ -24,10 +25,13 @@ const RATE = "40";
 /** Let this pass before the searches, so that there is something to find. */
 const TOUR_AFTER_MS = 5000;
 const TOUR = [
-  ["What went wrong on the web side?", ["http.response.status_code >= 400", "--limit", "5"]],
-  ["How did people come and go?", ["event.category: network", "--limit", "5"]],
-  ["How much was going on when?", ["*", "--histogram"]],
-  ["How did the web side answer?", ["event.dataset: nginx.access", "--top", "http.response.status_code"]],
+  ["What passes at this moment? Live, at any point of the agent", ["tap", "web", "-n", "3", "--seconds", "5"]],
+  ["How fast is it, and where does the time go?", ["top", "--once"]],
+  ["What went wrong on the web side?", ["search", "http.response.status_code >= 400", "--limit", "5"]],
+  ["How did people come and go?", ["search", "event.category: network", "--limit", "5"]],
+  ["How much was going on when?", ["search", "*", "--histogram"]],
+  ["How did the web side answer?", ["search", "event.dataset: nginx.access", "--top", "http.response.status_code"]],
+  ["What became of one event, from its line to the store?", ["search", "--trace", newestId]],
 ];
 
 const stop = new AbortController();
@@ -200,23 +204,30 @@ function counts(now, previous, started) {
 }
 
 async function tour() {
-  for (const [question, args] of TOUR) {
+  for (const [question, words] of TOUR) {
     if (stop.signal.aborted) return;
+    const args = await Promise.all(words.map((word) => (typeof word === "function" ? word() : word)));
     const shown = args.map((arg) => (/^[\w.-]+$/.test(arg) ? arg : `'${arg}'`)).join(" ");
-    say(`\n${steps.bold(question)}\n${steps.cyan(`$ ${WIRETAIL} search ${shown} --config ${CONFIG}`)}`);
+    say(`\n${steps.bold(question)}\n${steps.cyan(`$ ${WIRETAIL} ${shown} --config ${CONFIG}`)}`);
     await new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [WIRETAIL, "search", ...args, "--config", CONFIG], {
+      const child = spawn(process.execPath, [WIRETAIL, ...args, "--config", CONFIG], {
         cwd: steps.ROOT,
         env: { WIRETAIL_PAGER: "cat", ...process.env },
         stdio: ["ignore", "inherit", "inherit"],
       });
       child.once("error", reject);
       child.once("exit", (code) =>
-        code === 0 || stop.signal.aborted ? resolve() : reject(new steps.StepError(`the search ended with ${code}`)),
+        code === 0 || stop.signal.aborted ? resolve() : reject(new steps.StepError(`${args[0]} ended with ${code}`)),
       );
     });
   }
   say("");
+}
+
+/** The id of the newest event of the web side. */
+async function newestId() {
+  const [line] = (await wiretail(["search", "event.dataset: nginx.access", "--json", "--limit", "1"])).split("\n");
+  return JSON.parse(line)._id;
 }
 
 /** Stops the server, lets the agent read and deliver the rest, compares, and says how to go on. */
@@ -245,6 +256,7 @@ async function finish(example, agent) {
 
 const GO_ON = `How to go on
   search what was stored    ${WIRETAIL} search 'event.action: *' --top event.action --config ${CONFIG}
+  watch it, next time       ${WIRETAIL} top --config ${CONFIG}, ${WIRETAIL} tap web --config ${CONFIG}
   look at one pipeline      ${WIRETAIL} try nginx-access .demo/logs/access.log
   the store                 .demo/store: NDJSON and Parquet files, readable by any tool
   ship to Elasticsearch     edit config/elasticsearch.json, then: ${WIRETAIL} check config/elasticsearch.json --connect

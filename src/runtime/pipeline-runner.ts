@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { JSON_ENCODING, type EncodedBatch, type Encoding, type LineBatch } from "../core/batch.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
@@ -18,6 +17,7 @@ import type { PipelineConfig } from "./config/types.ts";
 import type { JournalFeed } from "./journal-feed.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
+import { pipelineIdPart } from "./route-key.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 import { CompiledPipeline } from "./specialise/compiled-pipeline.ts";
 import type { SpoolNeed, Spooler } from "./spooler.ts";
@@ -87,7 +87,7 @@ export class PipelineRunner {
     this.chain = new StageChain(config.stages, () => clock.now(), { log: options.log });
     this.when = config.when === undefined ? undefined : compilePredicate(parseKql(config.when));
     this.#usesEvents = this.when !== undefined || config.stages.length > 0;
-    this.idPart = createHash("sha256").update(config.name).digest("base64url").slice(0, 4);
+    this.idPart = pipelineIdPart(config.name);
     const encodings: readonly Encoding[] = routes.map((route) => route.runner.sink.encoding);
     this.#encoder = new BatchEncoder(
       config.name,

@@ -31,6 +31,8 @@ export interface ChainStage {
   readonly counts: StageCounts;
   /** How often its `when` was true and false, where it has one and that is counted. */
   readonly conditions: { met: number; unmet: number } | undefined;
+  /** What it decides depends on earlier events. */
+  readonly remembers: boolean;
   /** Ways through the stage, with how many events took each. */
   readonly branches: () => readonly (readonly [branch: string, events: number])[];
 }
@@ -95,6 +97,7 @@ export class StageChain {
         type: config.definition.type,
         counts: noCounts(),
         conditions,
+        remembers: stage.remembers === true,
         branches: () => stage.branches?.() ?? [],
         stage,
         when: isReplay && stage.remembers === true ? () => false : when,
@@ -112,7 +115,7 @@ export class StageChain {
 
   /** What becomes of an event may depend on those before it: running one for a try changes what comes. */
   get remembers(): boolean {
-    return this.#steps.some(({ stage }) => stage.remembers === true);
+    return this.#steps.some(({ remembers }) => remembers);
   }
 
   /** Lets go of what stages hold. */

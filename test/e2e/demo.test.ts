@@ -31,12 +31,15 @@ async function demo(args: readonly string[], interruptAfter?: RegExp): Promise<E
   return { code, output, firstEventsMs };
 }
 
-test("the demo shows live counts, a search, a histogram and top values, and ends by itself with nothing lost", async () => {
+test("the demo shows live counts, live events, rates, a search, a histogram, top values and a journey, and ends by itself with nothing lost", async () => {
   const { code, output, firstEventsMs } = await demo(["--seconds", "8"]);
   assert.equal(code, 0, output);
   assert.ok(firstEventsMs < 15_000, `first events after ${Math.round(firstEventsMs)} ms\n${output}`);
   assert.match(output, /connections\.log/);
+  assert.match(output, /\$ bin\/wiretail tap [^]*matched = [\d,]+ shown/);
+  assert.match(output, /\$ bin\/wiretail top [^]*IN\/s/);
   assert.match(output, /\$ bin\/wiretail search .*--limit/);
+  assert.match(output, /\$ bin\/wiretail search --trace [^]*store {2}✓ delivered/);
   assert.match(output, /\$ bin\/wiretail search .*--histogram/);
   assert.match(output, /\$ bin\/wiretail search .*--top/);
   assert.match(output, /every line is in the store/);

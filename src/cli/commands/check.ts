@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import type { Context, ProbeResult } from "../../core/component.ts";
 import { errorMessage, WiretailError } from "../../core/error.ts";
 import { checkEnvironment } from "../../runtime/config/environment.ts";
@@ -139,12 +139,26 @@ function probeContext(id: string, stateDir: string, placeholders: Context["place
   };
 }
 
+interface CheckCommandOptions extends CheckOptions {
+  readonly diff: boolean;
+  readonly sample?: string;
+  readonly source?: string;
+  readonly limit?: number;
+}
+
 export function checkCommand(): Command {
   return new Command("check")
-    .summary("check a configuration file")
-    .description("Checks a host file and everything it names, and lists all errors at once with file, line and column.")
+    .summary("check a configuration file, or compare two")
+    .description(
+      "Checks a host file and everything it names, and lists all errors at once with file, line and column. With --diff it takes two, and shows what the second would make of the last events that an agent with the first has read: fields, events left out, dead letters, sinks. Nothing is sent.",
+    )
     .argument("<file>", "the host file, as given to run --config")
+    .argument("[new-file]", "with --diff: the host file as it would be")
     .option("--connect", "also ask every sink's server: reachable, credentials, privileges", false)
+    .option("--diff", "compare what two host files make of real events", false)
+    .option("--sample <file>", "with --diff: take the last lines of this file instead of the last real events")
+    .option("--source <name>", "with --sample: the source that the lines are from")
+    .option("--limit <n>", "with --diff: compare so many events (default: 1000)", eventCount)
     .option("--json", "print one JSON object", false)
     .addHelpText(
       "after",
@@ -152,14 +166,29 @@ export function checkCommand(): Command {
 Examples:
   wiretail check /etc/wiretail/host.json
   wiretail check --connect /etc/wiretail/host.json
+  wiretail check --diff /etc/wiretail/host.json new.json
+  wiretail check --diff old.json new.json --sample access.log --source web
 
-Exit codes: 0 valid (warnings allowed), 1 errors or a failed probe, 2 wrong use.`,
+Exit codes: 0 valid (warnings allowed), 1 errors or a failed probe, 2 wrong use. With --diff, as diff has it: 0 nothing changes, 1 something does, 2 wrong use, a file with errors, or no events to compare.`,
     )
-    .action(async (file: string, options: CheckOptions) => {
+    .action(async (file: string, newFile: string | undefined, options: CheckCommandOptions) => {
       const [{ components }, { processScreen }] = await Promise.all([
         import("../components.ts"),
         import("../screen.ts"),
       ]);
-      process.exitCode = await runCheck(file, options, components, processScreen());
+      if (options.diff !== (newFile !== undefined))
+        throw new WiretailError("WT_USAGE", options.diff ? "--diff needs two files" : "one file is checked at a time", {
+          hint: "wiretail check --diff OLD NEW",
+        });
+      if (newFile === undefined) process.exitCode = await runCheck(file, options, components, processScreen());
+      else {
+        const { runCheckDiff } = await import("./check-diff.ts");
+        process.exitCode = await runCheckDiff([file, newFile], options, components, processScreen());
+      }
     });
+}
+
+function eventCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("expected a whole number from 1 to 999999");
+  return Number(text);
 }

@@ -26,6 +26,7 @@ interface SearchCommandOptions {
   color: boolean;
   utc?: boolean;
   failIfEmpty?: boolean;
+  trace?: string;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -58,6 +59,7 @@ export function searchCommand(): Command {
     .option("--csv", "print fields as CSV, for spreadsheets")
     .option("--histogram", "count events over time")
     .option("--top <field>", "count the values of a field")
+    .option("--trace <id>", "show the journey of one event: read, stages, sinks, dead letters (needs --config)")
     .option("--utc", "show and read times in UTC instead of local time")
     .option("--fail-if-empty", "exit with 1 when nothing is found")
     .option("--no-color", "no colours")
@@ -70,11 +72,15 @@ Examples:
   wiretail search -c config/host.json 'event.dataset: nginx.access' --top source.ip
   wiretail search -c config/host.json --histogram --since yesterday
   wiretail search --store /var/lib/wiretail/store --json --limit 0 > all.ndjson
+  wiretail search -c config/host.json --trace 1FqPU0MsMO9e40oC.oXLO.2737
 
 Exit codes: 0 fine, also when nothing is found; 1 the store cannot be read, or --fail-if-empty; 2 wrong use, or a query that does not parse`,
     )
     .action(async (words: string[], options: SearchCommandOptions) => {
-      process.exitCode = await runSearch(words.join(" "), options);
+      if (options.trace !== undefined) {
+        const { runTrace } = await import("./search-trace.ts");
+        process.exitCode = await runTrace(options.trace, options);
+      } else process.exitCode = await runSearch(words.join(" "), options);
     });
 }
 

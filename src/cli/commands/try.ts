@@ -2,7 +2,6 @@ import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { isDeepStrictEqual } from "node:util";
 import { Command, InvalidArgumentError } from "commander";
 import type { AnyStage } from "../../core/component.ts";
 import type { Envelope, LogEvent } from "../../core/event.ts";
@@ -12,6 +11,7 @@ import { loadPipelineFile } from "../../runtime/config/pipeline-file.ts";
 import { formatProblem } from "../../runtime/config/problems.ts";
 import { EMPTY_ENVELOPE, sampleEvent } from "../../runtime/sample-events.ts";
 import { StageChain, type StageCounts } from "../../runtime/stage-chain.ts";
+import { changeLine, fieldChanges, fieldsOf } from "../field-changes.ts";
 import { paint, visible, type Screen } from "../screen.ts";
 import { plural } from "./check.ts";
 
@@ -111,7 +111,7 @@ function stepPrinter(chain: StageChain, screen: Screen): Show {
   const { bold, dim, red, yellow } = paint(screen.colour);
   return (event, number) => {
     screen.out(`${bold(`line ${number}`)}  ${visible(event.line)}\n`);
-    let fields = flatten(event.toObject());
+    let fields = fieldsOf(event.toObject());
     const events = [event];
     for (const [index, step] of chain.steps.entries()) {
       const count = events.length;
@@ -119,11 +119,11 @@ function stepPrinter(chain: StageChain, screen: Screen): Show {
       let deadLetter: string | undefined;
       chain.runOne(index, events, (_event, _stage, reason) => (deadLetter = reason));
       const micros = `${((step.counts.milliseconds - milliseconds) * 1000).toFixed(0)} µs`;
-      const after = flatten((events[0] ?? event).toObject());
-      const changes = changedFields(fields, after, screen.colour);
+      const after = fieldsOf((events[0] ?? event).toObject());
+      const changes = fieldChanges(fields, after);
       const word = step.counts.failed > failed ? red("failed") : changes.length === 0 ? dim("no change") : "";
       screen.out(`  ${bold(step.label)}  ${dim(micros)}  ${word}\n`.replace(/ +\n/, "\n"));
-      for (const change of changes) screen.out(`    ${change}\n`);
+      for (const change of changes) screen.out(`    ${changeLine(change, screen.colour)}\n`);
       if (events.length > count) screen.out(`    ${yellow(`${events.length} events`)}, of which the first is shown\n`);
       fields = after;
       if (events.length === 0) {
@@ -137,37 +137,6 @@ function stepPrinter(chain: StageChain, screen: Screen): Show {
     }
     screen.out("\n");
   };
-}
-
-/** The document as field names and JSON values. */
-function flatten(
-  object: Readonly<Record<string, unknown>>,
-  prefix = "",
-  into = new Map<string, unknown>(),
-): Map<string, unknown> {
-  for (const [key, value] of Object.entries(object)) {
-    if (typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0) {
-      flatten(value as Record<string, unknown>, `${prefix}${key}.`, into);
-    } else into.set(prefix + key, value);
-  }
-  return into;
-}
-
-function changedFields(
-  before: ReadonlyMap<string, unknown>,
-  after: ReadonlyMap<string, unknown>,
-  colour: boolean,
-): string[] {
-  const { green, red, yellow, dim } = paint(colour);
-  const show = (value: unknown): string => visible(JSON.stringify(value));
-  const lines: string[] = [];
-  for (const [name, value] of before) {
-    if (!after.has(name)) lines.push(red(`- ${visible(name)}`) + dim(` ${show(value)}`));
-    else if (!isDeepStrictEqual(value, after.get(name)))
-      lines.push(yellow(`~ ${visible(name)}`) + ` ${show(after.get(name))}` + dim(` was ${show(value)}`));
-  }
-  for (const [name, value] of after) if (!before.has(name)) lines.push(green(`+ ${visible(name)}`) + ` ${show(value)}`);
-  return lines;
 }
 
 /**

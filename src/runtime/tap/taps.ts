@@ -37,6 +37,8 @@ export class Taps {
   readonly #options: TapsOptions;
   readonly #open = new Map<Tap, TapReader>();
   readonly #stop = new AbortController();
+  #isRunning = false;
+  #known: { readonly config: HostConfig; readonly secrets: readonly string[] } | undefined;
   #spread: Spread | undefined;
   #attached: { readonly sources: SourceRunner[]; readonly pipelines: PipelineRunner[]; readonly sinks: SinkRunner[] } =
     NOTHING;
@@ -57,9 +59,8 @@ export class Taps {
   open(request: TapRequest): (reader: TapReader) => () => void {
     if (this.#open.size >= MAX_TAPS)
       throw new WiretailError("WT_USAGE", `${MAX_TAPS} taps are open already: end one first`);
-    const secrets = this.#secrets();
     const clean = (text: string): string =>
-      secrets.reduce((left, secret) => (left.includes(secret) ? left.replaceAll(secret, "***") : left), text);
+      this.#secrets().reduce((left, secret) => (left.includes(secret) ? left.replaceAll(secret, "***") : left), text);
     const { clock, random, graph } = this.#options;
     const tap = new Tap({ request, clock, random, clean });
     const points = pointsOf(tap.points, allPoints(graph()));
@@ -72,7 +73,7 @@ export class Taps {
       reader.write(JSON.stringify(start) + "\n");
       this.#open.set(tap, reader);
       this.#attach();
-      if (this.#open.size === 1) void this.#run();
+      if (!this.#isRunning) void this.#run();
       return () => {
         if (this.#open.delete(tap)) this.#attach();
       };
@@ -89,6 +90,7 @@ export class Taps {
 
   /** Ten frames a second, while there are taps. */
   async #run(): Promise<void> {
+    this.#isRunning = true;
     for (let frames = 1; this.#open.size > 0 && !this.#stop.signal.aborted; frames++) {
       await sleep(this.#options.clock, FRAME_MS, this.#stop.signal);
       for (const [tap, reader] of this.#open) {
@@ -102,6 +104,7 @@ export class Taps {
       // What a reload, or reading again, put in the place of others.
       if (frames % 5 === 0) this.#attach();
     }
+    this.#isRunning = false;
   }
 
   /** Hangs the taps on what runs now, and takes them off what nobody taps. */
@@ -131,12 +134,15 @@ export class Taps {
     });
   }
 
-  /** Longest first, as they stand in JSON. */
-  #secrets(): string[] {
-    const { sources, sinks } = this.#options.config();
-    const values = [...sources, ...sinks].flatMap(secretValues);
-    const texts = values.flatMap((value) => [value, JSON.stringify(value).slice(1, -1)]);
-    return [...new Set(texts)].sort((a, b) => b.length - a.length);
+  /** The present configuration's, as they stand in JSON, the longest first. */
+  #secrets(): readonly string[] {
+    const config = this.#options.config();
+    if (this.#known?.config !== config) {
+      const values = [...config.sources, ...config.sinks].flatMap(secretValues);
+      const texts = values.flatMap((value) => [value, JSON.stringify(value).slice(1, -1)]);
+      this.#known = { config, secrets: [...new Set(texts)].sort((a, b) => b.length - a.length) };
+    }
+    return this.#known.secrets;
   }
 }
 

@@ -39,12 +39,16 @@ export const file = defineSource({
     const { fault } = encodingOption(options.encoding);
     return [...patterns(options).faults, ...(fault === undefined ? [] : [["/encoding", fault] as const])];
   },
-  create: (options, context) => {
-    const { multiline } = patterns(options);
-    const { encoding } = encodingOption(options.encoding);
-    return new FileSource(options, context, { maxLineBytes: options.max_line_bytes, multiline, encoding });
-  },
+  create: (options, context) => new FileSource(options, context, lineRulesOf(options)),
 });
+
+/** How a source with these options cuts its files into events. Throws what does not compile. */
+export function lineRulesOf(options: unknown): LineRules {
+  const given = options as FileOptions;
+  const { multiline } = patterns(given);
+  const { encoding } = encodingOption(given.encoding);
+  return { maxLineBytes: given.max_line_bytes, multiline, encoding };
+}
 
 function patterns(options: FileOptions): { multiline: LineRules["multiline"]; faults: [string, string][] } {
   const given = options.multiline;
