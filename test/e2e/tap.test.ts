@@ -13,14 +13,15 @@ import {
   writeHost,
   type AgentProcess,
 } from "../support/e2e.ts";
-import { temporaryFolder } from "../support/folders.ts";
+import { folderInUse } from "../support/folders.ts";
 import { TestTerminal, withoutTmux } from "../support/terminal.ts";
 
 type JsonLine = ({ type: "event" } & TappedEvent) | ({ type: "counts" } & TapCounts);
 
 /** An agent that follows a file of numbered lines through two stages into a file. */
 async function start(t: TestContext): Promise<{ host: string; writer: NumberedWriter; agent: AgentProcess }> {
-  const folder = await temporaryFolder(t);
+  let end = (): Promise<unknown> => Promise.resolve();
+  const folder = await folderInUse(t, () => end());
   const writer = new NumberedWriter(join(folder, "app.log"));
   const host = await writeHost(folder, {
     sources: { app: { type: "file", include: [writer.path] } },
@@ -37,10 +38,7 @@ async function start(t: TestContext): Promise<{ host: string; writer: NumberedWr
     sinks: { out: { type: "file", path: join(folder, "out.ndjson"), batch: { max_age_ms: 50 } } },
   });
   const agent = await startAgent(host);
-  t.after(async () => {
-    await writer.stop();
-    await agent.kill9();
-  });
+  end = () => Promise.all([writer.stop(), agent.kill9()]);
   return { host, writer, agent };
 }
 

@@ -5,7 +5,7 @@ import { test, type TestContext } from "node:test";
 import type { DiffSummary } from "../../src/cli/diff-summary.ts";
 import type { Trace } from "../../src/cli/trace/trace.ts";
 import { startAgent, waitFor, wiretail, writeHost } from "../support/e2e.ts";
-import { temporaryFolder } from "../support/folders.ts";
+import { folderInUse } from "../support/folders.ts";
 
 const LINES = [
   JSON.stringify({ message: "fine", level: "info" }),
@@ -16,7 +16,8 @@ const LINES = [
 const OFFSETS = LINES.map((_, i) => LINES.slice(0, i).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0));
 
 async function start(t: TestContext) {
-  const folder = await temporaryFolder(t);
+  let end = (): Promise<unknown> => Promise.resolve();
+  const folder = await folderInUse(t, () => end());
   const log = join(folder, "app.log");
   await writeFile(log, LINES.map((line) => `${line}\n`).join(""));
   const host = await writeHost(folder, {
@@ -39,7 +40,7 @@ async function start(t: TestContext) {
     },
   });
   const agent = await startAgent(host);
-  t.after(() => agent.kill9());
+  end = () => agent.kill9();
   await waitFor("the store and the failing sink", async () => {
     const { sinks, dead_letters } = await agent.status();
     const [here, es] = sinks;

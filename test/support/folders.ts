@@ -9,3 +9,13 @@ export async function temporaryFolder(test: TestContext): Promise<string> {
   test.after(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
+
+/** The same where something works in it that has to be ended first, by `end`. */
+export async function folderInUse(test: TestContext, end: () => Promise<unknown>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "wiretail-test-"));
+  test.after(async () => {
+    await end();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return folder;
+}

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { TestContext } from "node:test";
-import { temporaryFolder } from "./folders.ts";
 
 const run = promisify(execFile);
 
@@ -31,11 +31,12 @@ export class TestTerminal {
     command: string,
     { columns = 100, rows = 30 }: { columns?: number; rows?: number } = {},
   ): Promise<TestTerminal> {
-    const socket = join(await temporaryFolder(t), "tmux");
-    const terminal = new TestTerminal(socket);
+    const folder = await mkdtemp(join(tmpdir(), "wiretail-test-"));
+    const terminal = new TestTerminal(join(folder, "tmux"));
+    // In this order: without its socket the server could not be ended.
     t.after(async () => {
       await terminal.#tmux("kill-server").catch(() => undefined);
-      await rm(socket, { force: true });
+      await rm(folder, { recursive: true, force: true });
     });
     // Ctrl-C is for the command alone.
     const shell = `trap : INT; ${command}; echo "exit=$?"; exec sleep 600`;

@@ -143,6 +143,6 @@ test("--min-coverage fails a pipeline whose tests take too little of it, and --j
   assert.deepEqual([last.coverage.branches, last.coverage.taken], [11, 10]);
   assert.deepEqual(
     last.coverage.missing.map((each) => ({ ...each, file: "" })),
-    [{ stage: "1 upper", branch: "an event fails (on_error: drop)", file: "", line: 5, column: 3 }],
+    [{ stage: "1 upper", branch: "an event fails (on_error: drop)", file: "", line: 5, column: 4 }],
   );
 });
