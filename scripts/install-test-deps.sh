@@ -15,6 +15,12 @@ faketime --version                         faketime
 setpriv --version                          util-linux
 openssl version                            openssl
 tcpdump --version                          tcpdump
+tshark --version                           tshark
+dnsmasq --version                          dnsmasq-base
+busybox true                               busybox
+ip -V                                      iproute2
+ping -V                                    iputils-ping
+curl --version                             curl
 systemd-analyze --version                  systemd
 tmux -V                                    tmux
 '

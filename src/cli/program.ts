@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
+import { decodeCommand } from "./commands/decode.ts";
 import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
 import { stateCommand } from "./commands/state.ts";
@@ -42,7 +43,7 @@ Documentation: the docs folder of the package; report defects in the project's i
       deadLettersCommand(),
       stateCommand(),
     ],
-    ...[checkCommand(), testCommand(), tryCommand()],
+    ...[checkCommand(), testCommand(), tryCommand(), decodeCommand()],
   ]) {
     for (const each of [command, ...command.commands]) each.exitOverride().showSuggestionAfterError(true);
     program.addCommand(command);

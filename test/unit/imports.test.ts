@@ -9,11 +9,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   codec: ["core"],
   disk: ["codec", "core"],
   store: ["disk", "codec", "core"],
+  packet: ["disk", "codec", "core"],
   stages: ["codec", "core"],
-  sources: ["store", "disk", "codec", "core"],
-  sinks: ["store", "disk", "codec", "core"],
+  sources: ["store", "packet", "disk", "codec", "core"],
+  sinks: ["store", "packet", "disk", "codec", "core"],
   runtime: ["disk", "codec", "core"],
-  cli: ["runtime", "sources", "stages", "sinks", "store", "disk", "codec", "core"],
+  cli: ["runtime", "sources", "stages", "sinks", "store", "packet", "disk", "codec", "core"],
 };
 const VENDOR_SDKS = /^(@aws-sdk|@smithy|@elastic|@duckdb)\//;
 const IMPORT =

@@ -1,0 +1,41 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { DecodeOptions } from "../decode-capture.ts";
+
+/** `wiretail decode`: what a capture file holds. */
+export function decodeCommand(): Command {
+  const command = new Command("decode")
+    .summary("show what a packet capture holds")
+    .description(
+      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets, one a line: as a table, or with --json as the events that would be shipped.",
+    )
+    .argument("<file>", "the capture; - is standard input")
+    .addOption(new Option("--output <what>", "what to print").choices(["packets"]).default("packets"))
+    .option("--where <kql>", "print only packets for which this KQL query is true")
+    .option("--json", "print events, one nested JSON object a line")
+    .option("--limit <packets>", "stop after printing so many packets", parseLimit)
+    .option("--utc", "show times in UTC instead of local time")
+    .option("-n", "accepted for the habit of tcpdump: addresses and ports are numbers in any case")
+    .option("--no-color", "no colours")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wiretail decode capture.pcapng
+  wiretail decode capture.pcap.gz --where 'destination.port: 443 and tcp.flags: syn'
+  tcpdump -i eth0 -w - | wiretail decode - --json
+  ssh host tcpdump -U -w - not port 22 | wiretail decode -
+
+Exit codes: 0 fine, also when nothing matches; 1 the input cannot be read, is cut, malformed or no capture (after printing what it held); 2 wrong use, or a query that does not parse`,
+    );
+  return command.action(async (file: string, options: DecodeOptions) => {
+    if (file === "-" && process.stdin.isTTY)
+      command.error("error: FILE is -, and standard input is a terminal", { exitCode: 2 });
+    const { runDecode } = await import("../decode-capture.ts");
+    process.exitCode = await runDecode(file, options);
+  });
+}
+
+function parseLimit(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("expected a whole number above 0");
+  return Number(text);
+}

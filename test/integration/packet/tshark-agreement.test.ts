@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { assertAgreesWithTshark } from "../../support/agreement.ts";
+import { exoticFrames, pcap, PcapngBlocks } from "../../support/frames.ts";
+import * as frames from "../../support/frames.ts";
+import { captureTraffic } from "../../support/namespaces.ts";
+
+let folder: string;
+before(() => (folder = mkdtempSync(join(tmpdir(), "wiretail-packets-"))));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("every packet agrees with tshark", () => {
+  it("of kinds that programs rarely send, on every link type", () => {
+    const all = exoticFrames().filter(({ linkType }) => linkType !== 147);
+    for (const linkType of new Set(all.map((each) => each.linkType))) {
+      const file = join(folder, `link-${linkType}.pcap`);
+      writeFileSync(
+        file,
+        pcap(
+          all.filter((each) => each.linkType === linkType).map(({ frame }) => frame),
+          { linkType },
+        ),
+      );
+      assertAgreesWithTshark(file);
+    }
+  });
+
+  it("in pcapng with nanoseconds, several interfaces and sections", () => {
+    const [little, big] = [new PcapngBlocks(true), new PcapngBlocks(false)];
+    const { frame } = exoticFrames()[0]!;
+    const file = join(folder, "mixed.pcapng");
+    const parts = [
+      ...[little.section(), little.interface(1, 0, little.option(9, [9])), little.interface(101, 0)],
+      ...[little.packet(0, 1_700_000_000_123_456_789n, frame), little.packet(1, 5n, frames.ip4(17, frames.udp(1, 2)))],
+      ...[big.section(), big.interface(1, 0, big.option(9, [0x8a])), big.packet(0, 1_700_000_000n << 10n, frame)],
+    ];
+    writeFileSync(file, frames.join(...parts));
+    assert.deepEqual([...assertAgreesWithTshark(file).values()], [2, 1]);
+  });
+
+  describe("of real programs", () => {
+    let captures: { readonly veth: string; readonly any: string };
+    before(async () => (captures = await captureTraffic(folder)));
+
+    it("on an interface", () => {
+      const counts = assertAgreesWithTshark(captures.veth);
+      for (const stack of [
+        "arp",
+        "ip:icmp",
+        "ip:udp:dns",
+        "ip:udp:dhcp",
+        "ip:tcp",
+        "ipv6:icmpv6",
+        "ipv6:udp:dns",
+        "ipv6:tcp",
+      ])
+        assert.ok((counts.get(`eth:ethertype:${stack}`) ?? 0) >= 2, `${stack}: ${JSON.stringify([...counts])}`);
+    });
+
+    it("on all interfaces at once", () => {
+      const counts = assertAgreesWithTshark(captures.any);
+      assert.ok((counts.get("sll:ethertype:ip:tcp") ?? 0) >= 5, JSON.stringify([...counts]));
+    });
+
+    it("when the snap length cuts their headers", () => {
+      for (const snapLength of [96, 60, 50, 40, 36]) {
+        const file = join(folder, `snap-${snapLength}.pcap`);
+        execFileSync("editcap", ["-F", "pcap", "-s", String(snapLength), captures.veth, file], { stdio: "ignore" });
+        assertAgreesWithTshark(file);
+      }
+    });
+  });
+});
