@@ -23,12 +23,15 @@ export interface CallPaceOptions {
 /**
  * How many calls a sink makes at a time, and how large they are: as few and as large as give the full rate.
  *
- * While all that are allowed are under way and more waits, one more is tried (at first, as many again). It stays when the rate then was higher
- * by GAIN or nothing waited any more, as when the server is far away or works in parallel; otherwise it is taken back
+ * While all that are allowed are under way and more waits, one more is tried. It stays when the rate then was higher by
+ * GAIN or nothing waited any more, as when the server is far away or works in parallel; otherwise it is taken back
  * and tried again after pauses that grow. So a server that is busy is not given more to queue. When it says that it is
  * overloaded, or does not answer in time, half as many are made, once for all that were under way together, and one
  * more again after each stretch without that (additive increase, multiplicative decrease). Without need it goes back to
  * FIRST_CONCURRENCY.
+ *
+ * At first as many again are tried, and a call or two each are enough to see: a server that is far gives all of them in
+ * the time of one. Where it takes them one after another the rate stays, and doubling ends.
  *
  * A call that was too large, or took too long, halves what later ones hold; after CAP_MS twice that is tried.
  */
@@ -111,7 +114,9 @@ export class CallPace {
     this.#windowBytes += bytes;
     this.#windowCalls++;
     const elapsedMs = now - this.#windowBeganMs;
-    if (elapsedMs >= Math.max(WINDOW_MS, 3 * this.#callMs) && this.#windowCalls >= 2 * this.#concurrency) {
+    const [leastMs, roundTrips] = this.#isSlowStart ? [FIRST_WINDOW_MS, 1] : [WINDOW_MS, 3];
+    const isLong = elapsedMs >= Math.max(leastMs, roundTrips * this.#callMs);
+    if (isLong && this.#windowCalls >= Math.min(roundTrips, 2) * this.#concurrency) {
       this.#judge(this.#windowBytes / elapsedMs, now);
     }
   }
@@ -121,7 +126,8 @@ export class CallPace {
     const trial = this.#trial;
     this.#trial = undefined;
     this.#beginWindow(now);
-    if (trial !== undefined && bytesPerMs < trial.bytesPerMs * GAIN) {
+    const gain = this.#isSlowStart ? FIRST_GAIN : GAIN;
+    if (trial !== undefined && bytesPerMs < trial.bytesPerMs * gain) {
       this.#isSlowStart = false;
       this.#change(trial.from, now);
       this.#nextTrialMs = now + this.#pauseMs;
@@ -173,8 +179,11 @@ export class CallPace {
 /** One is sent while the next is made. */
 const FIRST_CONCURRENCY = 2;
 const GAIN = 1.1;
-/** A rate is measured for so long at least. */
+/** Of twice as many calls more is asked, because less is measured. */
+const FIRST_GAIN = 1.25;
+/** A rate is measured for so long at least; the shorter is that of doubling. */
 const WINDOW_MS = 250;
+const FIRST_WINDOW_MS = 80;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
 /** Nothing waited for so long: one call less at a time. */

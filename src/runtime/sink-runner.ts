@@ -344,7 +344,7 @@ export class SinkRunner {
         result = { outcome: "retry", reason: `no answer within ${writeTimeoutMs / 1000} s` };
       this.#schedule.pace.ended({
         ...{ bytes: shipment.byteLength, beganAtMs },
-        kind: timedOut ? "timed_out" : loadSaidBy(result, shipment.count),
+        kind: timedOut ? "timed_out" : loadSaidBy(result, shipment),
       });
       if (this.tap !== undefined) this.tap(shipment, result);
       await this.#settlement.settle(shipment, result, failuresBefore);
@@ -383,7 +383,7 @@ export class SinkRunner {
 }
 
 /** What an answer says of the server's load. */
-function loadSaidBy(result: WriteResult, count: number): CallOutcome["kind"] {
+function loadSaidBy(result: WriteResult, { count, isLeftover }: Shipment): CallOutcome["kind"] {
   switch (result.outcome) {
     case "too_large":
       return "too_large";
@@ -394,6 +394,8 @@ function loadSaidBy(result: WriteResult, count: number): CallOutcome["kind"] {
     case "mixed": {
       let putOff = 0;
       for (const { outcome } of result.verdicts.values()) if (outcome === "retry") putOff++;
+      // Of a few that were refused before some are refused again, and it says nothing of the server.
+      if (putOff < FEW_PUT_OFF && (isLeftover || putOff < count)) return "taken";
       return putOff > count * MUCH_PUT_OFF ? "overloaded" : "taken";
     }
     default:
@@ -403,6 +405,7 @@ function loadSaidBy(result: WriteResult, count: number): CallOutcome["kind"] {
 
 /** A server that puts off more than this part of a call is overloaded; less may be one shard of many. */
 const MUCH_PUT_OFF = 0.1;
+const FEW_PUT_OFF = 50;
 
 /** The first index from `from` on, below `to`, whose offset is not before `position`; `to` when there is none. */
 function firstAtOrAfter(offsets: Float64Array, position: number, from: number, to: number): number {

@@ -295,6 +295,6 @@ export class SinkSchedule {
 }
 
 /** The first pause of single documents that a server put off while it took others. */
-const SOON_MS = 100;
+const SOON_MS = 40;
 /** Single documents that were refused may be sent again so much before their pause is over, with others. */
-const LEFTOVERS_JOIN_MS = 50;
+const LEFTOVERS_JOIN_MS = 20;

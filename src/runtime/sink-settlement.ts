@@ -101,6 +101,7 @@ export class SinkSettlement {
     const verdicts = this.#giveUpUnknown(shipment, answered);
     const codes = new Uint8Array(shipment.count);
     let [waiting, rejected, askedMs] = [0, 0, 0];
+    let hasUnknown = false;
     let worst: Verdict | undefined;
     let puttingOff: Verdict | undefined;
     for (const [index, verdict] of verdicts) {
@@ -111,7 +112,9 @@ export class SinkSettlement {
         continue;
       }
       waiting++;
-      codes[index] = isUnknownHold(verdict) ? UNKNOWN : WAITING;
+      const isUnknown = isUnknownHold(verdict);
+      codes[index] = isUnknown ? UNKNOWN : WAITING;
+      hasUnknown ||= isUnknown;
       if (worst?.outcome !== "hold") worst = verdict.outcome === "hold" ? verdict : (worst ?? verdict);
       if (verdict.outcome === "retry") {
         puttingOff ??= verdict;
@@ -128,11 +131,9 @@ export class SinkSettlement {
     if (worst === undefined) this.#options.schedule.succeeded(shipment);
     else {
       const sinceMs = this.#options.nowMs();
-      const unknown = pick(shipment, codes, UNKNOWN).map((slice) => ({
-        ...slice,
-        unknownSinceMs: sinceMs,
-        ...since(slice),
-      }));
+      const unknown = !hasUnknown
+        ? []
+        : pick(shipment, codes, UNKNOWN).map((slice) => ({ ...slice, unknownSinceMs: sinceMs, ...since(slice) }));
       const kept = keepOnly([...pick(shipment, codes, WAITING), ...unknown], this.#options.encoding);
       this.#options.schedule.parkLeftover(kept, shipment, askedMs, worst.outcome === "retry");
       this.#noteFailure(worst, `${waiting} of ${shipment.count} documents refused: `);

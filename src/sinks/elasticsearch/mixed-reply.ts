@@ -4,6 +4,10 @@ import type { BulkItem } from "./verdict.ts";
 /** An item of a document that was taken: shared by all of a reply. */
 export const TAKEN_ITEM: Readonly<Record<string, BulkItem>> = { create: { status: 201 } };
 const TAKEN_TEXT = '{"create":{"status":201}}';
+/** As many as may stand before one that failed are compared at a time: one by one they cost 0.25 µs each. */
+const TAKEN_RUN = (TAKEN_TEXT + ",").repeat(256);
+const STRIDE = TAKEN_TEXT.length + 1;
+const FAULT = '"error":{';
 const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;
 
 /**
@@ -17,12 +21,21 @@ export function mixedReply(text: string): BulkReply | undefined {
   // Neighbours are often refused for the same reason, word for word.
   let lastText = "";
   let last = TAKEN_ITEM;
+  let fault = text.indexOf(FAULT, from);
   for (let at = from; ; at++) {
-    if (text.startsWith(TAKEN_TEXT, at)) {
+    if (fault >= 0 && fault < at) fault = text.indexOf(FAULT, at);
+    // Of those that were taken only; the last one has no comma.
+    for (let end = fault < 0 ? text.length - STRIDE : fault; end - at >= STRIDE;) {
+      const length = Math.min(TAKEN_RUN.length, end - at - ((end - at) % STRIDE));
+      if (text.slice(at, at + length) !== TAKEN_RUN.slice(0, length)) break;
+      for (let count = length / STRIDE; count > 0; count--) items.push(TAKEN_ITEM);
+      at += length;
+    }
+    if (text.slice(at, at + TAKEN_TEXT.length) === TAKEN_TEXT) {
       items.push(TAKEN_ITEM);
       at += TAKEN_TEXT.length;
     } else {
-      if (lastText === "" || !text.startsWith(lastText, at)) {
+      if (lastText === "" || text.slice(at, at + lastText.length) !== lastText) {
         const end = objectEnd(text, at);
         if (end < 0) return undefined;
         lastText = text.slice(at, end);

@@ -68,6 +68,13 @@ class Simulation {
   }
 }
 
+test("a server far away has as many calls as help within ten round trips", () => {
+  const simulation = new Simulation({ maxBytes: 2 * MB, concurrency: 8 }, 16 * MB);
+  simulation.server.bytesPerMs = 1_000_000;
+  simulation.run(500);
+  assert.equal(simulation.pace.concurrency, 8);
+});
+
 test("a server far away is sent more calls at a time, until it is busy all the time", () => {
   const simulation = new Simulation();
   simulation.run(10_000);

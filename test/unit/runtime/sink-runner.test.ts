@@ -523,3 +523,18 @@ test("a known reason to hold never ends in the dead letters, and neither does a 
   assert.equal(second.deadLetters.length, 0);
   assert.deepEqual(passing.delivered, ["a", "bad"]);
 });
+
+test("a few documents that are refused again do not slow the others down", async () => {
+  const put = { outcome: "retry", reason: "busy" } as const;
+  // One of twenty, then that one alone, twice.
+  const sink = new ScriptedSink([mixed({ 3: put }), mixed({ 0: put }), mixed({ 0: put })], {
+    maxEvents: 20,
+    concurrency: 4,
+  });
+  const rig = new SinkRig(sink);
+  rig.enqueue(numbered(20));
+  const before = rig.runner.pace.concurrency;
+  await rig.clock.advance(10_000);
+  assert.equal(sink.calls.length, 4);
+  assert.equal(rig.runner.pace.concurrency, before);
+});
