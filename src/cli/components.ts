@@ -29,6 +29,7 @@ import { redact } from "../stages/redact/index.ts";
 import { parseUrl } from "../stages/parse_url/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
+import { rollup } from "../stages/rollup/index.ts";
 import { route } from "../stages/route/index.ts";
 import { sample } from "../stages/sample/index.ts";
 import { set } from "../stages/set/index.ts";
@@ -41,7 +42,7 @@ export const components: ComponentLists = {
   stages: [
     ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseUrl, parseNginx],
     ...[parseTimestamp, set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
-    ...[filter, sample, throttle, dedupe, route, split],
+    ...[filter, sample, throttle, dedupe, route, split, rollup],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

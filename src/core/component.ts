@@ -205,10 +205,36 @@ export interface Stage {
   readonly remembers?: true;
   /** Ways through the stage that events take so far, with how many took each: what tests of pipelines should reach. */
   branches?(): readonly (readonly [branch: string, events: number])[];
+  /** What it remembers is kept with the positions of inputs: after a crash it is what it was at those. */
+  readonly kept?: KeptState;
+  /**
+   * What is finished by now of events that it gathered, in order; each is given once. Called about once a second, and
+   * with `isEnd` when no event will come any more: then all of it is finished.
+   */
+  finish?(nowMs: number, isEnd: boolean): readonly GatheredEvent[];
+  /** Totals and levels of its own for `status` and `/metrics`, by name in lower_snake_case with the unit last. */
+  counters?(): Readonly<Record<string, number>>;
   /** Lets go of everything. No event comes after that. */
   close?(): void;
   /** The same said as a plan, if it can be: pipelines whose stages all have one are compiled. */
   readonly plan?: StagePlan | undefined;
+}
+
+/** An event that a stage made of several: a document of its own, with the envelope of no source. */
+export interface GatheredEvent {
+  readonly timeMs: number;
+  /** Nested objects; JSON. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** What a stage knows of earlier events. */
+export interface KeptState {
+  /** Grows with every change. */
+  readonly version: number;
+  /** All of it, as JSON, as it is at this moment. `isKnown` says which partitions may still come again. */
+  save(isKnown: (partitionId: string) => boolean): unknown;
+  /** Takes what a stage with the same options saved, before any event comes. Throws, changing nothing, where it cannot. */
+  load(state: unknown): void;
 }
 
 export interface StageContext {
@@ -225,6 +251,8 @@ export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> ex
   readonly makesSeveral?: boolean;
   /** It is there to leave events out: tests of a pipeline should have one that is, and one that is not. */
   readonly drops?: true;
+  /** Its stages have `finish`: what they give cannot be read again. */
+  readonly gathers?: boolean;
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
   /** The sinks that it names, with where: they have to be among those of the pipeline. */
   sinksOf?(options: Infer<S>): readonly (readonly [pointer: string, sink: string])[];

@@ -9,18 +9,37 @@ import { writeFileAtomic } from "./atomic-file.ts";
  *         "source": "chat", "source_identity": "…", "identity": …,
  *         "routes": { "<pipeline>|<sink identity>": [position, resume, sent] },
  *         "in_journal": { "<pipeline>|<sink identity>": [[from, resume, to], …] } } },
- *       "pipelines": { "<pipeline>": "<its identity>" }, "knows_journal": true }
+ *       "pipelines": { "<pipeline>": "<its identity>" }, "knows_journal": true,
+ *       "stages": { "<pipeline>": [{ "type": "rollup", "options": …, "state": …, "made": … }] } }
  *
  * `source_identity` and `pipelines` find renamed sources and pipelines again; files of older versions have neither.
  * `sent` is only there for sinks that look up what they may have sent before: nothing at or behind that position was
  * ever sent. What lies between `position` and `sent` may have been. `in_journal` says what before `position` only the
- * journal has; without `knows_journal`, an older version wrote the file and it is not known.
+ * journal has; without `knows_journal`, an older version wrote the file and it is not known. `stages` is what stages
+ * remember of all events that they were given before the file was written, which is never less than up to the positions.
  */
 export interface CheckpointData {
   partitions: Record<string, PartitionCheckpoint>;
   /** What each pipeline was, by name. */
   pipelines?: Readonly<Record<string, string>>;
   knows_journal?: boolean;
+  stages?: Readonly<Record<string, readonly KeptStage[]>>;
+}
+
+/** What a stage of a pipeline remembers. */
+export interface KeptStage {
+  readonly type: string;
+  /** What it was made with: with others its state means nothing. */
+  readonly options: unknown;
+  readonly state: unknown;
+  /** The events that it makes have a partition of their own, in which they are numbered from 0. */
+  readonly made?: {
+    readonly partition: string;
+    /** The number of the next one. */
+    readonly next: number;
+    /** Those that not every sink has, in order. */
+    readonly waiting: readonly (readonly [number: number, timeMs: number, fields: Readonly<Record<string, unknown>>])[];
+  };
 }
 export interface PartitionCheckpoint {
   source: string;
@@ -58,8 +77,18 @@ export async function readCheckpoint(
   };
 }
 
-export async function writeCheckpoint(path: string, data: CheckpointData): Promise<void> {
-  await writeFileAtomic(path, JSON.stringify({ format: 1, ...data }) + "\n");
+/** `stages` may be given as JSON, by pipeline. */
+export async function writeCheckpoint(
+  path: string,
+  data: CheckpointData,
+  stages: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  let text = JSON.stringify({ format: 1, ...data });
+  if (stages.size > 0) {
+    const members = [...stages].map(([pipeline, json]) => `${JSON.stringify(pipeline)}:${json}`);
+    text = `${text.slice(0, -1)},"stages":{${members.join(",")}}}`;
+  }
+  await writeFileAtomic(path, text + "\n");
 }
 
 function parse(text: string, problem: { text: string }): CheckpointData | undefined {
@@ -88,11 +117,41 @@ function parse(text: string, problem: { text: string }): CheckpointData | undefi
     problem.text = "the list of pipelines has the wrong shape";
     return undefined;
   }
+  const { stages } = value as { stages?: unknown };
+  if (stages !== undefined && !isStages(stages)) {
+    problem.text = "what stages keep has the wrong shape";
+    return undefined;
+  }
   return {
     partitions: partitions as Record<string, PartitionCheckpoint>,
     pipelines: pipelines as Record<string, string>,
     ...(knows_journal === true ? { knows_journal } : {}),
+    ...(stages === undefined ? {} : { stages }),
   };
+}
+
+function isStages(value: unknown): value is NonNullable<CheckpointData["stages"]> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((list: unknown) => Array.isArray(list) && list.every(isKeptStage));
+}
+
+function isKeptStage(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { type, made } = value as { type?: unknown; made?: unknown };
+  if (typeof type !== "string") return false;
+  if (made === undefined) return true;
+  if (typeof made !== "object" || made === null) return false;
+  const { partition, next, waiting } = made as Record<"partition" | "next" | "waiting", unknown>;
+  if (typeof partition !== "string" || !isPosition(next) || !Array.isArray(waiting)) return false;
+  return waiting.every(
+    (each: unknown) =>
+      Array.isArray(each) &&
+      each.length === 3 &&
+      isPosition(each[0]) &&
+      typeof each[1] === "number" &&
+      typeof each[2] === "object" &&
+      each[2] !== null,
+  );
 }
 
 function isPartition(value: unknown): boolean {

@@ -2,6 +2,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
   type CheckpointData,
+  type KeptStage,
   type PartitionCheckpoint,
 } from "../disk/checkpoint-file.ts";
 import type { KnownPartition, Log, ResumePoint } from "../core/component.ts";
@@ -64,6 +65,11 @@ export class Checkpoints {
   #cancelTimer: (() => void) | undefined;
   #failure: string | undefined;
   #isClosed = false;
+  /** What the stages of pipelines keep, as JSON, by pipeline; and who says what it is now. */
+  readonly #kept = new Map<string, string>();
+  readonly #keepers = new Map<string, () => string>();
+  /** How long the last copy of all of it took to make. */
+  #gatherMs = 0;
 
   private constructor(path: string, clock: Clock, log: Log) {
     this.#path = path;
@@ -91,6 +97,8 @@ export class Checkpoints {
         ...{ identity: entry.identity, routes, isForgotten: false },
       });
     }
+    for (const [pipeline, stages] of Object.entries(data.stages ?? {}))
+      checkpoints.#kept.set(pipeline, JSON.stringify(stages));
     checkpoints.#pipelines = data.pipelines ?? {};
     checkpoints.#knowsJournal = data.knows_journal === true;
     return checkpoints;
@@ -110,13 +118,15 @@ export class Checkpoints {
    */
   adopt(identities: Identities): void {
     const partitions = Object.fromEntries(
-      [...this.#partitions].map(([id, state]) => [
-        id,
-        {
-          source: state.source,
-          ...(state.sourceIdentity === undefined ? {} : { source_identity: state.sourceIdentity }),
-        },
-      ]),
+      [...this.#partitions]
+        .filter(([, { source }]) => !isOfStages(source))
+        .map(([id, state]) => [
+          id,
+          {
+            source: state.source,
+            ...(state.sourceIdentity === undefined ? {} : { source_identity: state.sourceIdentity }),
+          },
+        ]),
     );
     const { sources, pipelines, orphans, ambiguous } = adopt(partitions, this.#pipelines, identities);
     const renamed = new Map<string, string>();
@@ -136,7 +146,15 @@ export class Checkpoints {
         state.routes.set(name + route.slice(bar), progress);
       }
     }
-    for (const [former, name] of pipelines) this.#renamed.set(former, name);
+    for (const [former, name] of pipelines) {
+      this.#renamed.set(former, name);
+      for (const state of this.#partitions.values())
+        if (state.source === sourceOfStages(former)) state.source = sourceOfStages(name);
+      const kept = this.#kept.get(former);
+      if (kept !== undefined) this.#kept.set(name, kept);
+      this.#kept.delete(former);
+    }
+    this.#dropStages(new Set(identities.pipelines.map(({ name }) => name)));
     for (const [former, name] of pipelines)
       this.#log.info(`the pipeline "${former}" is called "${name}" now: it goes on where it was`);
     for (const [former, names] of ambiguous) {
@@ -205,9 +223,13 @@ export class Checkpoints {
       if (progress === undefined) {
         progress = new RouteProgress(own ?? { position: startPosition, resume: null });
         state.routes.set(route, progress);
-      } else if (own !== undefined && own.position > progress.enqueued) progress.advanceTo(own);
+      } else if (own !== undefined && own.position > progress.enqueued) {
+        // What stages remember is as old as the position, not as what the sink has.
+        if (this.#remembers(route)) progress.skipTo(own);
+        else progress.advanceTo(own);
+      }
       if (marksSent(route)) progress.sentMark ??= new SentMark(undefined, progress.enqueued);
-      lowest = Math.min(lowest, progress.enqueued);
+      lowest = Math.min(lowest, progress.readFrom);
     }
     this.touch();
     return lowest === Infinity ? startPosition : lowest;
@@ -243,7 +265,7 @@ export class Checkpoints {
           continue;
         }
         const isReadAgain = canReadAgain(source);
-        const recovered = progress.recover(batches, isReadAgain);
+        const recovered = progress.recover(batches, isReadAgain, this.#remembers(route));
         released.push(...recovered.released);
         if (recovered.missing > 0) gaps.push({ route, source, missing: recovered.missing, isReadAgain });
       }
@@ -309,11 +331,63 @@ export class Checkpoints {
     this.touch();
   }
 
+  /** What the stages of a pipeline kept, last time. */
+  keptStages(pipeline: string): readonly KeptStage[] {
+    return JSON.parse(this.#kept.get(pipeline) ?? "[]") as KeptStage[];
+  }
+
+  /**
+   * Asks `save` for what the stages of a pipeline keep, as JSON (a list of KeptStage), whenever positions are gathered
+   * to be written: at that moment. Without it what it said last stays.
+   */
+  keepStages(pipeline: string, save: (() => string) | undefined): void {
+    if (save !== undefined) this.#keepers.set(pipeline, save);
+    else {
+      const last = this.#keepers.get(pipeline);
+      if (last !== undefined) this.#kept.set(pipeline, last());
+      this.#keepers.delete(pipeline);
+    }
+    this.touch();
+  }
+
+  /** Nothing is kept for a pipeline any more. */
+  forgetStages(pipeline: string): void {
+    this.#keepers.delete(pipeline);
+    if (this.#kept.delete(pipeline)) this.touch();
+  }
+
+  /** Whether something may be read of a partition again. */
+  isKnown(id: string): boolean {
+    return this.#partitions.has(id);
+  }
+
+  /** The partitions of what a pipeline's stages made. */
+  partitionsOfStages(pipeline: string): string[] {
+    const source = sourceOfStages(pipeline);
+    return [...this.#partitions].filter(([, state]) => state.source === source).map(([id]) => id);
+  }
+
+  #remembers(route: string): boolean {
+    const pipeline = route.slice(0, route.lastIndexOf("|"));
+    return this.#keepers.has(pipeline) || this.#kept.has(pipeline);
+  }
+
+  /** Gives up what stages of pipelines kept that are gone. */
+  #dropStages(present: ReadonlySet<string>): void {
+    for (const [pipeline] of [...this.#kept]) {
+      if (present.has(pipeline)) continue;
+      const waiting = this.keptStages(pipeline).reduce((sum, { made }) => sum + (made?.waiting.length ?? 0), 0);
+      this.#log.warn(`the pipeline "${pipeline}" is gone: what its stages had gathered is given up`, { waiting });
+      this.forgetStages(pipeline);
+      for (const id of this.partitionsOfStages(pipeline)) this.forget(id);
+    }
+  }
+
   /** Something changed: a write follows within a second. */
   touch(): void {
     this.#isDirty = true;
     if (this.#isClosed || this.#cancelTimer !== undefined || this.#writing !== undefined) return;
-    this.#cancelTimer = this.#clock.after(WRITE_EVERY_MS, () => {
+    this.#cancelTimer = this.#clock.after(Math.max(WRITE_EVERY_MS, GATHER_SHARE * this.#gatherMs), () => {
       this.#cancelTimer = undefined;
       // A failed write is logged and repeated by #write itself.
       this.sync().catch(() => undefined);
@@ -356,7 +430,12 @@ export class Checkpoints {
     this.#isDirty = false;
     try {
       const marks: [SentMark, number][] = [];
-      await writeCheckpoint(this.#path, this.#data(marks));
+      const began = this.#clock.monotonicMs();
+      const data = this.#data(marks);
+      // At the same moment as the positions: what they pass is in there.
+      for (const [pipeline, save] of this.#keepers) this.#kept.set(pipeline, save());
+      this.#gatherMs = this.#clock.monotonicMs() - began;
+      await writeCheckpoint(this.#path, data, new Map(this.#kept));
       for (const [mark, written] of marks) mark.wrote(written);
       if (this.#failure !== undefined) this.#log.info("checkpoints are written again", { path: this.#path });
       this.#failure = undefined;
@@ -406,3 +485,14 @@ export class Checkpoints {
 }
 
 const WRITE_EVERY_MS = 1000;
+/** Gathering what is to be written takes no more than one part in so many of the time. */
+const GATHER_SHARE = 20;
+
+/** What partitions of a pipeline's stages have for a source: no name of a source in a configuration. */
+export function sourceOfStages(pipeline: string): string {
+  return `stages:${pipeline}`;
+}
+
+function isOfStages(source: string): boolean {
+  return source.startsWith("stages:");
+}

@@ -159,11 +159,12 @@ export class Graph {
       for (const { runner, counts } of pipeline.routes)
         this.#routedBefore.set(runner, (this.#routedBefore.get(runner) ?? 0) + counts.routed);
     }
-    for (const [name, old] of this.#pipelines) if (kept.get(name) !== old) old.chain.close();
+    for (const [name, old] of this.#pipelines) if (kept.get(name) !== old) old.retire();
     this.#pipelines = new Map(
       config.pipelines.map((pipeline) => [pipeline.name, kept.get(pipeline.name) ?? this.#makePipeline(pipeline)]),
     );
     this.#options.checkpoints.adopt(identitiesOf(config));
+    for (const [name, pipeline] of this.#pipelines) if (kept.get(name) !== pipeline) pipeline.begin();
     for (const source of config.sources) {
       if (this.sources.has(source.name)) continue;
       this.#startSource(source, config);
@@ -191,9 +192,13 @@ export class Graph {
     return events;
   }
 
-  /** Called once a second: notes which inputs have nothing left to deliver, for lag in seconds. */
+  /**
+   * Called once a second: notes which inputs have nothing left to deliver, for lag in seconds; what stages gathered and
+   * is finished goes on its way.
+   */
   observe(): void {
     for (const { runner } of this.sources.values()) runner.observeLag();
+    for (const pipeline of this.#pipelines.values()) pipeline.tick();
     this.#forgetIdleRetired();
   }
 
@@ -209,6 +214,7 @@ export class Graph {
    */
   async drain(signal: AbortSignal, isStopping: boolean): Promise<void> {
     if (isStopping) for (const { feed } of this.sinks.values()) feed?.stop();
+    else await Promise.all([...this.#pipelines.values()].map((pipeline) => pipeline.finish(signal)));
     await Promise.all(this.#busyPipelines.map((pipeline) => pipeline.drain(signal)));
     await this.#options.spooler?.drain(signal);
     await Promise.all([...this.sinks.values()].map(({ runner }) => runner.drain(signal, !isStopping)));
@@ -323,22 +329,28 @@ export class Graph {
     });
     return new PipelineRunner({
       ...{ config, routes, clock, outbox, pool, checkpoints, deadLetters, spooler, log: log(config.name) },
+      envelope: this.#envelope(),
     });
   }
 
   #makeSource(config: SourceConfig, pipelines: readonly PipelineRunner[]): SourceRunner {
     const { clock, log, once, checkpoints, outbox } = this.#options;
     const definition: AnySource = config.definition;
-    const envelope = {
-      paths: [new Path("host.name"), new Path("ecs.version")],
-      values: [this.#placeholders!.hostname, ECS_VERSION],
-    };
+    const envelope = this.#envelope();
     return new SourceRunner({
       ...{ name: config.name, pipelines, clock, once, checkpoints, outbox, isPrecious: !definition.rereadable },
       log: log(config.name),
       create: () =>
         definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),
     });
+  }
+
+  /** The fields that every event begins with. */
+  #envelope(): { paths: Path[]; values: string[] } {
+    return {
+      paths: [new Path("host.name"), new Path("ecs.version")],
+      values: [this.#placeholders!.hostname, ECS_VERSION],
+    };
   }
 
   #context(

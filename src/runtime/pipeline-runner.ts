@@ -2,7 +2,7 @@ import { JSON_ENCODING, type EncodedBatch, type Encoding, type LineBatch } from 
 import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
-import type { LogEvent } from "../core/event.ts";
+import type { Envelope, LogEvent } from "../core/event.ts";
 import { formatIsoTime } from "../core/time.ts";
 import { parseKql } from "../codec/kql/parse.ts";
 import { compilePredicate } from "../codec/kql/predicate.ts";
@@ -11,10 +11,11 @@ import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { countRanges } from "../disk/journal/record.ts";
 import { backoffMs } from "./backoff.ts";
 import { BatchEncoder, toEvents, toEventsOfBytes } from "./batch-encoder.ts";
-import type { Checkpoints } from "./checkpoints.ts";
+import { sourceOfStages, type Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
 import type { PipelineConfig } from "./config/types.ts";
 import type { JournalFeed } from "./journal-feed.ts";
+import { KeptStages, type MadeBatch } from "./kept-stages.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
 import { pipelineIdPart } from "./route-key.ts";
@@ -46,6 +47,8 @@ export interface PipelineRunnerOptions {
   readonly deadLetters: DeadLetterStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** The fields that every source's envelope begins with: of events that stages make. */
+  readonly envelope: Pick<Envelope, "paths" | "values">;
 }
 
 export type BatchOutcome = "delivered" | "rejected" | "retry";
@@ -78,6 +81,7 @@ export class PipelineRunner {
   readonly #encoder: BatchEncoder;
   readonly #usesEvents: boolean;
   readonly #compiled: CompiledPipeline | undefined;
+  readonly #kept: KeptStages | undefined;
 
   constructor(options: PipelineRunnerOptions) {
     const { config, routes, pool, clock } = options;
@@ -96,6 +100,11 @@ export class PipelineRunner {
       pool,
     );
     const isPlanned = this.when === undefined && config.stages.length > 0;
+    const { checkpoints, log, envelope, outbox } = options;
+    this.#kept = KeptStages.of({
+      ...{ pipeline: this.name, steps: this.chain.steps, configs: config.stages, routes, envelope },
+      ...{ checkpoints, clock, log, room: () => outbox.room(), process: (made) => this.#processMade(made) },
+    });
     this.#compiled = isPlanned ? CompiledPipeline.create(this.chain.planned, this.#encoder.encodings) : undefined;
   }
 
@@ -106,9 +115,49 @@ export class PipelineRunner {
   process(batch: LineBatch, done: (outcome: BatchOutcome) => void, precious = false): void {
     this.counts.in += batch.count;
     if (this.tap !== undefined) this.tap(batch);
-    const { checkpoints, outbox, spooler } = this.#options;
     const deadLetters: DeadLetter[] = [];
     const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
+    this.#deliver(batch, encoded, deadLetters, done, precious);
+  }
+
+  /** Takes up what its stages kept. To be called once, before any event comes. */
+  begin(): void {
+    this.#kept?.begin();
+  }
+
+  /** Called about once a second: what stages finished of what they had gathered goes on its way. */
+  tick(): void {
+    this.#kept?.tick();
+  }
+
+  /** No event will come any more: all that stages gathered goes on its way. Resolves when it has, or the signal aborts. */
+  async finish(signal: AbortSignal): Promise<void> {
+    await this.#kept?.finish(signal);
+  }
+
+  /** It is given no events any more: a successor may take up what its stages keep. */
+  retire(): void {
+    this.#kept?.retire();
+    this.chain.close();
+  }
+
+  /** The stages behind the one that made these events, and then as with any other. */
+  #processMade({ index, batch, events }: MadeBatch): void {
+    const deadLetters: DeadLetter[] = [];
+    const encoder = this.#encoder.begin(batch);
+    this.chain.enter(batch.partition.id);
+    encoder.add(this.chain.runMade(index, events, this.#deadLetterOf(batch, deadLetters)));
+    this.#deliver(batch, encoder.finish(), deadLetters, () => undefined, false);
+  }
+
+  #deliver(
+    batch: LineBatch,
+    encoded: EncodedBatch,
+    deadLetters: readonly DeadLetter[],
+    done: (outcome: BatchOutcome) => void,
+    precious: boolean,
+  ): void {
+    const { checkpoints, outbox, spooler } = this.#options;
     this.counts.out += encoded.count;
     const settled = (entry: OutboxEntry): void => {
       done(entry.abandoned ? "retry" : entry.rejected || deadLetters.length > 0 ? "rejected" : "delivered");
@@ -171,18 +220,14 @@ export class PipelineRunner {
   /** Gives up dead letters that cannot be written; resolves when none is being written any more. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.chain.close();
+    this.retire();
     await Promise.all(this.#storing);
   }
 
   #encodeEvents(batch: LineBatch, deadLetters: DeadLetter[]): EncodedBatch {
     const encoder = this.#encoder.begin(batch);
     this.chain.enter(batch.partition.id);
-    const deadLetter: DeadLetterEvent = (event, stage, reason) => {
-      const to = this.#missing(batch.partition.id, event);
-      // None misses it: what is read here again is for another pipeline.
-      if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
-    };
+    const deadLetter = this.#deadLetterOf(batch, deadLetters);
     const plain = (events: LogEvent[]): void => {
       if (this.when !== undefined) this.#skip(events, this.when);
       encoder.add(this.chain.run(events, deadLetter));
@@ -198,6 +243,14 @@ export class PipelineRunner {
       }
     }
     return encoder.finish();
+  }
+
+  #deadLetterOf(batch: LineBatch, deadLetters: DeadLetter[]): DeadLetterEvent {
+    return (event, stage, reason) => {
+      const to = this.#missing(batch.partition.id, event);
+      // None misses it: what is read here again is for another pipeline.
+      if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
+    };
   }
 
   /** Leaves out, in place, the events that the pipeline's own condition does not match. */
@@ -238,7 +291,8 @@ export class PipelineRunner {
       source: batch.partition.source,
       id: `${batch.partition.id}.${this.idPart}.${event.offset}${event.subIndex === 0 ? "" : `.${event.subIndex}`}`,
       time: formatIsoTime(event.timeMs),
-      original: event.line,
+      // What a stage made was never a line that could be read again.
+      ...(batch.partition.source === sourceOfStages(this.name) ? {} : { original: event.line }),
       envelope: Object.fromEntries(paths.map((path, i) => [path.name, values[i]])),
       ...(offsetPath === undefined ? {} : { offset_field: offsetPath.name }),
       event: event.toObject(),

@@ -4,8 +4,8 @@ import { getIn } from "../core/path.ts";
 import { parseIsoTime } from "../core/time.ts";
 import type { PipelineFile } from "./config/pipeline-file.ts";
 import type { PipelineCoverage } from "./pipeline-coverage.ts";
-import { sampleEvent } from "./sample-events.ts";
-import { StageChain } from "./stage-chain.ts";
+import { EMPTY_ENVELOPE, madeEvent, sampleEvent } from "./sample-events.ts";
+import { StageChain, type DeadLetterEvent } from "./stage-chain.ts";
 
 /** "Now" in tests that do not say one, so that they give the same on every day. */
 export const DEFAULT_TEST_NOW = "2026-01-01T00:00:00Z";
@@ -45,7 +45,9 @@ export function runPipelineTests(pipeline: PipelineFile, coverage?: PipelineCove
       const nowMs = parseIsoTime(test.now ?? DEFAULT_TEST_NOW);
       const chain = new StageChain(pipeline.stages, () => nowMs, { counts: "branches" });
       const events = test.input.map((input, index) => sampleEvent(input, nowMs, index));
-      chain.run(events, (_event, _stage, reason) => void deadLetters.push(reason));
+      const deadLetter: DeadLetterEvent = (_event, _stage, reason) => void deadLetters.push(reason);
+      chain.run(events, deadLetter);
+      events.push(...chain.finish(nowMs, (made) => madeEvent(made, 0, EMPTY_ENVELOPE), deadLetter));
       coverage?.add(chain);
       const differences = compareEvents(
         test.expect,

@@ -41,6 +41,8 @@ export class RouteProgress {
   /** Up to where documents may have been sent: for sinks that look up what they may have sent before. */
   sentMark: SentMark | undefined;
   #enqueuedResume: unknown;
+  /** What lies before `enqueued` has to be read again, for stages that have not seen it. */
+  #isSkipping = false;
   #pending: PendingBatch[] = [];
   /** What is in the journal and not settled there. */
   readonly #journaled: JournaledRanges;
@@ -52,6 +54,11 @@ export class RouteProgress {
     this.enqueued = start.position;
     this.#enqueuedResume = start.resume;
     this.#journaled = new JournaledRanges(journaled);
+  }
+
+  /** From where it has to be read. */
+  get readFrom(): number {
+    return this.#isSkipping ? this.position : this.enqueued;
   }
 
   /** Nothing of it waits anywhere, the journal included. */
@@ -79,6 +86,7 @@ export class RouteProgress {
       ...{ remaining: count, start, endPosition, resume, isSpooling: false, journaled: undefined },
     };
     this.#pending.push(pending);
+    if (endPosition >= this.enqueued) this.#isSkipping = false;
     if (endPosition > this.enqueued) {
       this.enqueued = endPosition;
       this.#enqueuedResume = resume;
@@ -117,9 +125,14 @@ export class RouteProgress {
   /**
    * After a restart: what is in the journal for the route and not settled, in the order in which it was written. Where
    * something is missing that the position relies on, and the input can be read again, the position goes back to there.
-   * Returns which batches do not count, because they are settled or will be read again, and how much is missing.
+   * Returns which batches do not count, because they are settled or will be read again, and how much is missing. With
+   * `forStages`, what is in the journal is read again all the same: see `skipTo`.
    */
-  recover<B extends FoundBatch>(found: readonly B[], canReadAgain: boolean): { released: B[]; missing: number } {
+  recover<B extends FoundBatch>(
+    found: readonly B[],
+    canReadAgain: boolean,
+    forStages = false,
+  ): { released: B[]; missing: number } {
     const accepted: B[] = [];
     const released: B[] = [];
     const settled: ResumePoint = { position: this.position, resume: this.resume };
@@ -148,7 +161,8 @@ export class RouteProgress {
       this.resume = hole.resume;
       this.enqueued = hole.position;
       this.#enqueuedResume = hole.resume;
-    } else this.advanceTo(end);
+    } else if (forStages && canReadAgain) this.skipTo(end);
+    else this.advanceTo(end);
     for (const batch of accepted) {
       if (hole !== undefined && canReadAgain && batch.end.position > hole.position) released.push(batch);
       else this.#journaled.add(batch.start, batch.end.position);
@@ -175,6 +189,17 @@ export class RouteProgress {
     }
   }
 
+  /**
+   * The sink, or the journal, has every event before `point`; the pipeline's stages do not remember them all. So they are
+   * read again, and the position follows as they are; this route takes none of them.
+   */
+  skipTo(point: ResumePoint): void {
+    if (point.position <= this.enqueued) return;
+    this.enqueued = point.position;
+    this.#enqueuedResume = point.resume;
+    this.#isSkipping = true;
+  }
+
   /** What is in the journal is given up: it is read again from where the sink itself got to. */
   rewind(): void {
     const { position, resume } = this.delivered;
@@ -187,6 +212,7 @@ export class RouteProgress {
   /** Its sink stopped before everything was settled: what is read next begins at the position again. */
   restart(): void {
     this.#pending = [];
+    this.#isSkipping = false;
     this.enqueued = this.position;
     this.#enqueuedResume = this.resume;
     this.sentMark?.inherit();

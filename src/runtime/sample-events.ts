@@ -1,3 +1,4 @@
+import type { GatheredEvent } from "../core/component.ts";
 import type { Envelope } from "../core/event.ts";
 import { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
@@ -28,5 +29,14 @@ export function sampleEvent(
   );
   event.delete(MESSAGE);
   for (const [key, value] of Object.entries(document)) event.setTopLevel(key, structuredClone(value));
+  return event;
+}
+
+/** The event of a document that a stage made. Its line is that document. */
+export function madeEvent({ timeMs, fields }: GatheredEvent, offset: number, envelope: Envelope): LogEvent {
+  const event = new LogEvent("", timeMs, offset, envelope);
+  event.delete(MESSAGE);
+  for (const [key, value] of Object.entries(fields)) event.setTopLevel(key, value);
+  event.line = JSON.stringify(event.toObject());
   return event;
 }

@@ -1,4 +1,4 @@
-import { DROP, StageFailure, type Log, type Stage } from "../core/component.ts";
+import { DROP, StageFailure, type GatheredEvent, type Log, type Stage } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
@@ -35,13 +35,13 @@ export interface ChainStage {
   readonly remembers: boolean;
   /** Ways through the stage, with how many events took each. */
   readonly branches: () => readonly (readonly [branch: string, events: number])[];
+  readonly stage: Stage;
 }
 
 /** Called for events that a stage sends to the dead letters: with what they were when it failed. */
 export type DeadLetterEvent = (event: LogEvent, stage: ChainStage, reason: string) => void;
 
 interface Step extends ChainStage {
-  readonly stage: Stage;
   readonly when: ((event: LogEvent) => boolean) | undefined;
   readonly onError: OnError;
 }
@@ -97,7 +97,7 @@ export class StageChain {
         type: config.definition.type,
         counts: noCounts(),
         conditions,
-        remembers: stage.remembers === true,
+        remembers: stage.remembers === true || stage.kept !== undefined,
         branches: () => stage.branches?.() ?? [],
         stage,
         when: isReplay && stage.remembers === true ? () => false : when,
@@ -132,6 +132,29 @@ export class StageChain {
       if (watcher !== undefined) watcher.after(index, events);
     }
     return events;
+  }
+
+  /**
+   * Runs the stages behind stage `index` over events that it made of those it had gathered: in place, and returns the
+   * same array with those that are left.
+   */
+  runMade(index: number, events: LogEvent[], deadLetter: DeadLetterEvent): LogEvent[] {
+    const { counts } = this.#steps[index]!;
+    counts.created += events.length;
+    counts.out += events.length;
+    for (let next = index + 1; next < this.#steps.length; next++) this.runOne(next, events, deadLetter);
+    return events;
+  }
+
+  /**
+   * The end of all input, for trials and tests: what stages still hold goes through those behind them. `toEvent` makes
+   * an event of what a stage made. Returns what is left at the end of the chain.
+   */
+  finish(nowMs: number, toEvent: (made: GatheredEvent) => LogEvent, deadLetter: DeadLetterEvent): LogEvent[] {
+    return this.#steps.flatMap(({ stage }, index) => {
+      const made = stage.finish?.(nowMs, true) ?? [];
+      return made.length === 0 ? [] : this.runMade(index, made.map(toEvent), deadLetter);
+    });
   }
 
   /**

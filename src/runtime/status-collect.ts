@@ -171,7 +171,7 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
         },
       ]),
     ),
-    stages: pipeline.chain.steps.map(({ label, counts }) => ({
+    stages: pipeline.chain.steps.map(({ label, counts, stage }) => ({
       stage: label,
       in_events: counts.in,
       out_events: counts.out,
@@ -182,6 +182,7 @@ function pipelineStatus(pipeline: PipelineRunner): PipelineStatus {
       dead_lettered_events: counts.deadLettered,
       failed_events: counts.failed,
       seconds: counts.milliseconds / 1000,
+      ...(stage.counters === undefined ? {} : { own: stage.counters() }),
     })),
   };
 }

@@ -127,7 +127,15 @@ export function statusSamples(status: AgentStatus): Sample[] {
   for (const pipeline of status.pipelines) {
     const labels = { pipeline: pipeline.name };
     samples.all(PIPELINE, pipeline, labels);
-    for (const stage of pipeline.stages) samples.all(STAGE, stage, { ...labels, stage: stage.stage });
+    for (const stage of pipeline.stages) {
+      const at = { ...labels, stage: stage.stage };
+      samples.all(STAGE, stage, at);
+      for (const [name, value] of Object.entries(stage.own ?? {}))
+        samples.all([["gauge", "stage_own", "What a stage counts itself, by name", () => value]], stage, {
+          ...at,
+          name,
+        });
+    }
   }
   for (const sink of status.sinks) addSink(samples, sink);
   return samples.list;

@@ -139,6 +139,8 @@ export interface StageStatus {
   readonly dead_lettered_events: number;
   readonly failed_events: number;
   readonly seconds: number;
+  /** What the stage counts itself, by name. Only for stages that do. */
+  readonly own?: Readonly<Record<string, number>>;
 }
 
 export interface SinkStatus {

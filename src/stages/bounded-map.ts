@@ -21,6 +21,11 @@ export class BoundedMap<V> {
     this.#entries.set(owned(key), value);
   }
 
+  /** All of it, the oldest first. */
+  entries(): [string, V][] {
+    return [...this.#entries];
+  }
+
   #drop(): void {
     let next = this.#oldest.next();
     if (next.done === true) {

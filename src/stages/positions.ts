@@ -9,7 +9,8 @@ export interface Position {
 
 /**
  * Knows how far events of each partition have come to a stage, and so which events come again: a sink that catches up
- * has sources read what others have already. Bounded: of partitions beyond the newest 4,096 it knows nothing any more.
+ * has sources read what others have already, and so has a restart. Bounded: of partitions beyond the newest 65,536 it
+ * knows nothing any more.
  */
 export class Positions {
   #partition = "";
@@ -43,9 +44,25 @@ export class Positions {
     }
     return true;
   }
+
+  /** As JSON, of the partitions that are still known. */
+  save(isKnown: (partitionId: string) => boolean): SavedPositions {
+    return [...this.#byPartition]
+      .filter(([id, { offset }]) => offset >= 0 && isKnown(id))
+      .map(([id, { offset, subIndex }]) => [id, offset, subIndex] as const);
+  }
+
+  load(saved: SavedPositions): void {
+    this.#partition = "";
+    this.#byPartition.clear();
+    for (const [id, offset, subIndex] of saved) this.#byPartition.set(id, { offset, subIndex });
+  }
 }
 
-const MAX_PARTITIONS = 4096;
+/** Partition id, offset and sub-index of the furthest event. */
+export type SavedPositions = readonly (readonly [id: string, offset: number, subIndex: number])[];
+
+const MAX_PARTITIONS = 65_536;
 
 /** Whether an event comes after a place in its partition. */
 export function isBehind(event: LogEvent, offset: number, subIndex: number): boolean {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Ajv } from "ajv";
 import { documentMembers } from "../../src/codec/document.ts";
-import { DROP, StageFailure, type AnyStage, type StageOutcome } from "../../src/core/component.ts";
+import { DROP, StageFailure, type AnyStage, type Stage, type StageOutcome } from "../../src/core/component.ts";
 import type { LogEvent } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
 import type { JsonSchema } from "../../src/core/schema.ts";
@@ -28,12 +28,14 @@ import { redact } from "../../src/stages/redact/index.ts";
 import { parseUrl } from "../../src/stages/parse_url/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
+import { rollup } from "../../src/stages/rollup/index.ts";
 import { route } from "../../src/stages/route/index.ts";
 import { sample } from "../../src/stages/sample/index.ts";
 import { set } from "../../src/stages/set/index.ts";
 import { split } from "../../src/stages/split/index.ts";
 import { throttle } from "../../src/stages/throttle/index.ts";
-import { eventOf, stageOf } from "../support/stages.ts";
+import { madeEvent } from "../../src/runtime/sample-events.ts";
+import { eventOf, stageOf, TEST_ENVELOPE, TEST_NOW_MS } from "../support/stages.ts";
 
 const STAGES: readonly AnyStage[] = [
   parseRegex,
@@ -63,6 +65,7 @@ const STAGES: readonly AnyStage[] = [
   dedupe,
   route,
   lookup,
+  rollup,
 ];
 
 /** Events of every awkward kind: what a stage cannot process it must refuse and leave alone. */
@@ -145,6 +148,7 @@ for (const definition of STAGES) {
           );
           return outcome === DROP ? [] : eventsOf(event, outcome);
         });
+        for (const made of stage.finish?.(TEST_NOW_MS, true) ?? []) results.push(madeEvent(made, 0, TEST_ENVELOPE));
         assert.equal(results.length, example.output?.length, example.title);
         example.output?.forEach((expected, i) => {
           for (const [name, value] of Object.entries(expected)) {
@@ -180,6 +184,33 @@ for (const definition of STAGES) {
             const encoded = JSON.parse("{" + documentMembers(each)) as unknown;
             assert.deepEqual(encoded, each.toObject());
           }
+        }
+      }
+    });
+
+    it("is what it was when it takes up what it kept, and knows the events that come again", () => {
+      for (const example of definition.examples) {
+        const [first, second] = [stageOf(definition, example.options), stageOf(definition, example.options)];
+        if (first.kept === undefined) continue;
+        const inputs = [...AWKWARD, ...(example.input ?? []), ...(example.input ?? [])];
+        const give = (stage: Stage, from: number, to: number): StageOutcome[] => {
+          stage.enter?.("partition");
+          return inputs.slice(from, to).map((input, i) => stage.apply(eventOf(input, (from + i) * 10)));
+        };
+        const half = inputs.length >> 1;
+        const decided = give(first, 0, half);
+        second.kept!.load(JSON.parse(JSON.stringify(first.kept.save(() => true))));
+        // The input comes again from an earlier place.
+        assert.deepEqual(give(second, half - 4, half), decided.slice(-4));
+        assert.deepEqual(give(second, half, inputs.length), give(first, half, inputs.length));
+        assert.deepEqual(second.finish?.(TEST_NOW_MS, true), first.finish?.(TEST_NOW_MS, true));
+        const empty = stageOf(definition, example.options);
+        empty.kept!.load(JSON.parse(JSON.stringify(first.kept.save(() => false))));
+        for (const broken of [null, {}, [], { positions: 1 }]) {
+          const stage = stageOf(definition, example.options);
+          assert.throws(() => {
+            stage.kept!.load(broken);
+          });
         }
       }
     });

@@ -9,7 +9,7 @@ import { WiretailError } from "../../core/error.ts";
 import { Path } from "../../core/path.ts";
 import { loadPipelineFile } from "../../runtime/config/pipeline-file.ts";
 import { formatProblem } from "../../runtime/config/problems.ts";
-import { EMPTY_ENVELOPE, sampleEvent } from "../../runtime/sample-events.ts";
+import { EMPTY_ENVELOPE, madeEvent, sampleEvent } from "../../runtime/sample-events.ts";
 import { StageChain, type StageCounts } from "../../runtime/stage-chain.ts";
 import { changeLine, fieldChanges, fieldsOf } from "../field-changes.ts";
 import { paint, visible, type Screen } from "../screen.ts";
@@ -85,6 +85,7 @@ export async function runTry(
       cause: failure,
     });
   }
+  showMade(chain, nowMs, envelopeOf(input), options.json, screen);
   if (!options.json) printSummary(chain, baseline, count, screen);
   if (stopped) screen.err(`stopped after ${plural(count, "line")}; --limit 0 takes all\n`);
   return 0;
@@ -93,6 +94,26 @@ export async function runTry(
 function envelopeOf({ path }: TryInput): Envelope {
   if (path === undefined) return EMPTY_ENVELOPE;
   return { paths: [new Path("log.file.path")], values: [path], offsetPath: new Path("log.offset") };
+}
+
+/** What stages made of events that they gathered, now that there are no more. */
+function showMade(chain: StageChain, nowMs: number, envelope: Envelope, isJson: boolean, screen: Screen): void {
+  const { bold, red } = paint(screen.colour);
+  const made = chain.finish(
+    nowMs,
+    (each) => madeEvent(each, 0, { ...envelope, offsetPath: undefined }),
+    (_event, _stage, reason) => screen.err(red(`to the dead letters: ${visible(reason)}`) + "\n"),
+  );
+  for (const [i, event] of made.entries()) {
+    if (isJson) {
+      screen.out(JSON.stringify(event.toObject()) + "\n");
+      continue;
+    }
+    screen.out(`${bold(`made ${i + 1}`)}\n`);
+    for (const [name, value] of fieldsOf(event.toObject()))
+      screen.out(`    ${visible(name)} ${visible(JSON.stringify(value))}\n`);
+    screen.out("\n");
+  }
 }
 
 type Show = (event: LogEvent, number: number) => void;

@@ -129,6 +129,15 @@ export function checkReread(
         'say "block" or "drop_oldest"',
       );
     }
+    for (const { name, to, stages } of pipelines) {
+      const gathering = stages.find(({ definition }) => definition.gathers === true);
+      if (gathering === undefined || !to.includes(sink.name)) continue;
+      problems.error(
+        sink.location,
+        `"when_full": "reread" is impossible: what the stage ${gathering.definition.type} of the pipeline "${name}" makes cannot be read again`,
+        'say "block" or "drop_oldest"',
+      );
+    }
   }
 }
 

@@ -1,9 +1,9 @@
-import { defineStage, DROP, type Stage } from "../../core/component.ts";
+import { defineStage, DROP, type KeptState, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { EventKey, shortened } from "../event-key.ts";
-import { Positions } from "../positions.ts";
+import { Positions, type SavedPositions } from "../positions.ts";
 
 const schema = t.object({
   fields: t.optional(
@@ -34,14 +34,31 @@ interface First {
   readonly subIndex: number;
 }
 
+interface Saved {
+  readonly positions: SavedPositions;
+  readonly firsts: readonly (readonly [key: string, ...First[keyof First][]])[];
+}
+
 class Dedupe implements Stage {
   readonly remembers = true;
+  readonly kept: KeptState;
   readonly #key: EventKey | undefined;
   readonly #windowMs: number;
   readonly #firsts: BoundedMap<First>;
   readonly #positions = new Positions();
+  #version = 0;
 
   constructor(options: Infer<typeof schema>) {
+    const version = (): number => this.#version;
+    this.kept = {
+      get version() {
+        return version();
+      },
+      save: (isKnown) => this.#save(isKnown),
+      load: (state) => {
+        this.#load(state as Saved);
+      },
+    };
     this.#key = options.fields === undefined ? undefined : new EventKey(options.fields);
     this.#windowMs = options.window_seconds * 1000;
     this.#firsts = new BoundedMap(options.max_keys);
@@ -54,6 +71,7 @@ class Dedupe implements Stage {
   apply(event: LogEvent): undefined | typeof DROP {
     const text = this.#key === undefined ? event.line : this.#key.of(event);
     const isAgain = this.#positions.isAgain(event);
+    this.#version++;
     if (text === undefined) return undefined;
     const key = shortened(text);
     const first = this.#firsts.get(key);
@@ -67,6 +85,21 @@ class Dedupe implements Stage {
     const { timeMs, offset, subIndex } = event;
     this.#firsts.set(key, { timeMs, partition: this.#positions.partition, offset, subIndex });
     return undefined;
+  }
+
+  #save(isKnown: (partitionId: string) => boolean): unknown {
+    const firsts = this.#firsts
+      .entries()
+      .map(([key, { timeMs, partition, offset, subIndex }]) => [key, timeMs, partition, offset, subIndex]);
+    return { positions: this.#positions.save(isKnown), firsts };
+  }
+
+  #load({ positions, firsts }: Saved): void {
+    const read = firsts.map(([key, timeMs, partition, offset, subIndex]) => {
+      return [key, { timeMs, partition, offset, subIndex } as First] as const;
+    });
+    this.#positions.load(positions);
+    for (const [key, first] of read) this.#firsts.set(key, first);
   }
 
   #isSame(first: First, event: LogEvent): boolean {
@@ -86,7 +119,7 @@ export const dedupe = defineStage({
   description: [
     "The first of equal events passes, its repeats within the window are counted as dropped by this stage. Values are compared whole, in their types; those over 256 characters by 128 bits of their SHA-256.",
     "",
-    "What passed is kept in memory. After a restart, and for events that were forgotten, a repeat passes once more; an event is never taken for a repeat of itself when it is read again. This is about events that a program logs twice: that none is _delivered_ twice needs no stage.",
+    "What passed is kept with the checkpoint, at most a second behind, so that a restart forgets nothing (changed options do). For events that were forgotten a repeat passes once more; an event is never taken for a repeat of itself when it is read again. This is about events that a program logs twice: that none is _delivered_ twice needs no stage.",
   ].join("\n"),
   stability: "stable",
   schema,

@@ -1,11 +1,11 @@
 import { parseKql } from "../../codec/kql/parse.ts";
 import { compilePredicate } from "../../codec/kql/predicate.ts";
-import { defineStage, DROP, type Stage } from "../../core/component.ts";
+import { defineStage, DROP, type KeptState, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { EventKey, shortened } from "../event-key.ts";
-import { isBehind, Positions } from "../positions.ts";
+import { isBehind, Positions, type SavedPositions } from "../positions.ts";
 
 const schema = t.object({
   limit: t.integer({ minimum: 1, description: "Events that pass in each window, for each key." }),
@@ -36,16 +36,33 @@ interface Passed {
   readonly upTo: Map<string, { offset: number; subIndex: number }>;
 }
 
+interface Saved {
+  readonly positions: SavedPositions;
+  readonly windows: readonly (readonly [key: string, count: number, upTo: SavedPositions])[];
+}
+
 class Throttle implements Stage {
   readonly remembers = true;
+  readonly kept: KeptState;
   readonly #limit: number;
   readonly #windowMs: number;
   readonly #key: EventKey;
   readonly #keep: ((event: LogEvent) => boolean) | undefined;
   readonly #windows: BoundedMap<Passed>;
   readonly #positions = new Positions();
+  #version = 0;
 
   constructor(options: Infer<typeof schema>) {
+    const version = (): number => this.#version;
+    this.kept = {
+      get version() {
+        return version();
+      },
+      save: (isKnown) => this.#save(isKnown),
+      load: (state) => {
+        this.#load(state as Saved);
+      },
+    };
     this.#limit = options.limit;
     this.#windowMs = options.window_seconds * 1000;
     this.#windows = new BoundedMap(options.max_keys);
@@ -60,6 +77,7 @@ class Throttle implements Stage {
   apply(event: LogEvent): undefined | typeof DROP {
     if (this.#keep?.(event) === true) return undefined;
     const isAgain = this.#positions.isAgain(event);
+    this.#version++;
     const key = `${Math.floor(event.timeMs / this.#windowMs)} ${shortened(this.#key.of(event) ?? "")}`;
     const { partition } = this.#positions;
     let window = this.#windows.get(key);
@@ -81,6 +99,23 @@ class Throttle implements Stage {
     }
     return undefined;
   }
+
+  #save(isKnown: (partitionId: string) => boolean): unknown {
+    const windows = this.#windows.entries().map(([key, { count, upTo }]) => {
+      const places = [...upTo].map(([id, { offset, subIndex }]) => [id, offset, subIndex] as const);
+      return [key, count, places.filter(([id]) => isKnown(id))];
+    });
+    return { positions: this.#positions.save(isKnown), windows };
+  }
+
+  #load({ positions, windows }: Saved): void {
+    const read = windows.map(([key, count, upTo]) => {
+      const places = upTo.map(([id, offset, subIndex]) => [id, { offset, subIndex }] as const);
+      return [key, { count, upTo: new Map(places) }] as const;
+    });
+    this.#positions.load(positions);
+    for (const [key, passed] of read) this.#windows.set(key, passed);
+  }
 }
 
 /** Limits how many events pass in a time. */
@@ -91,7 +126,7 @@ export const throttle = defineStage({
   description: [
     "What is over the limit is counted as dropped by this stage. Windows go by `@timestamp`, not by the clock of the host: an agent that catches up on hours of events drops no more than it would have at the time. So put this stage behind the one that reads the time.",
     "",
-    "Counts are kept in memory. After a restart, and for keys that were forgotten, a window begins anew, and up to `limit` more of its events pass: never fewer. Events that come again, for a sink that catches up, are decided as before.",
+    "Counts are kept with the checkpoint, at most a second behind: a restart begins no window anew (changed options do). For keys that were forgotten one begins anew, and up to `limit` more of its events pass: never fewer. Events that come again, for a sink that catches up, are decided as before.",
   ].join("\n"),
   stability: "stable",
   schema,

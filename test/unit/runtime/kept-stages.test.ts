@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { defineStage } from "../../../src/core/component.ts";
+import { Path } from "../../../src/core/path.ts";
+import { t as schema } from "../../../src/core/schema.ts";
+import type { StageConfig } from "../../../src/runtime/config/types.ts";
+import { readCheckpoint } from "../../../src/disk/checkpoint-file.ts";
+import { dedupe } from "../../../src/stages/dedupe/index.ts";
+import { rollup } from "../../../src/stages/rollup/index.ts";
+import { Agent } from "../../../src/runtime/agent.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import type { HostConfig } from "../../../src/runtime/config/types.ts";
+import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
+import { temporaryFolder } from "../../support/folders.ts";
+import { makeHost, sinkDefinition } from "../../support/host.ts";
+import { MemoryInput } from "../../support/memory-source.ts";
+import { ScriptedSink } from "../../support/scripted-sink.ts";
+
+const QUICK = { maxAgeMs: 5 };
+const location = { file: "host.json", line: 1, column: 1, pointer: "" };
+const stage = (definition: StageConfig["definition"], options: unknown): StageConfig => ({
+  ...{ definition, options, when: undefined, onError: "keep", baseDir: ".", location },
+});
+const counting = (lateness = 0): StageConfig =>
+  stage(rollup, {
+    ...{ interval_seconds: 86400, by: [], documents: "group", keep_events: false, late_events: "own_event" },
+    ...{ allowed_lateness_seconds: lateness, max_groups: 10 },
+    metrics: { lines: { type: "count", percentiles: [50], accuracy: 0.01 } },
+  });
+
+/** The sinks of these tests look at messages only. */
+const asMessage = stage(
+  defineStage({
+    type: "as_message",
+    summary: "For tests",
+    stability: "stable",
+    schema: schema.object({}),
+    examples: [],
+    create: () => ({
+      apply: (event) => {
+        event.set(new Path("message"), JSON.stringify([event.get(new Path("metrics")), event.get(new Path("host"))]));
+        return undefined;
+      },
+    }),
+  }),
+  {},
+);
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 5000; !condition();) {
+    assert.ok(Date.now() < deadline, `in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+async function run(config: HostConfig, isOnce = false): Promise<Agent> {
+  return Agent.start({
+    ...{ config, clock: systemClock, once: isOnce, log: () => makeContext().log },
+    ...{ placeholders: TEST_PLACEHOLDERS, version: "0.0.0" },
+  });
+}
+
+test("what stages remember is written with the positions, and is there after a restart", async (t) => {
+  const stateDir = await temporaryFolder(t);
+  const input = new MemoryInput();
+  const sinks = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const definition = sinkDefinition(...sinks);
+  const host = (stages: StageConfig[]): HostConfig =>
+    makeHost({
+      ...{ stateDir, sources: { memory: input.definition }, sinks: { out: { definition } } },
+      pipelines: { main: { from: ["memory"], to: ["out"], stages } },
+    });
+  const once = stage(dedupe, { fields: ["message"], window_seconds: 1e6, max_keys: 100 });
+  input.push("a", "b", "a");
+  const one = await run(host([once, counting(), asMessage]));
+  await until("three lines", () => one.status().pipelines[0]!.in_events === 3);
+  await one.stop(2000);
+  const { data } = await readCheckpoint(`${stateDir}/checkpoints.json`);
+  assert.deepEqual(
+    data.stages?.["main"]?.map(({ type }) => type),
+    ["dedupe", "rollup"],
+  );
+  input.push("b", "c", "a");
+  const two = await run(host([once, counting(), asMessage]));
+  await until("six lines", () => two.status().pipelines[0]!.in_events === 3);
+  assert.equal(two.status().pipelines[0]!.stages[0]!.dropped_events, 2);
+  for (const { text, holds } of two.status().equations) assert.ok(holds, text);
+  await two.stop(2000);
+  assert.deepEqual([...sinks[0]!.delivered, ...sinks[1]!.delivered], []);
+  // Changed, it gives what it had; the end of all input gives the rest.
+  input.push("d");
+  const three = await run(host([once, counting(5), asMessage]), true);
+  await three.sourcesEnded();
+  await three.drain(AbortSignal.timeout(4000));
+  for (const { text, holds } of three.status().equations) assert.ok(holds, text);
+  await three.stop(2000);
+  const made = { name: TEST_PLACEHOLDERS.hostname };
+  assert.deepEqual(
+    sinks[2]!.delivered.map((text) => JSON.parse(text) as unknown),
+    [
+      [{ lines: 3 }, made],
+      [{ lines: 1 }, made],
+    ],
+  );
+});
+
+test("what was made and not delivered goes out after a restart, the same and once", async (t) => {
+  const stateDir = await temporaryFolder(t);
+  const input = new MemoryInput();
+  const down = new ScriptedSink(() => ({ outcome: "retry", reason: "down" }), QUICK);
+  const [good, up, later] = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const slow = sinkDefinition(down, up);
+  const fine = sinkDefinition(good, later);
+  const config = makeHost({
+    ...{ stateDir, sources: { memory: input.definition } },
+    sinks: { slow: { definition: slow }, fine: { definition: fine } },
+    pipelines: { main: { from: ["memory"], to: ["slow", "fine"], stages: [counting(), asMessage] } },
+    settings: { journal: { maxBytes: 0 } },
+  });
+  input.push("a", "b");
+  const one = await run(config, true);
+  await one.sourcesEnded();
+  await one.drain(AbortSignal.timeout(500));
+  assert.equal(good.delivered.length, 1);
+  await one.stop(50);
+  assert.deepEqual(down.delivered, []);
+  const two = await run(config);
+  await until("it goes out", () => up.delivered.length === 1);
+  assert.deepEqual(up.delivered, good.delivered);
+  assert.match(good.delivered[0]!, /"lines":2/);
+  await two.stop(2000);
+  assert.deepEqual(later.delivered, []);
+  const { data } = await readCheckpoint(`${stateDir}/checkpoints.json`);
+  assert.deepEqual(data.stages?.["main"]?.[0]?.made?.waiting, []);
+});
