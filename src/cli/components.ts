@@ -27,6 +27,7 @@ import { parseSyslog } from "../stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
 import { redact } from "../stages/redact/index.ts";
 import { parseUrl } from "../stages/parse_url/index.ts";
+import { parseUserAgent } from "../stages/parse_user_agent/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
 import { rollup } from "../stages/rollup/index.ts";
@@ -41,7 +42,7 @@ export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
   stages: [
     ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseUrl, parseNginx],
-    ...[parseTimestamp, set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
+    ...[parseUserAgent, parseTimestamp, set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
     ...[filter, sample, throttle, dedupe, route, split, rollup],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],

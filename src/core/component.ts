@@ -247,8 +247,8 @@ export interface StageContext {
 
 export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
   readonly kind: "stage";
-  /** It may make several events of one. A pipeline has one such stage at most: it numbers them. */
-  readonly makesSeveral?: boolean;
+  /** It may make several events of one, with these options. A pipeline has one such stage at most: it numbers them. */
+  makesSeveral?(options: Infer<S>): boolean;
   /** It is there to leave events out: tests of a pipeline should have one that is, and one that is not. */
   readonly drops?: true;
   /** Its stages have `finish`: what they give cannot be read again. */

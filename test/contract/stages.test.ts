@@ -26,6 +26,7 @@ import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { redact } from "../../src/stages/redact/index.ts";
 import { parseUrl } from "../../src/stages/parse_url/index.ts";
+import { parseUserAgent } from "../../src/stages/parse_user_agent/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
 import { rename } from "../../src/stages/rename/index.ts";
 import { rollup } from "../../src/stages/rollup/index.ts";
@@ -47,6 +48,7 @@ const STAGES: readonly AnyStage[] = [
   parseGrok,
   parseCef,
   parseUrl,
+  parseUserAgent,
   parseNginx,
   parseTimestamp,
   set,

@@ -196,8 +196,8 @@ function checkSeveral(
   place: Place,
   problems: ProblemList,
 ): void {
-  const first = before.find(({ definition }) => definition.makesSeveral === true);
-  const second = added.find(({ definition }) => definition.makesSeveral === true);
+  const first = before.find(makesSeveral);
+  const second = added.find(makesSeveral);
   if (first === undefined || second === undefined) return;
   problems.error(
     place.nameLocation,
@@ -304,4 +304,8 @@ function shippedFile(name: string, reader: StageReader): string | { fault: strin
   const file = join(reader.shippedFolder, `${name}.json`);
   const fromHere = relative(process.cwd(), file);
   return fromHere.startsWith("..") ? file : fromHere;
+}
+
+function makesSeveral({ definition, options }: StageConfig): boolean {
+  return definition.makesSeveral?.(options) === true;
 }

@@ -1,6 +1,14 @@
-import { defineStage, DROP, StageFailure, type Log, type Stage, type StageContext } from "../../core/component.ts";
+import {
+  defineStage,
+  DROP,
+  StageFailure,
+  type Log,
+  type Stage,
+  type StageContext,
+  type StageOutcome,
+} from "../../core/component.ts";
 import { errorMessage } from "../../core/error.ts";
-import type { LogEvent } from "../../core/event.ts";
+import { MAX_SUB_INDEX, type LogEvent } from "../../core/event.ts";
 import { getIn, Path } from "../../core/path.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { indexOf, KEY_KINDS, type KeyIndex, type KeyKind } from "./key-index.ts";
@@ -23,7 +31,7 @@ const TABLE = {
   format: t.optional(
     t.enum(TABLE_FORMATS, {
       description:
-        "`csv` and `tsv` with the names of columns in the first line, `json` (a list of objects, or an object of them by key), `ndjson`, or `key_json`: lines `KEY:{…}`. By default what the file's name ends with.",
+        "`csv` and `tsv` with the names of columns in the first line, `json` (a list of objects, or an object of them by key), `ndjson`, `key_json`: lines `KEY:{…}`, or `mmdb`: a MaxMind database of addresses (GeoLite2, GeoIP2 and others), whose columns are those of its records, and `geo` and `as` with the fields of ECS. By default what the file's name ends with.",
     }),
   ),
   delimiter: t.optional(
@@ -71,9 +79,10 @@ const schema = t.object({
     description: "Fields to set, by the column that their value comes from; dots lead into objects.",
   }),
   target: t.optional(t.string({ description: "Field that gets the whole row as an object.", "x-syntax": "field" })),
-  matches: t.enum(["first", "all"], {
+  matches: t.enum(["first", "all", "events"], {
     default: "first",
-    description: "Of several rows the first one, or all: then what is set are lists.",
+    description:
+      "Of several rows the first one, or `all`: then what is set are lists; or `events`: an event for each of them. A pipeline can have one stage that makes several events of one.",
   }),
   join: t.enum(["left", "inner"], {
     default: "left",
@@ -113,6 +122,7 @@ class Lookup implements Stage {
   readonly #targets: readonly Path[];
   readonly #otherwise: readonly (readonly [Path, unknown])[];
   readonly #takesAll: boolean;
+  readonly #makesEvents: boolean;
   readonly #isInner: boolean;
   readonly #reloadMs: number;
   readonly #log: Log | undefined;
@@ -138,6 +148,7 @@ class Lookup implements Stage {
     this.#targets = [...whole, ...parts].map(([, field]) => field);
     this.#otherwise = Object.entries(options.otherwise).map(([name, value]) => [new Path(name), value]);
     this.#takesAll = options.matches === "all";
+    this.#makesEvents = options.matches === "events";
     this.#isInner = options.join === "inner";
     this.#reloadMs = options.reload_seconds * 1000;
     this.#log = context.log;
@@ -160,9 +171,25 @@ class Lookup implements Stage {
     clearTimeout(this.#timer);
   }
 
-  apply(event: LogEvent): undefined | StageFailure | typeof DROP {
+  apply(event: LogEvent): StageOutcome {
     const rows = this.#find(event.get(this.#field));
     if (rows === undefined || rows.length === 0) return this.#isInner ? DROP : this.#without(event);
+    if (!this.#makesEvents || rows.length === 1) return this.#add(event, rows);
+    if (rows.length > MAX_SUB_INDEX)
+      return new StageFailure(
+        `${this.#field.name} has ${rows.length} rows in ${this.#table.name}; at most ${MAX_SUB_INDEX} become events`,
+      );
+    const events: LogEvent[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      const each = event.fork(i + 1);
+      const failure = this.#add(each, [rows[i]!]);
+      if (failure !== undefined) return failure;
+      events.push(each);
+    }
+    return events;
+  }
+
+  #add(event: LogEvent, rows: readonly Values[]): undefined | StageFailure {
     const [columns, targets, worked] = [this.#columns, this.#targets, this.#worked];
     for (let i = 0; i < columns.length; i++) {
       worked[i] = this.#takesAll ? valuesIn(rows, columns[i]!) : valueIn(rows[0]!, columns[i]!);
@@ -190,16 +217,28 @@ class Lookup implements Stage {
   }
 
   #makeIndex(): KeyIndex<Values> {
-    let rows = this.#table.rows;
-    for (const { table, column, kind, as, isInner } of this.#joins) {
-      const others = indexOf(kind, table.rows);
-      rows = rows.flatMap(([key, values]) => {
-        const value = getIn(values, column.parts, 0);
-        const found = typeof value === "string" || typeof value === "number" ? others.find(String(value)) : undefined;
-        if (found === undefined) return isInner ? [] : [[key, values] as const];
-        return found.map((other) => [key, { ...values, [as]: other }] as const);
-      });
+    const joins = this.#joins.map((each) => ({
+      ...each,
+      others: each.table.addresses ?? indexOf(each.kind, each.table.rows),
+    }));
+    const join = (first: readonly Values[]): readonly Values[] => {
+      let rows = first;
+      for (const { column, as, isInner, others } of joins) {
+        rows = rows.flatMap((values) => {
+          const value = getIn(values, column.parts, 0);
+          const found = typeof value === "string" || typeof value === "number" ? others.find(String(value)) : undefined;
+          if (found === undefined || found.length === 0) return isInner ? [] : [values];
+          return found.map((other) => ({ ...values, [as]: other }));
+        });
+      }
+      return rows;
+    };
+    const { addresses } = this.#table;
+    if (addresses !== undefined) {
+      if (joins.length === 0) return addresses;
+      return { skipped: 0, find: (value) => join(addresses.find(value) ?? []) };
     }
+    const rows = this.#table.rows.flatMap(([key, values]) => join([values]).map((each) => [key, each] as const));
     const index = indexOf(this.#kind, rows);
     if (index.skipped > 0)
       this.#log?.warn(`${index.skipped} rows of the table ${this.#table.name} have a key that is no ${this.#kind}`);
@@ -255,6 +294,7 @@ function tableFaults(
 ): (readonly [pointer: string, message: string])[] {
   if ((options.file === undefined) === (options.command === undefined))
     return [[pointer, "give one of file and command"]];
+  if (options.command !== undefined && options.format === "mmdb") return [[pointer, "mmdb has to be a file"]];
   return options.command !== undefined && options.format === undefined
     ? [[pointer, "say the format of what the command writes"]]
     : [];
@@ -268,6 +308,8 @@ export const lookup = defineStage({
     "The table is read when the agent starts, so `check` finds faults in it, and again when its file changes; while events come, in the background. A file that is faulty then is reported, and the rows stay as they were. Replace files whole (write another one and rename it).",
     "",
     "Tables may be chained: `with` joins the rows of a second one by a column of the first, and each has a filter of its own (`where`). What `inner` leaves out is counted as dropped by this stage. An event that is read again after a table changed gets what the table says now.",
+    "",
+    "A MaxMind database (`.mmdb`) is not shipped with Wiretail: get GeoLite2 from MaxMind, or another one in its format, and raise `max_bytes` where it is larger. Its keys are always addresses.",
   ].join("\n"),
   stability: "stable",
   schema,
@@ -303,7 +345,22 @@ export const lookup = defineStage({
       input: [{ source: { ip: "10.1.2.3" } }, { source: { ip: "10.2.0.1" } }, { source: { ip: "203.0.113.7" } }],
       output: [{ "network.name": "printers" }, { "network.name": "office" }, { "network.name": "outside" }],
     },
+    {
+      title: "Where an address is, in a MaxMind database",
+      options: {
+        file: "examples/lookup/places.mmdb",
+        field: "source.ip",
+        fields: { geo: "source.geo", as: "source.as" },
+      },
+      input: [{ source: { ip: "198.51.100.7" } }, { source: { ip: "203.0.113.1" } }, { source: { ip: "10.0.0.1" } }],
+      output: [
+        { "source.geo.city_name": "Springfield", "source.geo.country_iso_code": "XA", "source.as": null },
+        { "source.as.number": 64500, "source.as.organization.name": "Example Networks", "source.geo": null },
+        { "source.geo": null },
+      ],
+    },
   ],
+  makesSeveral: ({ matches }) => matches === "events",
   validate: (options) => [
     ...tableFaults(options, ""),
     ...options.with.flatMap((each, i) => tableFaults(each, `/with/${i}`)),

@@ -2,8 +2,10 @@ import { WiretailError } from "../../core/error.ts";
 import { isObject } from "../../core/leaves.ts";
 import { csvRows } from "./csv.ts";
 
-export const TABLE_FORMATS = ["csv", "tsv", "json", "ndjson", "key_json"] as const;
+export const TABLE_FORMATS = ["csv", "tsv", "json", "ndjson", "key_json", "mmdb"] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];
+/** Those that are text. */
+export type RowFormat = Exclude<TableFormat, "mmdb">;
 
 /** One row of a table: its values by column, and the key that it was given outside of them, if any. */
 export interface Row {
@@ -25,7 +27,7 @@ export function formatOf(file: string): TableFormat | undefined {
 }
 
 /** Reads a table. Throws WT_CONFIG_INVALID, with the line, for what is not in the format. */
-export function readRows(text: string, format: TableFormat, delimiter: string | undefined): Rows {
+export function readRows(text: string, format: RowFormat, delimiter: string | undefined): Rows {
   const clean = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   switch (format) {
     case "csv":

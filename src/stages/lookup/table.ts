@@ -7,7 +7,9 @@ import { parseKql } from "../../codec/kql/parse.ts";
 import { compileGetterPredicate } from "../../codec/kql/predicate.ts";
 import { errorMessage, WiretailError } from "../../core/error.ts";
 import { getIn, Path } from "../../core/path.ts";
-import { formatOf, readRows, type Row, type TableFormat } from "./rows.ts";
+import type { KeyIndex } from "./key-index.ts";
+import { readMmdb } from "./mmdb.ts";
+import { formatOf, readRows, type Row, type RowFormat, type TableFormat } from "./rows.ts";
 
 /** Where a table comes from and what of it counts. */
 export interface TableOptions {
@@ -34,6 +36,8 @@ export class Table {
   /** As messages call it. */
   readonly name: string;
   rows: readonly KeyedRow[] = [];
+  /** In place of rows: the table is a database of addresses. */
+  addresses: KeyIndex<KeyedRow[1]> | undefined;
   readonly #options: TableOptions;
   readonly #format: TableFormat;
   readonly #path: string | undefined;
@@ -50,7 +54,7 @@ export class Table {
     const format = options.format ?? (file === undefined ? undefined : formatOf(file));
     if (format === undefined) {
       throw new WiretailError("WT_CONFIG_INVALID", `the name of the table ${this.name} does not tell its format`, {
-        hint: 'Say "format": csv, tsv, json, ndjson or key_json.',
+        hint: 'Say "format": csv, tsv, json, ndjson, key_json or mmdb.',
       });
     }
     this.#format = format;
@@ -64,11 +68,11 @@ export class Table {
   /** Reads the table and waits for it. Throws WT_CONFIG_UNREADABLE or WT_CONFIG_INVALID. */
   load(): void {
     const { command, baseDir, maxBytes } = this.#options;
-    let text: string;
+    let text: string | Buffer;
     try {
       if (this.#path !== undefined) {
         this.#seen = this.#markOf(statSync(this.#path));
-        text = readFileSync(this.#path, "utf8");
+        text = readFileSync(this.#path, this.#format === "mmdb" ? null : "utf8");
       } else {
         const [program = "", ...args] = command!;
         text = execFileSync(program, args, {
@@ -79,24 +83,24 @@ export class Table {
     } catch (error) {
       throw this.#unreadable(error);
     }
-    this.rows = this.#read(text);
+    this.#take(text);
   }
 
   /** Reads the table again. Resolves with whether it is another one. Rejects as `load` throws; the rows stay then. */
   async reload(signal?: AbortSignal): Promise<boolean> {
     const { command, baseDir, maxBytes } = this.#options;
-    let text: string;
+    let text: string | Buffer;
     let mark: string;
     try {
       if (this.#path !== undefined) {
         mark = this.#markOf(await stat(this.#path));
         if (mark === this.#seen) return false;
-        text = await readFile(this.#path, { encoding: "utf8", signal });
+        text = await readFile(this.#path, { encoding: this.#format === "mmdb" ? null : "utf8", signal });
       } else {
         const [program = "", ...args] = command!;
         const options = { cwd: baseDir, timeout: COMMAND_TIMEOUT_MS, maxBuffer: maxBytes, signal };
         ({ stdout: text } = await run(program, args, options));
-        mark = text;
+        mark = String(text);
         if (mark === this.#seen) return false;
       }
     } catch (error) {
@@ -104,7 +108,7 @@ export class Table {
     }
     // A file that is faulty is faulty until it changes again: one message is enough.
     this.#seen = mark;
-    this.rows = this.#read(text);
+    this.#take(text);
     return true;
   }
 
@@ -115,9 +119,28 @@ export class Table {
     return `${ino} ${size} ${mtimeMs}`;
   }
 
-  #read(text: string): readonly KeyedRow[] {
+  #take(content: string | Buffer): void {
+    const format = this.#format;
+    if (format !== "mmdb") {
+      this.rows = this.#read(String(content), format);
+      return;
+    }
     try {
-      const { rows, firstColumn } = readRows(text, this.#format, this.#options.delimiter);
+      this.addresses = this.#filtered(readMmdb(Buffer.from(content)));
+    } catch (error) {
+      throw new WiretailError("WT_CONFIG_INVALID", `table ${this.name}: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  #filtered(index: KeyIndex<KeyedRow[1]>): KeyIndex<KeyedRow[1]> {
+    const where = this.#where;
+    if (where === undefined) return index;
+    return { ...index, find: (value) => index.find(value)?.filter((values) => where({ key: value, values })) };
+  }
+
+  #read(text: string, format: RowFormat): readonly KeyedRow[] {
+    try {
+      const { rows, firstColumn } = readRows(text, format, this.#options.delimiter);
       const keyPath = this.#keyPath ?? (firstColumn === undefined ? undefined : new Path(firstColumn));
       const keyed: KeyedRow[] = [];
       for (const row of rows) {

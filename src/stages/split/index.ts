@@ -109,7 +109,7 @@ export const split = defineStage({
     "A pipeline can have one such stage. An event that fails before it cannot be replayed from the dead letters: its line has to be read again.",
   ].join("\n"),
   stability: "stable",
-  makesSeveral: true,
+  makesSeveral: () => true,
   schema,
   examples: [
     {

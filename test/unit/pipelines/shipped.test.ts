@@ -10,12 +10,15 @@ describe("shipped pipelines", () => {
   it("are those that the documentation names", () => {
     assert.deepEqual(shippedPipelines(), [
       "apache",
+      "app-multiline",
       "auth",
+      "aws-elb",
       "connections-log",
       "docker",
       "haproxy",
       "json-lines",
       "logfmt",
+      "mysql-slow",
       "nginx-access",
       "nginx-error",
       "nginx-stream",

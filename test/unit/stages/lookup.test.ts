@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { DROP } from "../../../src/core/component.ts";
+import { WiretailError } from "../../../src/core/error.ts";
+import type { LogEvent } from "../../../src/core/event.ts";
 import { Path } from "../../../src/core/path.ts";
 import { csvRows } from "../../../src/stages/lookup/csv.ts";
 import { lookup } from "../../../src/stages/lookup/index.ts";
 import { addressOf, indexOf, macOf, numberRange } from "../../../src/stages/lookup/key-index.ts";
 import { readRows } from "../../../src/stages/lookup/rows.ts";
 import { Table } from "../../../src/stages/lookup/table.ts";
+import { temporaryFolder } from "../../support/folders.ts";
 import { eventOf, stageOf } from "../../support/stages.ts";
 
 type Options = Record<string, unknown>;
@@ -298,5 +301,89 @@ describe("lookup", () => {
       () => stageOf(lookup, { field: "id", target: "t", file, with: [{ column: "a", as: "b" }] }),
       /\/with\/0/,
     );
+  });
+});
+
+describe("a MaxMind database", () => {
+  const PLACES = "examples/lookup/places.mmdb";
+  const found = (options: Record<string, unknown>, ip: unknown): unknown[] => {
+    const event = eventOf({ source: { ip } });
+    const outcome = stageOf(lookup, { file: PLACES, field: "source.ip", ...options }).apply(event);
+    const events = Array.isArray(outcome) ? (outcome as (typeof event)[]) : [event];
+    return events.map((each) => each.get(new Path("found")));
+  };
+
+  it("says what it has of addresses, in IPv4, IPv6 and IPv4 inside of IPv6", () => {
+    const options = { fields: { "geo.country_name": "found" } };
+    for (const [ip, name] of [
+      ["198.51.100.255", "Exampleland"],
+      ["::ffff:198.51.100.1", "Exampleland"],
+      ["2001:db8::7", "Sixland"],
+      ["2001:db9::7", undefined],
+      ["203.0.113.200", undefined],
+      ["no address", undefined],
+    ] as const)
+      assert.deepEqual(found(options, ip), [name], ip);
+    assert.deepEqual(found({ fields: { geo: "found" } }, "198.51.100.1"), [
+      {
+        ...{ continent_code: "EU", continent_name: "Europe", country_iso_code: "XA", country_name: "Exampleland" },
+        ...{ region_iso_code: "XA-EX", region_name: "Example Shire", city_name: "Springfield", postal_code: "12345" },
+        ...{ timezone: "Etc/UTC", location: { lat: 12.5, lon: -7.25 } },
+      },
+    ]);
+  });
+
+  it("is filtered and joined as any table", async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = join(folder, "owners.csv");
+    await writeFile(file, "asn,owner\n64500,ada\n64500,bob\n");
+    const joined = { with: [{ file, column: "as.number", as: "who" }], fields: { "who.owner": "found" } };
+    assert.deepEqual(found({ ...joined, matches: "all" }, "203.0.113.1"), [["ada", "bob"]]);
+    assert.deepEqual(found({ ...joined, matches: "events" }, "203.0.113.1"), ["ada", "bob"]);
+    assert.deepEqual(found({ fields: { "as.number": "found" }, where: "as.number > 64500" }, "203.0.113.1"), [
+      undefined,
+    ]);
+    assert.deepEqual(found({ fields: { "as.number": "found" }, where: "as.number > 64500" }, "2001:db8::1"), [64501]);
+  });
+
+  it("is refused when it is none, and never throws when it is damaged", async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = join(folder, "broken.mmdb");
+    for (const bytes of [Buffer.alloc(0), Buffer.from("hello"), Buffer.alloc(4096, 1)]) {
+      await writeFile(file, bytes);
+      assert.throws(() => found({ file, fields: { geo: "found" } }, "198.51.100.1"), /no MaxMind database/);
+    }
+    const good = await readFile(PLACES);
+    for (let at = 0; at < good.length; at += 7) {
+      const bytes = Buffer.from(good);
+      bytes[at]! ^= 0x5a;
+      await writeFile(file, bytes);
+      try {
+        const stage = stageOf(lookup, { file, field: "source.ip", fields: { geo: "found", as: "found" } });
+        for (const ip of ["198.51.100.1", "2001:db8::1", "0.0.0.0"]) stage.apply(eventOf({ source: { ip } }));
+      } catch (error) {
+        assert.ok(error instanceof WiretailError, String(error));
+      }
+    }
+  });
+});
+
+describe("matches: events", () => {
+  it("makes an event of each row, numbered, each with its own fields", async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = join(folder, "teams.csv");
+    await writeFile(file, "user,team\nada,red\nada,blue\nbob,red\n");
+    const stage = stageOf(lookup, { file, field: "user.name", fields: { team: "user.group" }, matches: "events" });
+    const several = stage.apply(eventOf({ user: { name: "ada" } })) as LogEvent[];
+    assert.deepEqual(
+      several.map((event) => [event.subIndex, event.get(new Path("user.group"))]),
+      [
+        [1, "red"],
+        [2, "blue"],
+      ],
+    );
+    const one = eventOf({ user: { name: "bob" } });
+    assert.equal(stage.apply(one), undefined);
+    assert.deepEqual([one.subIndex, one.get(new Path("user.group"))], [0, "red"]);
   });
 });
