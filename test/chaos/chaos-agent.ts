@@ -119,7 +119,17 @@ export class ChaosAgent {
     const old = this.current;
     if (old.isEnded) return "the agent was down";
     this.#isWanted = false;
-    await this.start(["--takeover"]);
+    try {
+      await this.start(["--takeover"]);
+    } catch (error) {
+      // It goes on, and is the one that later faults mean; what it said tells why it did not let go.
+      if (!old.isEnded) {
+        this.#process = old;
+        this.#isWanted = true;
+        this.pastLogs.push(`— the old process —\n${old.stderr}`);
+      }
+      throw error;
+    }
     const code = await Promise.race([old.ended(), sleep(30_000).then(() => "still there")]);
     if (code !== 0) this.crashes.push(`takeover: the old process: ${code}: ${tail(old.stderr)}`);
     if (!old.isEnded) await old.kill9();

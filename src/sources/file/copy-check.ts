@@ -34,10 +34,13 @@ export async function isCopyInProgress(
   } catch {
     return false;
   }
-  // Of one that is not open yet the beginning is not known: it is waited for.
+  // Of one that is not open yet the beginning is not known: it is waited for. So it is of a copy that has just been made
+  // and has nothing in it yet.
   const isBeginning = originals.some((gen) => {
     const length = Math.min(head.length, gen.head.length);
-    return length === 0 ? !gen.announced : head.subarray(0, length).equals(gen.head.subarray(0, length));
+    return length === 0
+      ? head.length === 0 || !gen.announced
+      : head.subarray(0, length).equals(gen.head.subarray(0, length));
   });
   if (!isBeginning) return false;
   if (state.copyUntilMs === undefined || size !== state.copySize) state.copyUntilMs = nowMs + options.rotateGraceMs;

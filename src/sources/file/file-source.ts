@@ -8,7 +8,7 @@ import { fileMatcher, findFiles, type FileMatcher } from "./glob.ts";
 import type { FileOptions } from "./options.ts";
 import { flushDueMs, ReadBuffer, readTurn, type ReadSettings, type TurnEnd } from "./read-turn.ts";
 import { Tracker } from "./tracker.ts";
-import { Notifications } from "./watch.ts";
+import { openNotifications, type Notifications } from "./watch.ts";
 
 /** Files read at the same time: while one waits for the disk, another's lines are worked on. */
 const WORKERS = 2;
@@ -118,17 +118,9 @@ class FileRun {
     let notifications: Notifications | undefined;
     const tasks: Promise<void>[] = [];
     try {
-      if (this.#options.watch === "notify" && !this.#context.once) {
-        notifications = new Notifications(
-          this.#matcher,
-          (path, structural) => {
-            this.#calm?.abort();
-            if (structural) this.tracker.check(path);
-            else this.tracker.changed(path);
-          },
-          (error) =>
-            this.#context.log.warn(`watching files: ${errorMessage(error)}; they are still looked at regularly`),
-        );
+      const { watch } = this.#options;
+      if (watch !== "poll" && !this.#context.once) {
+        notifications = await this.#notifications(watch);
         await notifications.refresh();
       }
       const first = await this.#isFirstStart();
@@ -142,9 +134,22 @@ class FileRun {
       this.#stop.abort();
       signal.removeEventListener("abort", onAbort);
       await Promise.allSettled(tasks);
-      notifications?.close();
+      await notifications?.close();
       await this.tracker.close();
     }
+  }
+
+  #notifications(watch: "notify" | "chokidar"): Promise<Notifications> {
+    return openNotifications(watch, {
+      ...{ matcher: this.#matcher, context: this.#context },
+      onEvent: (path, structural) => {
+        this.#calm?.abort();
+        if (structural) this.tracker.check(path);
+        else this.tracker.changed(path);
+      },
+      onFailure: (error) =>
+        this.#context.log.warn(`watching files: ${errorMessage(error)}; they are still looked at regularly`),
+    });
   }
 
   /** Files that are there at the very first start may be begun at their end; later ones never. */

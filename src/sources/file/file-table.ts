@@ -9,6 +9,11 @@ export interface PathState {
   current: Generation | undefined;
   /** What was under this path before, and is read to its end before what is there now. */
   previous: Generation | undefined;
+  /**
+   * The last that was safely known, while `previous` is one that was gone before it could be opened: nothing is known of
+   * that but that it was there, so it does not tell what was rotated after it.
+   */
+  anchor: Generation | undefined;
   error: string | undefined;
   retryAtMs: number;
   /** How often it could not be opened, one after another, and when that was last said. */
@@ -74,6 +79,7 @@ export class FileTable {
         path,
         current: undefined,
         previous: undefined,
+        anchor: undefined,
         error: undefined,
         retryAtMs: Infinity,
         failures: 0,

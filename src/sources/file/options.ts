@@ -77,10 +77,10 @@ export const fileOptions = t.object({
     maximum: 3_600_000,
     description: "Send a last line that has no line end when nothing was added to the file for this many milliseconds.",
   }),
-  watch: t.enum(["notify", "poll"], {
+  watch: t.enum(["notify", "chokidar", "poll"], {
     default: "notify",
     description:
-      "How changes are found: told by the system, or by looking at every file each `poll_interval_ms` (network mounts).",
+      "How changes are found: told by the system (Linux's inotify itself, elsewhere through chokidar), by chokidar on Linux too, or by looking at every file each `poll_interval_ms` (network mounts).",
   }),
   poll_interval_ms: t.integer({
     default: 1000,

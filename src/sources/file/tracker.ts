@@ -341,7 +341,8 @@ export class Tracker implements Tracking {
     // A start may fall between the copy and the truncation: then the checkpoint knows the original.
     const isNew = (startAtEnd === undefined || this.output.known.length > 0) && !context.once;
     if (isNew && (await isCopyInProgress(state, key, stats.size, this))) return;
-    if (startAtEnd === undefined && state.previous !== undefined) await this.#findUnseen(path, state.previous);
+    if (startAtEnd === undefined && state.previous !== undefined)
+      await this.#findUnseen(path, state.previous.announced ? state.previous : (state.anchor ?? state.previous));
     if (this.signal.aborted) return;
     if (this.#unseen.isMoving(path)) {
       state.lookAtMs = context.monotonicMs() + LOOK_INTERVAL_MS;
@@ -418,6 +419,7 @@ export class Tracker implements Tracking {
   #detach(state: PathState): void {
     const gen = state.current!;
     state.current = undefined;
+    if (state.previous?.announced === true) state.anchor = gen.announced ? undefined : state.previous;
     state.previous = gen;
     if (gen.place.path !== state.path) return;
     gen.detachedAtMs = this.context.monotonicMs();
@@ -432,7 +434,8 @@ export class Tracker implements Tracking {
     state.copyUntilMs = undefined;
     // What was asked for while this look was under way may be about a newer file.
     if (state.lookAtMs !== Infinity) return;
-    if (state.previous === undefined || state.previous.ended) this.table.paths.delete(state.path);
+    const isOver = (gen: Generation | undefined): boolean => gen === undefined || gen.ended;
+    if (isOver(state.previous) && isOver(state.anchor)) this.table.paths.delete(state.path);
   }
 
   inputs(): InputStatus[] {

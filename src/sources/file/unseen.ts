@@ -4,7 +4,7 @@ import type { Announcing } from "./announcing.ts";
 import { placeKey, placeOf, type Place } from "./generation.ts";
 import { GzipFile, isGzip } from "./gzip-file.ts";
 import { HEAD_BYTES, headOf, openFile, readAt, TELLING_BYTES, type Head } from "./identity.ts";
-import { compareRotated, parseRotatedName, type RotatedFile } from "./rotated-name.ts";
+import { compareRotated, isRotatedName, parseRotatedName, type RotatedFile } from "./rotated-name.ts";
 import { filesBelow, modifiedMs } from "./siblings.ts";
 import { isGone, RETRY_MS, type Tracking } from "./tracking.ts";
 import { errorMessage } from "../../core/error.ts";
@@ -158,10 +158,26 @@ export class Unseen {
       // Nothing that can be read (compressed in another way), or a copy of what is read anyway.
       if (head === undefined || isBeginningOf(head, live) || anchor.lost.some((each) => isRestOf(head, each))) continue;
       // It was read, or is, under a name of its own: where `include` matches rotated names, too.
-      if (this.#isKnown(path, head)) continue;
+      if (this.#isKnown(path, head) || this.#isCopyOfRead(each.place.path, head)) continue;
       found.push(each);
     }
     return found;
+  }
+
+  /**
+   * Whether it begins like a file of ours that it may be a copy of (copytruncate, compressed at once). Where `include`
+   * matches rotated names too, that file need not be at the path whose past is looked for: of app.log a copy became
+   * app.log.1.gz, which is what app.log.1 would have been compressed to.
+   */
+  #isCopyOfRead(path: string, head: Buffer): boolean {
+    for (const gen of this.#tracking.table.generations) {
+      const { length } = gen.head;
+      if (gen.ended || (length < TELLING_BYTES && length !== head.length)) continue;
+      if (dirname(path) !== dirname(gen.place.path)) continue;
+      if (!isRotatedName(basename(path), basename(gen.place.path))) continue;
+      if (length > 0 && head.subarray(0, length).equals(gen.head)) return true;
+    }
+    return false;
   }
 }
 

@@ -1,184 +1,43 @@
-import { watch, type FSWatcher } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { isGone } from "./tracking.ts";
+import type { SourceContext } from "../../core/component.ts";
 import type { FileMatcher } from "./glob.ts";
 
 /** What a watcher says: something happened at a path. `structural`: it may be another file now, or none. */
 export type OnEvent = (path: string, structural: boolean) => void;
 
-/** Of one path no more is told than one change in so many milliseconds, and one more after them if there were others. */
-const TELL_EVERY_MS = 50;
-/** Folders are searched for others that came unnoticed once in so many refreshes. */
-const SEARCH_EVERY = 10;
+/**
+ * What the system tells of the folders of a matcher. These are hints only: the tracker looks for itself, and nothing but
+ * the time until a line is read depends on them.
+ */
+export interface Notifications {
+  /**
+   * Watches what has come into being, watches again what was removed, and tries again what could not be watched; to be
+   * called regularly. Returns whether there was any: then events may have been missed, and somebody has to look.
+   */
+  refresh(): Promise<boolean>;
+  close(): Promise<void>;
+}
 
-interface Watched {
-  /** Which folder or file it was: one that was removed and made again is not watched any more. */
-  readonly key: string;
-  readonly watcher: FSWatcher;
+export interface NotificationsOptions {
+  readonly matcher: FileMatcher;
+  readonly onEvent: OnEvent;
+  /** Told once when something cannot be watched, and again when it could be in between. */
+  readonly onFailure: (error: unknown) => void;
+  readonly context: Pick<SourceContext, "monotonicMs">;
 }
 
 /**
- * Notifications of the system (inotify) for the folders of a matcher, a watch a folder; files that are links have one of
- * their own, for they grow elsewhere. They are hints only: the tracker looks for itself, and nothing but the time until a
- * line is read depends on them.
- *
- * chokidar was here before: it reads a whole folder again for what happens in it, which took 44 % of a core where 50
- * files got 100 lines a second (`npm run bench:trickle`).
+ * Linux is asked directly, other systems by chokidar, which knows how they differ; with `chokidar` that is taken
+ * everywhere. chokidar reads a whole folder again for what happens in it: 100 lines a second in 50 files took 44 % of a
+ * core (`npm run bench:trickle`, docs/decisions/0009-watching.md).
  */
-export class Notifications {
-  readonly #matcher: FileMatcher;
-  readonly #onEvent: OnEvent;
-  readonly #onError: (error: unknown) => void;
-  readonly #folders = new Map<string, Watched>();
-  readonly #links = new Map<string, Watched>();
-  /** Folders in which one was made, or that may be gone. */
-  readonly #stale = new Set<string>();
-  /** By path: whether a change was left out since the last that was told. */
-  readonly #told = new Map<string, boolean>();
-  #timer: NodeJS.Timeout | undefined;
-  /** Said before, until it goes away. */
-  #failing = "";
-  #refreshes = 0;
-  #isClosed = false;
-
-  constructor(matcher: FileMatcher, onEvent: OnEvent, onError: (error: unknown) => void) {
-    this.#matcher = matcher;
-    this.#onEvent = onEvent;
-    this.#onError = onError;
+export async function openNotifications(
+  watch: "notify" | "chokidar",
+  options: NotificationsOptions,
+): Promise<Notifications> {
+  if (watch === "notify" && process.platform === "linux") {
+    const { FolderNotifications } = await import("./folder-watch.ts");
+    return new FolderNotifications(options);
   }
-
-  /**
-   * Watches what has come into being, and watches that again which was removed; to be called regularly. Returns whether
-   * there was any: then events may have been missed, and somebody has to look.
-   */
-  async refresh(): Promise<boolean> {
-    let changed = false;
-    const isSearch = this.#refreshes++ % SEARCH_EVERY === 0;
-    const stale = new Set(this.#stale);
-    this.#stale.clear();
-    const visited = new Set<string>();
-    for (const folder of new Set([...this.#matcher.bases, ...stale])) {
-      if (await this.#visit(folder, isSearch || stale.has(folder), visited)) changed = true;
-    }
-    if (isSearch) this.#forgetUnseen(visited);
-    else for (const path of this.#links.keys()) if (await this.#watchLink(path)) changed = true;
-    return changed;
-  }
-
-  /** Watches a folder, and all below it when it is new (or `deep`). Returns whether any of them is new, or gone. */
-  async #visit(folder: string, deep: boolean, visited: Set<string>): Promise<boolean> {
-    const key = await keyOf(folder, true);
-    if (this.#isClosed || (key !== undefined && visited.has(key))) return false;
-    const before = this.#folders.get(folder);
-    const isNew = key !== before?.key;
-    if (isNew) {
-      before?.watcher.close();
-      this.#folders.delete(folder);
-      if (key !== undefined)
-        this.#watch(this.#folders, folder, key, (type, name) => this.#happened(folder, type, name));
-    }
-    if (key === undefined) return isNew;
-    visited.add(key);
-    if (!isNew && !deep) return false;
-    let changed = isNew;
-    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) {
-      const path = join(folder, entry.name);
-      const isLink = entry.isSymbolicLink();
-      if ((entry.isDirectory() || isLink) && this.#matcher.mayContain(path)) {
-        if (await this.#visit(path, true, visited)) changed = true;
-      }
-      if (isLink && this.#matcher.matches(path) && (await this.#watchLink(path))) changed = true;
-    }
-    return changed;
-  }
-
-  async #watchLink(path: string): Promise<boolean> {
-    const key = await keyOf(path, false);
-    const before = this.#links.get(path);
-    if (this.#isClosed || key === before?.key) return false;
-    before?.watcher.close();
-    this.#links.delete(path);
-    if (key === undefined) return before !== undefined;
-    this.#watch(this.#links, path, key, (type) => this.#tell(path, type === "rename"));
-    return true;
-  }
-
-  #watch(into: Map<string, Watched>, path: string, key: string, on: (type: string, name: string | null) => void): void {
-    try {
-      const watcher = watch(path, { persistent: false }, on);
-      watcher.on("error", (error) => {
-        watcher.close();
-        if (into.get(path)?.watcher === watcher) into.delete(path);
-        this.#fail(error);
-      });
-      into.set(path, { key, watcher });
-      this.#failing = "";
-    } catch (error) {
-      if (!isGone(error)) this.#fail(error);
-    }
-  }
-
-  /** Tried again with every refresh, and said once. */
-  #fail(error: unknown): void {
-    const code = String((error as { code?: unknown }).code ?? error);
-    if (this.#failing === code) return;
-    this.#failing = code;
-    this.#onError(error);
-  }
-
-  #happened(folder: string, type: string, name: string | null): void {
-    if (name === null) return;
-    const path = join(folder, name);
-    const isStructural = type === "rename";
-    if (isStructural && this.#matcher.mayContain(path)) this.#stale.add(folder);
-    // The folder itself went.
-    if (isStructural && folder.endsWith(`/${name}`)) this.#stale.add(folder);
-    this.#tell(path, isStructural);
-  }
-
-  #tell(path: string, isStructural: boolean): void {
-    if (!this.#told.has(path)) {
-      if (!this.#matcher.matches(path)) return;
-      this.#told.set(path, false);
-      this.#timer ??= setTimeout(() => this.#tellRest(), TELL_EVERY_MS).unref();
-      this.#onEvent(path, isStructural);
-    } else if (isStructural) this.#onEvent(path, true);
-    else this.#told.set(path, true);
-  }
-
-  #tellRest(): void {
-    this.#timer = undefined;
-    for (const [path, isLeftOut] of this.#told) {
-      if (isLeftOut) {
-        this.#told.set(path, false);
-        this.#onEvent(path, false);
-      } else this.#told.delete(path);
-    }
-    if (this.#told.size > 0 && !this.#isClosed) this.#timer = setTimeout(() => this.#tellRest(), TELL_EVERY_MS).unref();
-  }
-
-  #forgetUnseen(visited: ReadonlySet<string>): void {
-    for (const [folder, { key, watcher }] of this.#folders) {
-      if (visited.has(key)) continue;
-      watcher.close();
-      this.#folders.delete(folder);
-    }
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    for (const { watcher } of [...this.#folders.values(), ...this.#links.values()]) watcher.close();
-    this.#folders.clear();
-    this.#links.clear();
-  }
-}
-
-/** Device, inode and time of making of a folder, or of a file; undefined where there is none. */
-async function keyOf(path: string, isFolder: boolean): Promise<string | undefined> {
-  const found = await stat(path, { bigint: true }).catch(() => undefined);
-  if (found === undefined || found.isDirectory() !== isFolder) return undefined;
-  return `${found.dev}:${found.ino}:${found.birthtimeNs}`;
+  const { ChokidarNotifications } = await import("./chokidar-watch.ts");
+  return new ChokidarNotifications(options);
 }

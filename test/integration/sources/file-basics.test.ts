@@ -44,7 +44,7 @@ describe("the file source", () => {
     assert.deepEqual((await bench.once({ include: [bench.path("a.log")] })).texts(), ["three"]);
   });
 
-  for (const watch of ["notify", "poll"] as const) {
+  for (const watch of ["notify", "chokidar", "poll"] as const) {
     it(`follows files that grow and files that appear (${watch})`, async () => {
       await writeFile(bench.path("a.log"), "1\n");
       const run = bench.start({ include: [bench.path("**/*.log")], watch, ...FAST });

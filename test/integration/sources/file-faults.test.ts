@@ -178,6 +178,44 @@ describe("the file source in trouble", () => {
     assert.ok(said >= 1 && said <= 2, `said ${said} times`);
   });
 
+  for (const watch of ["notify", "chokidar"] as const) {
+    it(`watches folders once there are descriptors for that, which there were not at the start, by ${watch}`, async () => {
+      const support = (name: string): string =>
+        JSON.stringify(new URL(`../../support/${name}.js`, import.meta.url).href);
+      const script = `
+        import { closeSync, openSync, appendFileSync } from "node:fs";
+        const { Bench } = await import(${support("file-source")});
+        const { until } = await import(${support("source-output")});
+        const [log, watch] = process.argv.slice(1);
+        const bench = await Bench.make();
+        // What is loaded on first use needs descriptors itself.
+        const options = { include: [log], watch, poll_interval_ms: 50, idle_line_flush_ms: 60000 };
+        await bench.start({ ...options, watch: "poll" }).stop();
+        for (const name of ["folder", "chokidar"]) await import(process.argv[3].replace("NAME", name));
+        const held = [];
+        try {
+          for (;;) held.push(openSync("/dev/null"));
+        } catch {}
+        const run = bench.start(options);
+        await until(() => run.messages.some((message) => /^watching files: .*EMFILE/.test(message)));
+        for (const fd of held) closeSync(fd);
+        await until(() => run.output.count === 2, () => run.output.count + run.messages.join());
+        for (let i = 0; i < 20; i++) {
+          appendFileSync(log, "more " + i + "\\n");
+          await until(() => run.output.count === 3 + i, () => run.output.count + run.messages.join());
+        }
+        await run.stop();
+        await bench[Symbol.asyncDispose]();
+        console.log("read", run.output.count);`;
+      await writeFile(log, "a\nb\n");
+      const limited = 'ulimit -n 80; exec "$0" --input-type=module -e "$1" "$2" "$3" "$4"';
+      const modules = new URL("../../../src/sources/file/NAME-watch.js", import.meta.url).href;
+      const args = ["-c", limited, process.execPath, script, log, watch, modules];
+      const out = execFileSync("sh", args, { encoding: "utf8", timeout: 60_000 });
+      assert.equal(out.trim(), "read 22");
+    });
+  }
+
   it("tries again for as long as the disk fails to read, says so, and then goes on with the very next byte", async () => {
     await writeFile(log, lines(0, 3000));
     const file = await open(log);

@@ -22,7 +22,7 @@ const lines = (from: number, to: number): string =>
   Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join("");
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 
-for (const watch of ["notify", "poll"] as const) {
+for (const watch of ["notify", "chokidar", "poll"] as const) {
   describe(`rotation while the file source runs (${watch})`, () => {
     let bench: Bench;
     let log: string;

@@ -4,13 +4,13 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { fileMatcher } from "../../../src/sources/file/glob.ts";
-import { Notifications } from "../../../src/sources/file/watch.ts";
+import { FolderNotifications } from "../../../src/sources/file/folder-watch.ts";
 import { until } from "../../support/source-output.ts";
 
 describe("notifications of files", () => {
   let folder: string;
   let told: { path: string; structural: boolean }[];
-  let watching: Notifications | undefined;
+  let watching: FolderNotifications | undefined;
   const at = (...names: string[]): string => path.join(folder, ...names);
   const isTold = (file: string, structural: boolean): boolean =>
     told.some((each) => each.path === file && each.structural === structural);
@@ -20,20 +20,18 @@ describe("notifications of files", () => {
     told = [];
   });
   afterEach(async () => {
-    watching?.close();
+    await watching?.close();
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function watch(...globs: string[]): Promise<Notifications> {
-    const onError = (error: unknown): void => assert.fail(String(error));
-    watching = new Notifications(
-      fileMatcher(
-        globs.map((glob) => at(glob)),
-        ["*.gz"],
-      ),
-      (file, structural) => told.push({ path: file, structural }),
-      onError,
-    );
+  async function watch(...globs: string[]): Promise<FolderNotifications> {
+    const patterns = globs.map((glob) => at(glob));
+    watching = new FolderNotifications({
+      matcher: fileMatcher(patterns, ["*.gz"]),
+      onEvent: (file, structural) => told.push({ path: file, structural }),
+      onFailure: (error) => assert.fail(String(error)),
+      context: { monotonicMs: () => performance.now() },
+    });
     await watching.refresh();
     return watching;
   }

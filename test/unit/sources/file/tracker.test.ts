@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rename, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import type { OpenPartition } from "../../../../src/core/component.ts";
 import { fileMatcher } from "../../../../src/sources/file/glob.ts";
-import { newGenerationId } from "../../../../src/sources/file/generation.ts";
+import { newGenerationId, type Generation } from "../../../../src/sources/file/generation.ts";
 import { Tracker } from "../../../../src/sources/file/tracker.ts";
 import { temporaryFolder } from "../../../support/folders.ts";
 import { Durable, MemoryOutput, sourceContext } from "../../../support/source-output.ts";
@@ -66,4 +68,61 @@ test("a start that fails is said, so that the source is started again", async (t
   await assert.rejects(tracker.begin([], false), /too many open files/);
   stop.abort();
   await tracker.close();
+});
+
+test("what was rotated unseen is found once, although the next file is rotated before it can be opened", async (t) => {
+  const folder = await temporaryFolder(t);
+  const log = join(folder, "app.log");
+  const text = (name: string): string => Array.from({ length: 40 }, (_, i) => `${name} ${i}\n`).join("");
+  let minute = 0;
+  const compressed = async (name: string): Promise<void> => {
+    const path = `${log}-20261121-100${++minute}.gz`;
+    await writeFile(path, gzipSync(text(name)));
+    const atSeconds = Date.now() / 1000 - 600 + 60 * minute;
+    await utimes(path, atSeconds, atSeconds);
+  };
+  const opened: string[] = [];
+  const output = new MemoryOutput();
+  const open = output.open.bind(output);
+  output.open = async (partition: OpenPartition) => {
+    const { path, at = path } = partition.identity as { path: string; at?: string };
+    opened.push(at.slice(folder.length + 1));
+    if (opened.length === 4) {
+      // Rotated again, and seen to be, while it is announced.
+      await compressed("e");
+      await writeFile(`${log}.new`, text("f"));
+      await rename(`${log}.new`, log);
+      await tracker.serial(() => tracker.look(log));
+      throw Object.assign(new Error("gone before it was opened"), { code: "ENOENT" });
+    }
+    return open(partition);
+  };
+  const stop = new AbortController();
+  const context = sourceContext(join(folder, "state"), { once: false });
+  const options = { rules: { maxLineBytes: 1024 }, startAtEnd: false, rotateGraceMs: 1_000, maxOpenFiles: 10 };
+  // Compressed files are at their end as soon as they are begun.
+  const schedule = (gen: Generation): void => void (gen.compressed !== undefined && tracker.end(gen, undefined));
+  const matcher = fileMatcher([log], []);
+  const tracker: Tracker = new Tracker({ matcher, ...options }, context, output, schedule, stop.signal);
+  try {
+    await writeFile(log, text("a"));
+    const longAgo = Date.now() / 1000 - 600;
+    await utimes(log, longAgo, longAgo);
+    await tracker.begin([log], false);
+    while (!tracker.settled) await new Promise((resolve) => setImmediate(resolve));
+    await rm(log);
+    for (const name of ["b", "c"]) await compressed(name);
+    await writeFile(log, text("d"));
+    await tracker.serial(() => tracker.look(log));
+    while (!tracker.settled) await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    stop.abort();
+    await tracker.close();
+  }
+  const rotated = opened.filter((name) => name.endsWith(".gz"));
+  assert.deepEqual(
+    rotated,
+    [1, 2, 3].map((at) => `app.log-20261121-100${at}.gz`),
+  );
+  assert.equal(opened.at(-1), "app.log");
 });
