@@ -30,17 +30,30 @@ export function eventLine(json: string, view: EventView): string {
     time,
     color === undefined ? shownLevel : paint(terminal, color, shownLevel),
     paint(terminal, "cyan", padEnd(visible(dataset).slice(0, 24), 16)),
-    visible(text(object, "message") || withoutEnvelope(object), terminal.hasColor),
+    visible(text(object, "message") || fieldsText(object), terminal.hasColor),
   ].join("  ");
 }
 
-/** What an event without a message has to say. */
-function withoutEnvelope(object: Record<string, unknown>): string {
-  const rest = Object.entries(object).filter(
-    ([key]) => !["_id", "@timestamp", "ecs", "host", "log", "agent"].includes(key),
-  );
-  return JSON.stringify(Object.fromEntries(rest));
+/** What an event without a message has to say: `field=value`, what says the same of thousands of events left out. */
+function fieldsText(object: Record<string, unknown>): string {
+  const pairs: string[] = [];
+  const add = (name: string, value: unknown): void => {
+    if (SAID_ELSEWHERE.has(name)) return;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) add(name === "" ? key : `${name}.${key}`, inner);
+    } else {
+      const isPlain = typeof value === "string" && /^[^\s"=]+$/.test(value);
+      pairs.push(`${name}=${isPlain ? value : JSON.stringify(value)}`);
+    }
+  };
+  add("", object);
+  return pairs.join(" ");
 }
+
+const SAID_ELSEWHERE: ReadonlySet<string> = new Set([
+  ...["_id", "@timestamp", "ecs", "host", "log", "agent"],
+  ...["event.kind", "event.category", "event.type", "event.dataset"],
+]);
 
 function text(object: Record<string, unknown>, field: string): string {
   const value = getIn(object, field.split("."), 0);

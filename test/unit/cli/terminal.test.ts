@@ -37,6 +37,20 @@ test("control characters of log text never reach the terminal, colours may", () 
   assert.match(line, /^2026-11-21T10:00:00.285Z {2}error {2} +x␛]0;t␇$/);
 });
 
+test("an event without a message is shown by its fields, without those that say nothing of it", () => {
+  const terminal = { isTerminal: false, hasColor: false, width: 80, hasUnicode: true };
+  const event = {
+    ...{ _id: "x", "@timestamp": "2026-11-21T10:00:00Z", host: { name: "web-1" }, log: { offset: 7 } },
+    event: { dataset: "nginx.access", kind: "event", category: ["web"], outcome: "failure" },
+    http: { request: { method: "GET" }, response: { status_code: 404 } },
+    url: { original: "/old page" },
+  };
+  assert.match(
+    eventLine(JSON.stringify(event), { terminal, fields: undefined, utc: true }),
+    / nginx\.access {6}event\.outcome=failure http\.request\.method=GET http\.response\.status_code=404 url\.original="\/old page"$/,
+  );
+});
+
 test("CSV cells that a spreadsheet would run are guarded, numbers stay numbers", () => {
   assert.deepEqual(["=cmd()", "+1+1", "-x", "@a", "-5.5", 'a "b", c', "plain"].map(csvCell), [
     "'=cmd()",
