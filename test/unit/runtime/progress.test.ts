@@ -117,3 +117,23 @@ test("settled batches leave the journal in order, together with what was lost be
   progress.leaveJournal(at(40));
   assert.equal(progress.isSettled, true);
 });
+
+test("what a sink has beyond the position is read again for stages, and not taken; the position follows", () => {
+  const progress = new RouteProgress({ position: 100, resume: "a" });
+  progress.skipTo({ position: 200, resume: "b" });
+  assert.deepEqual([progress.position, progress.readFrom, progress.enqueued], [100, 100, 200]);
+  progress.begin(0, 150, "between");
+  assert.deepEqual([progress.position, progress.resume, progress.readFrom], [150, "between", 150]);
+  const pending = progress.begin(3, 250, "c");
+  assert.deepEqual([progress.position, progress.readFrom, progress.enqueued], [150, 250, 250]);
+  progress.settle(pending, 3);
+  assert.equal(progress.position, 250);
+});
+
+test("what the journal has beyond the position is read again for stages, too", () => {
+  const progress = new RouteProgress({ position: 100, resume: null });
+  const found = { start: { position: 100, resume: null }, end: { position: 180, resume: null } };
+  assert.deepEqual(progress.recover([found], true, true), { released: [], missing: 0 });
+  assert.deepEqual([progress.position, progress.readFrom, progress.enqueued], [100, 100, 180]);
+  assert.equal(progress.delivered.position, 100);
+});
