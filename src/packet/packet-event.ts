@@ -80,6 +80,8 @@ export class PacketEvents {
     const protocol = hasIp ? columns.ipProtocol[inner]! : undefined;
     const seconds = batch.seconds[i]!;
     const nanoseconds = batch.nanoseconds[i]!;
+    const timeMs = seconds * 1000 + Math.floor(nanoseconds / 1000) / 1000;
+    const timestamp = isWritable(seconds) ? formatIsoTime(timeMs) : undefined;
     const length = batch.originalLength[i]!;
     const application = columns.application[i]!;
     const payloadAt = columns.payloadAt[i]!;
@@ -95,13 +97,11 @@ export class PacketEvents {
     }
     const tags = flags === 0 ? [] : TAGS.filter(([, flag]) => (flags & flag) !== 0).map(([name]) => name);
     return {
-      "@timestamp": isWritable(seconds)
-        ? formatIsoTime(seconds * 1000 + Math.floor(nanoseconds / 1000) / 1000)
-        : undefined,
+      "@timestamp": timestamp,
       event: { kind: "event", category: ["network"], type: ["info"], dataset: "packet" },
       frame: {
         number: batch.firstNumber + i,
-        time: exactTime(seconds, nanoseconds),
+        time: exactTime(timestamp, nanoseconds),
         len: length,
         cap_len: batch.capturedLength[i]!,
         protocols: columns.paths.text(columns.path[i]!),
@@ -139,10 +139,9 @@ function isWritable(seconds: number): boolean {
   return seconds >= -62_167_219_200 && seconds < 253_402_300_800;
 }
 
-/** RFC 3339 with all nine digits: `@timestamp` has six. */
-function exactTime(seconds: number, nanoseconds: number): string | undefined {
-  if (!isWritable(seconds)) return undefined;
-  return `${new Date(seconds * 1000).toISOString().slice(0, -4)}${String(nanoseconds).padStart(9, "0")}Z`;
+/** The same time with all nine digits of its second: `@timestamp` has at most six. */
+function exactTime(time: string | undefined, nanoseconds: number): string | undefined {
+  return time === undefined ? undefined : `${time.slice(0, 20)}${String(nanoseconds).padStart(9, "0")}Z`;
 }
 
 function endpoint(bytes: Uint8Array, columns: HeaderColumns, i: number, isSource: boolean): Endpoint | undefined {
