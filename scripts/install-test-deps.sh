@@ -14,6 +14,9 @@ logrotate --version                        logrotate
 faketime --version                         faketime
 setpriv --version                          util-linux
 openssl version                            openssl
+zsh --version                              zsh
+fish --version                             fish
+man --version                              man-db
 tcpdump --version                          tcpdump
 tshark --version                           tshark
 dnsmasq --version                          dnsmasq-base

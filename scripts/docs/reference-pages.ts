@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { EXIT_WORDS } from "../../src/cli/completion/man.ts";
 import { EXIT_CODES } from "../../src/cli/exit-code.ts";
 import { ERROR_CODES } from "../../src/core/error.ts";
 import type { ComponentLists } from "../../src/runtime/config/load.ts";
@@ -30,21 +31,11 @@ export function errorsPage(): string {
   return `${GENERATED}# Errors\n\nAn error names its code in brackets. Messages say what to do; here is what each code means.\n\n${entries.join("\n")}`;
 }
 
-// Keyed by EXIT_CODES, so that a new code does not compile without words for it.
-const EXIT_CODE_WORDS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
-  ok: "fine",
-  bad: "it ran, and the answer is bad: `check` found errors, a test failed, `status` is unhealthy, `run --once` lost events",
-  usage: "wrong use, or a query that does not parse",
-  noAgent: "no running agent to talk to",
-  permission: "permission or credentials",
-  interrupted: "Ctrl-C",
-};
-
 /** What `--help` of every command says. */
 export function cliPage(program: Command): string {
   const codes = Object.entries(EXIT_CODES).map(([name, value]) => [
     String(value),
-    EXIT_CODE_WORDS[name as keyof typeof EXIT_CODES],
+    EXIT_WORDS[name as keyof typeof EXIT_CODES],
   ]);
   const parts = ["# Command line\n", `## wiretail\n\n${fence(helpOf(program))}`];
   for (const command of program.commands) {

@@ -1,15 +1,20 @@
+import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { decodeCommand } from "./commands/decode.ts";
+import { initCommand } from "./commands/init.ts";
 import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
 import { stateCommand } from "./commands/state.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tapCommand } from "./commands/tap.ts";
+import { tailCommand } from "./commands/tail.ts";
 import { testCommand } from "./commands/test.ts";
 import { topCommand } from "./commands/top.ts";
 import { tryCommand } from "./commands/try.ts";
+import { unknownCommand } from "./unknown-command.ts";
 import { packageVersion } from "./version.ts";
 
 /** The whole command line: what runs, what `--help` says, and what docs/reference/cli.md is made from. */
@@ -27,6 +32,7 @@ export function buildProgram(): Command {
       "after",
       `
 Examples:
+  wiretail tail /var/log/syslog          look at logs, with no configuration
   wiretail check config/host.json        is this configuration right?
   wiretail run -c config/host.json       run the agent
   wiretail status -c config/host.json    what is it doing?
@@ -35,6 +41,8 @@ Documentation: the docs folder of the package; report defects in the project's i
     );
   for (const command of [
     ...[
+      tailCommand(),
+      initCommand(),
       runCommand(),
       searchCommand(),
       statusCommand(),
@@ -43,10 +51,23 @@ Documentation: the docs folder of the package; report defects in the project's i
       deadLettersCommand(),
       stateCommand(),
     ],
-    ...[checkCommand(), testCommand(), tryCommand(), decodeCommand()],
+    ...[checkCommand(), testCommand(), tryCommand(), decodeCommand(), completionCommand()],
   ]) {
-    for (const each of [command, ...command.commands]) each.exitOverride().showSuggestionAfterError(true);
+    for (const each of [command, ...command.commands]) {
+      const name = each === command ? command.name() : `${command.name()} ${each.name()}`;
+      each.exitOverride().showSuggestionAfterError(true).showHelpAfterError(`hint: wiretail ${name} --help`);
+    }
+    if (command.commands.length > 0) suggestCommands(command, `wiretail ${command.name()}`);
     program.addCommand(command);
   }
+  suggestCommands(program.showHelpAfterError("hint: wiretail --help"), "wiretail");
   return program;
+}
+
+/** Says which command was meant, where there is none of a name. */
+function suggestCommands(command: Command, typed: string): void {
+  const known = command.commands.map((each) => each.name());
+  command.on("command:*", ([name = ""]: readonly string[]) => {
+    throw unknownCommand(typed, name, known, existsSync);
+  });
 }

@@ -40,6 +40,13 @@ export class LineStream {
     return out;
   }
 
+  /** Whole lines of an event that might still have gone on. Half a line stays. */
+  flush(): Split[] {
+    const out: Split[] = [];
+    this.#drain("lines", out);
+    return out;
+  }
+
   /** Everything that is left. */
   end(): Split[] {
     const out: Split[] = [];
@@ -52,10 +59,10 @@ export class LineStream {
     this.#partsBytes += bytes.length;
   }
 
-  #drain(end: "open" | "all", out: Split[]): void {
+  #drain(end: "open" | "lines" | "all", out: Split[]): void {
     let bytes = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
     if (this.#first) {
-      if (end === "open" && mayBecomeMark(bytes)) return;
+      if (end !== "all" && mayBecomeMark(bytes)) return;
       this.#sense(bytes);
     }
     for (;;) {

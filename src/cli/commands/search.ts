@@ -8,7 +8,7 @@ import { WiretailError } from "../../core/error.ts";
 import { getIn } from "../../core/path.ts";
 import type { Selection, StoreReader } from "../../store/search.ts";
 import { csvHeader, csvLine, eventLine, histogramLines, topLines } from "../search-view.ts";
-import { formatBytes, formatCount, paint, quietWriter, terminalOf, type Terminal } from "../terminal.ts";
+import { formatBytes, formatCount, paint, quietWriter, terminalOf, visible, type Terminal } from "../terminal.ts";
 import { storeFolder } from "../store-folder.ts";
 
 interface SearchCommandOptions {
@@ -27,6 +27,12 @@ interface SearchCommandOptions {
   utc?: boolean;
   failIfEmpty?: boolean;
   trace?: string;
+  id?: string;
+  afterContext?: string;
+  beforeContext?: string;
+  context?: string;
+  save?: string;
+  saved?: string;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -60,6 +66,12 @@ export function searchCommand(): Command {
     .option("--histogram", "count events over time")
     .option("--top <field>", "count the values of a field")
     .option("--trace <id>", "show the journey of one event: read, stages, sinks, dead letters (needs --config)")
+    .option("--id <id>", "show the event with this _id, whole")
+    .option("-A, --after-context <n>", "show n events after each one that is found, of the same file")
+    .option("-B, --before-context <n>", "show n events before each one that is found, of the same file")
+    .option("-C, --context <n>", "show n events before and after")
+    .option("--save <name>", "keep this search under a name, in the store's folder")
+    .option("--saved <name>", "the search that was kept under a name; what is said beside it is added, or wins")
     .option("--utc", "show and read times in UTC instead of local time")
     .option("--fail-if-empty", "exit with 1 when nothing is found")
     .option("--no-color", "no colours")
@@ -71,6 +83,9 @@ Examples:
   wiretail search -c config/host.json 'http.response.status_code >= 500 and not url.path: /health*'
   wiretail search -c config/host.json 'event.dataset: nginx.access' --top source.ip
   wiretail search -c config/host.json --histogram --since yesterday
+  wiretail search -c config/host.json refused --since 1h -C 3
+  wiretail search -c config/host.json 'log.level: error' --since 1d --save errors
+  wiretail search -c config/host.json --saved errors --top host.name
   wiretail search --store /var/lib/wiretail/store --json --limit 0 > all.ndjson
   wiretail search -c config/host.json --trace 1FqPU0MsMO9e40oC.oXLO.2737
 
@@ -84,17 +99,25 @@ Exit codes: 0 fine, also when nothing is found; 1 the store cannot be read, or -
     });
 }
 
-async function runSearch(query: string, options: SearchCommandOptions): Promise<number> {
+async function runSearch(words: string, given: SearchCommandOptions): Promise<number> {
   const startedMs = performance.now();
+  const folder = await storeFolder(given);
+  const { query, options } = await withSaved(words, given, folder);
   const terminal = terminalOf(process.stdout, process.env, !options.color);
   const selection = toSelection(query, options);
   const limit = toLimit(options);
-  const folder = await storeFolder(options);
+  const near = toContext(options);
+  if (options.save !== undefined) await keep(options.save, query, options, folder);
   const { openStore } = await import("../../store/search.ts");
   const store = await openStore({ folder });
   const write = quietWriter(process.stdout);
   try {
-    const summary = await show(store, selection, limit, options, terminal, write);
+    const summary =
+      options.id !== undefined
+        ? await showOne(store, options.id, options, write)
+        : near === undefined
+          ? await show(store, selection, limit, options, terminal, write)
+          : await showContext(store, selection, { limit: limit ?? DEFAULT_LIMIT, near }, options, terminal, write);
     const { segments, bytes } = store.size;
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
     const errors = terminalOf(process.stderr, process.env, !options.color);
@@ -150,6 +173,84 @@ async function show(
   return showEvents(store, selection, limit, options, terminal, write);
 }
 
+/** Options that belong to a search and not to how it is called. */
+const SAVED_OPTIONS = ["since", "until", "limit", "order", "fields", "histogram", "top", "utc", "afterContext", "beforeContext", "context"] as const; // prettier-ignore
+
+/** What `--saved` stands for, with what is said beside it. */
+async function withSaved(
+  words: string,
+  options: SearchCommandOptions,
+  folder: string,
+): Promise<{ query: string; options: SearchCommandOptions }> {
+  if (options.saved === undefined) return { query: words, options };
+  const { savedSearch } = await import("../saved-searches.ts");
+  const saved = await savedSearch(folder, options.saved);
+  const query = words === "" ? saved.query : saved.query === "" ? words : `(${saved.query}) and (${words})`;
+  return { query, options: { ...(saved.options as Partial<SearchCommandOptions>), ...options } };
+}
+
+async function keep(name: string, query: string, options: SearchCommandOptions, folder: string): Promise<void> {
+  const { saveSearch } = await import("../saved-searches.ts");
+  const kept = SAVED_OPTIONS.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]] as const]));
+  await saveSearch(folder, name, { query, options: Object.fromEntries(kept) });
+  process.stderr.write(`saved; again with: wiretail search --saved ${name}\n`);
+}
+
+async function showOne(store: StoreReader, id: string, options: SearchCommandOptions, write: Write): Promise<Summary> {
+  const query: KqlNode = { kind: "is", field: "_id", value: { text: id, quoted: true, pieces: undefined } };
+  const { matched, documents } = await store.search({ query, fromMs: undefined, toMs: undefined, nowMs: Date.now() }, "newest", 10); // prettier-ignore
+  for (const { json } of documents)
+    await write((options.json === true ? json : visibleJson(JSON.stringify(JSON.parse(json), undefined, 2))) + "\n");
+  return { matched, text: matched === 0 ? `no event has the id ${id}` : `${formatCount(matched)} events` };
+}
+
+/** Control characters beyond those of ASCII, which JSON lets stand. */
+function visibleJson(text: string): string {
+  return text.split("\n").map((line) => visible(line)).join("\n"); // prettier-ignore
+}
+
+async function showContext(
+  store: StoreReader,
+  selection: Selection,
+  { limit, near }: { readonly limit: number; readonly near: { readonly before: number; readonly after: number } },
+  options: SearchCommandOptions,
+  terminal: Terminal,
+  write: Write,
+): Promise<Summary> {
+  const { surroundings } = await import("../search-context.ts");
+  const { matched, documents } = await store.search(selection, options.order ?? "newest", limit);
+  if (options.order === undefined) documents.reverse();
+  const { groups, withoutFile } = await surroundings(store, documents, near, selection.nowMs);
+  const line = lineMaker(options, terminal);
+  const lines: string[] = options.csv === true ? [csvHeader(fieldsOf(options))] : [];
+  for (const [i, group] of groups.entries()) {
+    if (i > 0 && options.json !== true && options.csv !== true) lines.push(paint(terminal, "dim", "--"));
+    for (const { json, isMatch } of group) {
+      const mark = options.json === true || options.csv === true ? "" : isMatch ? "> " : "  ";
+      lines.push(mark + line(json));
+    }
+  }
+  if (lines.length > 0) await writeLines(lines, write);
+  const apart =
+    withoutFile === 0 ? "" : `; ${formatCount(withoutFile)} are from no file, and nothing stands around them`;
+  return { matched, text: `${formatCount(documents.length)} of ${formatCount(matched)} matching${apart}` };
+}
+
+function fieldsOf({ fields }: SearchCommandOptions): string[] | undefined {
+  return fields
+    ?.split(",")
+    .map((field) => field.trim())
+    .filter((field) => field !== "");
+}
+
+/** How a document is printed. */
+function lineMaker(options: SearchCommandOptions, terminal: Terminal): (json: string) => string {
+  const fields = fieldsOf(options);
+  if (options.json === true) return (json) => jsonLine(json, fields);
+  if (options.csv === true) return (json) => csvLine(json, fields);
+  return (json) => eventLine(json, { terminal, fields, utc: options.utc === true });
+}
+
 async function showEvents(
   store: StoreReader,
   selection: Selection,
@@ -158,16 +259,8 @@ async function showEvents(
   terminal: Terminal,
   write: Write,
 ): Promise<Summary> {
-  const fields = options.fields
-    ?.split(",")
-    .map((field) => field.trim())
-    .filter((field) => field !== "");
-  const line =
-    options.json === true
-      ? (json: string) => jsonLine(json, fields)
-      : options.csv === true
-        ? (json: string) => csvLine(json, fields)
-        : (json: string) => eventLine(json, { terminal, fields, utc: options.utc === true });
+  const fields = fieldsOf(options);
+  const line = lineMaker(options, terminal);
   if (options.csv === true) await write(csvHeader(fields) + "\n");
   if (limit === 0) {
     let shown = 0;
@@ -229,6 +322,26 @@ function parse(text: string): KqlNode {
     if (error instanceof KqlSyntaxError) process.stderr.write(`${pointAtFault(text, error)}\n`);
     throw error;
   }
+}
+
+/** How many events to show around each, or undefined: none. */
+function toContext(options: SearchCommandOptions): { before: number; after: number } | undefined {
+  const { afterContext, beforeContext, context } = options;
+  if (afterContext === undefined && beforeContext === undefined && context === undefined) return undefined;
+  if (options.histogram === true || options.top !== undefined || options.id !== undefined)
+    throw new WiretailError("WT_USAGE", "-A, -B and -C go with events, not with --id, --histogram or --top");
+  if (options.limit === "0")
+    throw new WiretailError("WT_USAGE", "-A, -B and -C do not go with --limit 0", { hint: "say --limit 1000" });
+  const read = (name: string, said: string | undefined): number => {
+    if (said === undefined) return 0;
+    if (/^\d{1,3}$/.test(said)) return Number(said);
+    throw new WiretailError("WT_USAGE", `${name} "${said}" is not a whole number below 1000`);
+  };
+  const both = context === undefined ? undefined : read("-C", context);
+  return {
+    before: beforeContext === undefined ? (both ?? 0) : read("-B", beforeContext),
+    after: afterContext === undefined ? (both ?? 0) : read("-A", afterContext),
+  };
 }
 
 function toLimit(options: SearchCommandOptions): number | undefined {
