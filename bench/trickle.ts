@@ -14,6 +14,7 @@ const HELP = `npm run bench:trickle: what a little costs, and how soon it arrive
 
   trickle   the time from writing a line to its arrival at the server, at --rate lines a second over --files files
   idle      CPU time with --quiet files in which nothing happens
+  many      as trickle, over --busy files among --many in one folder
 
 Both with \`watch: "notify"\` and \`watch: "poll"\`. Exits with 1 when \`notify\` does not keep a limit of bench/README.md;
 \`poll\` looks at each file once a second, and has none.
@@ -22,9 +23,11 @@ Both with \`watch: "notify"\` and \`watch: "poll"\`. Exits with 1 when \`notify\
   --rate N          lines a second (100)
   --files N         files that they are written to (50)
   --quiet N         quiet files (500)
+  --many N          files of the part many (10000)
+  --busy N          files of them that are written to (20)
   --max-age-ms N    the sink's batch.max_age_ms (1000)
   --node PATH       the Node that runs the agent (this one)
-  --parts A,B       trickle, idle (both)
+  --parts A,B       trickle, idle, many (the first two)
   --json            print JSON only
 `;
 
@@ -35,6 +38,8 @@ const { values } = parseArgs({
     rate: { type: "string", default: "100" },
     files: { type: "string", default: "50" },
     quiet: { type: "string", default: "500" },
+    many: { type: "string", default: "10000" },
+    busy: { type: "string", default: "20" },
     "max-age-ms": { type: "string", default: "1000" },
     node: { type: "string", default: process.execPath },
     parts: { type: "string", default: "trickle,idle" },
@@ -43,6 +48,7 @@ const { values } = parseArgs({
 });
 
 const SETTLE_MS = 10_000;
+const SETTLE_MANY_MS = 20_000;
 /** Files that grew a minute ago are still looked at more closely: that is not quiet yet. */
 const SETTLE_QUIET_MS = 65_000;
 const LATENCY_ALLOWANCE_MS = 50;
@@ -100,11 +106,13 @@ async function withAgent<T>(
   }
 }
 
-async function trickle(watch: Watch): Promise<Part> {
-  const files = Number(values.files);
+/** `beside`: files with a line each that are there from the beginning, and are not written to but for the first. */
+async function trickle(watch: Watch, part: string, files: number, beside: number): Promise<Part> {
   return withAgent(
     watch,
-    () => undefined,
+    (logs) => {
+      for (let i = 0; i < beside; i++) writeFileSync(path.join(logs, `${i}.log`), `at=0 line of ${i}\n`);
+    },
     async (logs, server, agent) => {
       const descriptors = Array.from({ length: files }, (_, i) => openSync(path.join(logs, `${i}.log`), "a"));
       try {
@@ -113,7 +121,7 @@ async function trickle(watch: Watch): Promise<Part> {
         };
         // Files are announced before they are read: that is not what is measured.
         for (let i = 0; i < files; i++) write(i);
-        await sleep(5_000 + maxAgeMs);
+        await sleep((beside > 0 ? SETTLE_MANY_MS : 5_000) + maxAgeMs);
         server.send("reset");
         const cpuBefore = treeUse(agent.pid!).cpuSeconds;
         const beganMs = performance.now();
@@ -133,7 +141,7 @@ async function trickle(watch: Watch): Promise<Part> {
         const at = (part: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
         const isKept = watch === "poll" || at(0.95) <= maxAgeMs + LATENCY_ALLOWANCE_MS;
         return {
-          ...{ part: "trickle", watch, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: at(1), lines: total },
+          ...{ part, watch, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: at(1), lines: total },
           ...{ cpuPercent, isKept },
         };
       } finally {
@@ -167,7 +175,9 @@ async function main(): Promise<number> {
   for (const part of values.parts.split(",")) {
     for (const watch of ["notify", "poll"] as const) {
       if (!values.json) process.stderr.write(`${part}, watch: ${watch}\n`);
-      parts.push(await (part === "trickle" ? trickle(watch) : idle(watch)));
+      if (part === "idle") parts.push(await idle(watch));
+      else if (part === "many") parts.push(await trickle(watch, part, Number(values.busy), Number(values.many)));
+      else parts.push(await trickle(watch, part, Number(values.files), 0));
     }
   }
   if (values.json) process.stdout.write(JSON.stringify(parts, null, 2) + "\n");

@@ -12,6 +12,7 @@ import { copy } from "../stages/copy/index.ts";
 import { dedupe } from "../stages/dedupe/index.ts";
 import { dropFields } from "../stages/drop_fields/index.ts";
 import { filter } from "../stages/filter/index.ts";
+import { parseW3c } from "../stages/parse_w3c/index.ts";
 import { parseCef } from "../stages/parse_cef/index.ts";
 import { parseCsv } from "../stages/parse_csv/index.ts";
 import { parseDissect } from "../stages/parse_dissect/index.ts";
@@ -41,9 +42,21 @@ import { throttle } from "../stages/throttle/index.ts";
 export const components: ComponentLists = {
   sources: [fileSource, stdin, command],
   stages: [
-    ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseUrl, parseNginx],
-    ...[parseUserAgent, parseTimestamp, set, copy, rename, remove, dropFields, keepFields, flatten, convert, lookup, redact],
-    ...[filter, sample, throttle, dedupe, route, split, rollup],
+    ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseW3c, parseUrl],
+    ...[
+      parseNginx,
+      parseUserAgent,
+      parseTimestamp,
+      set,
+      copy,
+      rename,
+      remove,
+      dropFields,
+      keepFields,
+      flatten,
+      convert,
+    ],
+    ...[lookup, redact, filter, sample, throttle, dedupe, route, split, rollup],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -40,6 +40,16 @@ export interface Split {
   readonly dropped: number;
 }
 
+/** What cuts a stretch of input into events; see LineSplitter for what its members mean. */
+export interface Splitter {
+  readonly maxEventBytes: number;
+  readonly holding: boolean;
+  skipping: boolean;
+  midLine: boolean;
+  endsLine(bytes: Buffer): boolean;
+  split(bytes: Buffer, position: number, end: SplitEnd): Split;
+}
+
 export const TRUNCATED: readonly string[] = ["truncated"];
 const NEWLINE = 10;
 const RETURN = 13;
@@ -65,7 +75,7 @@ function growScratch(): void {
  * It keeps no bytes between calls: whoever reads gives what was not consumed again, with more behind it. Only of a line
  * above `maxLineBytes` the first part is kept until its end is found. Figures: bench/micro/lines.ts.
  */
-export class LineSplitter {
+export class LineSplitter implements Splitter {
   readonly #rules: LineRules;
   /** The first part of a line that was too long, until its end is found. */
   #long: { readonly text: string; readonly offset: number } | undefined;

@@ -83,6 +83,11 @@ export function groupLines(lines: Lines, endPosition: number, rules: MultilineRu
   return { count, flags, endPosition };
 }
 
+/** Whether a line goes on with the event before it. */
+export function continues(line: string, rules: MultilineRules): boolean {
+  return !begins(line, rules);
+}
+
 function begins(line: string, rules: MultilineRules): boolean {
   if (rules.startPattern !== undefined) return rules.startPattern.test(line);
   return !(rules.continuationPattern?.test(line) ?? false);

@@ -127,6 +127,11 @@ export interface SourceOutput {
    * is: a source must wait for it before it reads on.
    */
   emit(batch: LineBatch): Promise<void> | undefined;
+  /**
+   * Up to where every route has all of a partition: nothing before it waits anywhere, the journal included. On disk once
+   * a later `open` has resolved. Undefined when the partition is not known.
+   */
+  delivered?(id: string): number | undefined;
   /** Bytes of input that were read and given up on purpose or by force (truncated lines, unreadable stretches), with why. */
   dropped(count: number, reason: string): void;
 }

@@ -269,6 +269,7 @@ export class SourceRunner {
         checkpoints.forget(id);
         this.#meters.delete(id);
       },
+      delivered: (id) => (this.#isAbandoned ? undefined : checkpoints.settled(id, this.routes)),
       emit: (batch) => (this.#isAbandoned ? never() : this.#emit(batch)),
       dropped: (count, reason) => {
         if (this.#isAbandoned) return;

@@ -25,6 +25,7 @@ import { parseRegex } from "../../src/stages/parse_regex/index.ts";
 import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../../src/stages/parse_timestamp/index.ts";
 import { redact } from "../../src/stages/redact/index.ts";
+import { parseW3c } from "../../src/stages/parse_w3c/index.ts";
 import { parseUrl } from "../../src/stages/parse_url/index.ts";
 import { parseUserAgent } from "../../src/stages/parse_user_agent/index.ts";
 import { remove } from "../../src/stages/remove/index.ts";
@@ -47,6 +48,7 @@ const STAGES: readonly AnyStage[] = [
   parseSyslog,
   parseGrok,
   parseCef,
+  parseW3c,
   parseUrl,
   parseUserAgent,
   parseNginx,
@@ -121,7 +123,7 @@ for (const definition of STAGES) {
       const schema: JsonSchema = definition.schema;
       assert.equal(schema.additionalProperties, false);
       for (const [name, property] of Object.entries(schema.properties ?? {})) {
-        assert.match(name, /^[a-z][a-z_]*$/);
+        assert.match(name, /^[a-z][a-z0-9_]*$/);
         assert.ok((property.description ?? "").length > 15, `${name} lacks a description`);
         if (schema.required?.includes(name) === false && property.default !== undefined) {
           assert.ok(
@@ -133,7 +135,7 @@ for (const definition of STAGES) {
     });
 
     it("is called as its folder, with a summary of one line", () => {
-      assert.match(definition.type, /^[a-z][a-z_]*$/);
+      assert.match(definition.type, /^[a-z][a-z0-9_]*$/);
       assert.match(definition.summary, /^[A-Z][^\n]*[^.\n]$/);
     });
 

@@ -98,6 +98,11 @@ export class MemoryOutput implements SourceOutput {
     this.#dropForgotten();
   }
 
+  delivered(id: string): number | undefined {
+    const kept = this.durable.partitions.get(id);
+    return kept === undefined ? undefined : Math.min(...kept.points.map((point) => point?.position ?? 0));
+  }
+
   dropped(count: number, reason: string): void {
     if (!(count > 0)) throw new Error(`dropped(${count}) makes no sense`);
     if (!this.killed) this.drops.push({ count, reason });

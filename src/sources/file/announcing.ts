@@ -2,6 +2,7 @@ import { Path } from "../../core/path.ts";
 import type { PathState } from "./file-table.ts";
 import { Generation, newGenerationId, type Place } from "./generation.ts";
 import { HEAD_BYTES, headOf, readAt } from "./identity.ts";
+import { metadataOf } from "./metadata.ts";
 import { untilAborted } from "./read-turn.ts";
 import { findSibling } from "./siblings.ts";
 import { isGone, type Tracking } from "./tracking.ts";
@@ -38,9 +39,14 @@ export class Announcing {
 
   /**
    * A generation for a rotated file that was under `path` when nobody looked; read whole, after `previous`. Resolves when
-   * it is safely known; throws what keeps it from being opened.
+   * it is safely known; throws what keeps it from being opened. With `fromEnd` nothing of it is read.
    */
-  async createRotated(path: string, place: Place, previous: Generation | undefined): Promise<Generation> {
+  async createRotated(
+    path: string,
+    place: Place,
+    previous: Generation | undefined,
+    fromEnd = false,
+  ): Promise<Generation> {
     const { context, options, table } = this.#tracking;
     const gen = this.generation(newGenerationId(), path, place);
     const { key } = gen;
@@ -52,9 +58,10 @@ export class Announcing {
       else gen.detachedAtMs = context.monotonicMs();
       gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
       if (gen.compressed === undefined) gen.seenEnd = size;
-      await gen.startAt(await this.open(gen, 0), false);
+      if (fromEnd) gen.seenEnd = size;
+      await gen.startAt(await this.open(gen, fromEnd ? size : 0), false);
       gen.announced = true;
-      this.#tracking.schedule(gen);
+      if (!fromEnd) this.#tracking.schedule(gen);
       return gen;
     } catch (error) {
       await this.#withdraw(gen, key);
@@ -78,6 +85,7 @@ export class Announcing {
    */
   async open(gen: Generation, startPosition: number): Promise<number> {
     const { output, signal } = this.#tracking;
+    if (!gen.isDescribed) await this.#describe(gen);
     const identity = gen.identity();
     let position: number | undefined;
     const opening = output.open({ id: gen.id, identity, startPosition }).then((at) => {
@@ -99,6 +107,17 @@ export class Announcing {
     gen.head = head;
     await this.open(gen, 0);
     return true;
+  }
+
+  /** Adds to the envelope what is wanted of the file's metadata. */
+  async #describe(gen: Generation): Promise<void> {
+    gen.isDescribed = true;
+    const fields = await metadataOf(gen.firstPath, gen.place, this.#tracking.options.metadata);
+    if (fields.length === 0) return;
+    const { envelope } = gen.partition;
+    const paths = [...envelope.paths, ...fields.map(([name]) => new Path(name))];
+    const values = [...envelope.values, ...fields.map(([, value]) => value)];
+    gen.partition = { ...gen.partition, envelope: { ...envelope, paths, values } };
   }
 
   /** `gen` is read after what was under its path before. */

@@ -2,8 +2,7 @@ import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorMessage } from "../../core/error.ts";
 import type { InputStatus, Source, SourceContext, SourceOutput } from "../../core/component.ts";
-import type { LineRules } from "../../codec/lines.ts";
-import type { Generation } from "./generation.ts";
+import type { FileRules, Generation } from "./generation.ts";
 import { fileMatcher, findFiles, type FileMatcher } from "./glob.ts";
 import type { FileOptions } from "./options.ts";
 import { flushDueMs, ReadBuffer, readTurn, type ReadSettings, type TurnEnd } from "./read-turn.ts";
@@ -30,14 +29,15 @@ export class FileSource implements Source {
   readonly #options: FileOptions;
   readonly #context: SourceContext;
   readonly #matcher: FileMatcher;
-  readonly #rules: LineRules;
+  readonly #rules: FileRules;
   #run: FileRun | undefined;
 
-  constructor(options: FileOptions, context: SourceContext, rules: LineRules) {
+  constructor(options: FileOptions, context: SourceContext, rules: FileRules) {
     this.#options = options;
     this.#context = context;
     this.#rules = rules;
-    this.#matcher = fileMatcher(options.include, options.exclude);
+    const exclude = options.compressed === "read" ? options.exclude.filter((glob) => glob !== "*.gz") : options.exclude;
+    this.#matcher = fileMatcher(options.include, exclude);
   }
 
   async run(output: SourceOutput, signal: AbortSignal): Promise<void> {
@@ -74,7 +74,7 @@ class FileRun {
     options: FileOptions,
     context: SourceContext,
     matcher: FileMatcher,
-    rules: LineRules,
+    rules: FileRules,
     output: SourceOutput,
     signal: AbortSignal,
   ) {
@@ -86,7 +86,10 @@ class FileRun {
       chunkBytes: options.read_chunk_bytes,
       turnBytes: TURN_BYTES,
       idleLineFlushMs: options.idle_line_flush_ms,
-      multilineFlushMs: options.multiline?.flush_timeout_ms,
+      multilineFlushMs:
+        options.multiline?.flush_timeout_ms ??
+        (options.container === undefined ? undefined : options.idle_line_flush_ms),
+      flushesAtStop: options.multiline !== undefined,
       once: context.once,
       now: () => context.now(),
       monotonicMs: () => context.monotonicMs(),
@@ -97,7 +100,11 @@ class FileRun {
       {
         matcher,
         rules,
+        metadata: { fileFields: options.file_fields ?? [], isContainer: options.container !== undefined },
         startAtEnd: options.start_at === "end",
+        readsArchives: options.compressed === "read",
+        ignoreOlderMs: options.ignore_older_ms,
+        deleteAfterMs: options.delete_delivered_after_ms,
         rotateGraceMs: options.rotate_grace_ms,
         maxOpenFiles: options.max_open_files,
       },
@@ -244,7 +251,7 @@ class FileRun {
 
   /** Hands over open multiline events before the source stops. */
   async #flush(): Promise<void> {
-    if (this.#settings.multilineFlushMs === undefined || this.#context.once) return;
+    if (!this.#settings.flushesAtStop || this.#context.once) return;
     const buffer = new ReadBuffer();
     const never = new AbortController().signal;
     for (const gen of this.tracker.generations) {

@@ -29,6 +29,8 @@ export interface PathState {
   copyUntilMs: number | undefined;
   copySize: bigint;
   copyKey: string;
+  /** What is there was not written to for too long, and is not read. */
+  isIgnored: boolean;
   /** A compressed file that was there and is not read as it is. */
   compressedKey: string;
 }
@@ -91,6 +93,7 @@ export class FileTable {
         copyUntilMs: undefined,
         copySize: -1n,
         copyKey: "",
+        isIgnored: false,
         compressedKey: "",
       };
       this.paths.set(path, state);

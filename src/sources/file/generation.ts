@@ -3,7 +3,10 @@ import { fstatSync, type BigIntStats } from "node:fs";
 import type { Partition } from "../../core/batch.ts";
 import type { ResumePoint } from "../../core/component.ts";
 import type { Envelope } from "../../core/event.ts";
-import { LineSplitter, type LineRules } from "../../codec/lines.ts";
+import { Path } from "../../core/path.ts";
+import { HeaderSplitter, MAX_HEADER_BYTES, type HeaderLine } from "../../codec/header-lines.ts";
+import { ContainerSplitter, type ContainerFormat } from "../../codec/container-lines.ts";
+import { LineSplitter, type LineRules, type Splitter } from "../../codec/lines.ts";
 import { encodingOf } from "../../codec/text-encoding.ts";
 import { GzipFile, isGzip, type OpenFile } from "./gzip-file.ts";
 import {
@@ -16,6 +19,16 @@ import {
   type FileResume,
   type Head,
 } from "./identity.ts";
+
+/** How files are cut into events. */
+export interface FileRules extends LineRules {
+  /** They are logs that a container's runtime wrote. */
+  readonly container?: ContainerFormat | undefined;
+  /** Lines that begin so describe those after them; see HeaderSplitter. */
+  readonly headerPrefix?: string | undefined;
+}
+
+const HEADER = new Path("log.header");
 
 /** Where a file is on disk. */
 export interface Place {
@@ -48,8 +61,10 @@ export class Generation {
   readonly id: string;
   /** `log.file.path`: where it was first seen. */
   readonly firstPath: string;
-  readonly partition: Partition;
-  splitter: LineSplitter;
+  partition: Partition;
+  /** Its partition's envelope has all that is said of the file. */
+  isDescribed = false;
+  splitter: Splitter;
   place: Place;
   handle: OpenFile | undefined = undefined;
   /** Everything before was handed over, or given up and counted. */
@@ -89,6 +104,8 @@ export class Generation {
   detachedAtMs: number | undefined = undefined;
   /** It was read to its end after it lost its path. */
   drained = false;
+  /** When it may be tried to delete it (again), `monotonicMs`. */
+  deleteAtMs = 0;
   /** Nothing more comes: read what is there, half lines included, and let go of it. */
   closing = false;
   ended = false;
@@ -102,21 +119,23 @@ export class Generation {
   failingSinceMs = 0;
   saidMs = 0;
   #headOf: Head | undefined = undefined;
-  readonly #rules: LineRules;
+  #underHeader: { readonly header: HeaderLine; readonly base: Partition; readonly partition: Partition } | undefined =
+    undefined;
+  readonly #rules: FileRules;
   #encoding: LineRules["encoding"];
   /** What the open file said when it was asked last (`isUntouched`). */
   #asked:
     | { readonly handle: OpenFile; readonly size: number; readonly mtimeMs: number; readonly ctimeMs: number }
     | undefined = undefined;
 
-  constructor(id: string, firstPath: string, place: Place, source: string, envelope: Envelope, rules: LineRules) {
+  constructor(id: string, firstPath: string, place: Place, source: string, envelope: Envelope, rules: FileRules) {
     this.id = id;
     this.firstPath = firstPath;
     this.place = place;
     this.partition = { id, source, envelope };
     this.#rules = rules;
     this.#encoding = rules.encoding;
-    this.splitter = new LineSplitter(rules);
+    this.splitter = splitterFor(rules);
   }
 
   /** A byte order mark among the first bytes wins over the encoding that was given. Before anything of it is split. */
@@ -124,7 +143,7 @@ export class Generation {
     const encoding = encodingOf(first, this.#rules.encoding);
     if (encoding === this.#encoding) return;
     this.#encoding = encoding;
-    this.splitter = new LineSplitter({ ...this.#rules, encoding });
+    this.splitter = splitterFor({ ...this.#rules, encoding });
   }
 
   get key(): string {
@@ -197,7 +216,12 @@ export class Generation {
 
   resume(): FileResume {
     const tail = this.tail.toString("base64", 0, this.tailLength);
-    return this.splitter.skipping ? { tail, skip: true } : { tail };
+    const header = this.#header?.offset;
+    return {
+      tail,
+      ...(this.splitter.skipping ? { skip: true } : {}),
+      ...(header === undefined ? {} : { header }),
+    };
   }
 
   /** The present place as a point, for comparing with files on disk. */
@@ -218,6 +242,42 @@ export class Generation {
     this.sense(this.head);
     this.splitter.skipping = skip;
     this.splitter.midLine = !skip && !this.splitter.endsLine(bytes);
+  }
+
+  get #header(): HeaderLine | undefined {
+    return this.splitter instanceof HeaderSplitter ? this.splitter.header : undefined;
+  }
+
+  /** The partition for events that were split last: with the header line that is in force, if there is one. */
+  get partitionInForce(): Partition {
+    const header = this.#header;
+    if (header === undefined) return this.partition;
+    if (this.#underHeader?.header !== header || this.#underHeader.base !== this.partition) {
+      const { envelope } = this.partition;
+      const paths = [...envelope.paths, HEADER];
+      const values = [...envelope.values, header.text];
+      const partition = { ...this.partition, envelope: { ...envelope, paths, values } };
+      this.#underHeader = { header, base: this.partition, partition };
+    }
+    return this.#underHeader.partition;
+  }
+
+  /**
+   * Reads the header line again that is in force at the position: where the checkpoint says, or, where it does not know,
+   * the last one in the first bytes of the file.
+   */
+  async recallHeader(offset: number | undefined): Promise<void> {
+    const { splitter, position } = this;
+    if (!(splitter instanceof HeaderSplitter) || position === 0) return;
+    const from = offset ?? 0;
+    const bytes = await readAt(this.handle!, from, Math.min(MAX_HEADER_BYTES, position - from));
+    const again = splitterFor({ ...this.#rules, encoding: this.#encoding, container: undefined }) as HeaderSplitter;
+    for (let at = 0; at < bytes.length;) {
+      const { consumed } = again.split(bytes.subarray(at), from + at, "open");
+      if (consumed === 0 || (offset !== undefined && again.header !== undefined)) break;
+      at += consumed;
+    }
+    splitter.header = again.header;
   }
 
   /** Whether the open file still holds what was read of it, as far as the last bytes before the position say. */
@@ -264,4 +324,10 @@ export class Generation {
     this.handle = undefined;
     await handle?.close().catch(() => undefined);
   }
+}
+
+function splitterFor(rules: FileRules): Splitter {
+  const { container, headerPrefix } = rules;
+  const lines = container === undefined ? new LineSplitter(rules) : new ContainerSplitter(rules, container);
+  return headerPrefix === undefined ? lines : new HeaderSplitter(lines, headerPrefix, rules.encoding);
 }

@@ -28,6 +28,10 @@ export interface FileIdentity {
   readonly seen?: number;
   /** When it was last written to, milliseconds since the epoch, as of the last look at it. */
   readonly mtimeMs?: number;
+  /** It is about to be deleted: everything of it is delivered. */
+  readonly deleting?: true;
+  /** It was read to its end and let go of, and is kept to recognise what it is compressed to (`compressed: "read"`). */
+  readonly ended?: true;
 }
 
 /** A fingerprint from byte 0; it grows with the file up to HEAD_BYTES. */
@@ -43,6 +47,8 @@ export interface FileResume {
   readonly tail: string;
   /** The position is inside a line of which the rest is given up. */
   readonly skip?: true;
+  /** Where the header line begins that is in force (`header_prefix`). */
+  readonly header?: number;
 }
 
 export function headOf(bytes: Buffer): Head {

@@ -4,6 +4,7 @@ import type { LineRules } from "../../codec/lines.ts";
 import { compilePattern } from "../../codec/pattern.ts";
 import { encodingOption } from "../../codec/text-encoding.ts";
 import { FileSource } from "./file-source.ts";
+import type { FileRules } from "./generation.ts";
 import { FILE_METRICS } from "./losses.ts";
 import { fileOptions, type FileOptions } from "./options.ts";
 
@@ -26,6 +27,14 @@ export const file = defineSource({
   examples: [
     { title: "All logs of nginx", options: { type: "file", include: ["/var/log/nginx/*.log"] } },
     {
+      title: "IIS, for the pipeline `w3c`",
+      options: { type: "file", include: ["/mnt/iis/W3SVC*/*.log"], header_prefix: "#Fields:" },
+    },
+    {
+      title: "Containers under Kubernetes, for the pipeline `cri`",
+      options: { type: "file", include: ["/var/log/containers/*.log"], container: "auto" },
+    },
+    {
       title: "Java logs with stack traces, from now on",
       options: {
         type: "file",
@@ -43,11 +52,12 @@ export const file = defineSource({
 });
 
 /** How a source with these options cuts its files into events. Throws what does not compile. */
-export function lineRulesOf(options: unknown): LineRules {
+export function lineRulesOf(options: unknown): FileRules {
   const given = options as FileOptions;
   const { multiline } = patterns(given);
   const { encoding } = encodingOption(given.encoding);
-  return { maxLineBytes: given.max_line_bytes, multiline, encoding };
+  const { max_line_bytes: maxLineBytes, container, header_prefix: headerPrefix } = given;
+  return { maxLineBytes, multiline, encoding, container, headerPrefix };
 }
 
 function patterns(options: FileOptions): { multiline: LineRules["multiline"]; faults: [string, string][] } {

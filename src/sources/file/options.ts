@@ -1,4 +1,5 @@
 import { t, type Infer } from "../../core/schema.ts";
+import { FILE_FIELDS } from "./metadata.ts";
 import { ENCODINGS } from "../../codec/text-encoding.ts";
 
 const multiline = t.object(
@@ -58,11 +59,53 @@ export const fileOptions = t.object({
     description:
       "Where to begin in files that are there when the source runs for the first time. Files that appear later are always read from their beginning.",
   }),
+  compressed: t.optional(
+    t.enum(["skip", "read"], {
+      description:
+        "Files compressed by gzip that `include` matches. `skip` (the default) leaves them out. `read` reads each whole, once, unless it holds what was read before it was compressed; `*.gz` in `exclude` is then without effect. Needed for archives only: a rotated file is finished from what it was compressed to in any case.",
+    }),
+  ),
+  header_prefix: t.optional(
+    t.string({
+      minLength: 1,
+      maxLength: 200,
+      pattern: "^[\\x20-\\x7e]+$",
+      description:
+        "Lines that begin with this text say what the lines after them are, such as `#Fields:` in W3C logs: events have the last one in `log.header`, also when reading begins in the middle of the file. The stage `parse_w3c` uses it.",
+    }),
+  ),
+  ignore_older_ms: t.optional(
+    t.integer({
+      minimum: 1000,
+      description:
+        "Leave files out that were last written to longer than so many milliseconds ago when they are first seen. One that is written to later is read from its beginning; files that are known go on.",
+    }),
+  ),
+  delete_delivered_after_ms: t.optional(
+    t.integer({
+      minimum: 1000,
+      description:
+        "Delete a file when every sink has all of it, that is on disk, and nothing was added to it for so many milliseconds. Only files that `include` matches, and no archives; each is said in the log. Choose a time in which no program that still has the file open is silent.",
+    }),
+  ),
   encoding: t.enum(ENCODINGS, {
     default: "utf-8",
     description:
       "How the text is encoded. A byte order mark at the beginning of a file (UTF-8 or UTF-16) wins. Offsets and limits count the file's own bytes.",
   }),
+  container: t.optional(
+    t.enum(["auto", "docker", "cri"], {
+      description:
+        "The files are logs of containers: Docker's json-file driver (`docker`) or what Kubernetes and Podman write (`cri`); `auto` looks at each line. Lines that the runtime split are joined, and the path gives `container.*` and `kubernetes.*` fields. Use the pipeline `docker` or `cri` to parse the events.",
+    }),
+  ),
+  file_fields: t.optional(
+    t.array(t.enum(FILE_FIELDS), {
+      uniqueItems: true,
+      description:
+        "What else to say of the file in each event, as `log.file.name`, `log.file.directory`, `log.file.path_resolved` (without symbolic links), `log.file.inode`, `log.file.device_id`. After a rotation they are still those under which the file was first seen; inode and device are those of the present start.",
+    }),
+  ),
   multiline: t.optional(multiline),
   max_line_bytes: t.integer({
     default: 1_048_576,

@@ -19,6 +19,8 @@ export interface ReadSettings {
   readonly idleLineFlushMs: number;
   /** Undefined when events are lines. */
   readonly multilineFlushMs: number | undefined;
+  /** What is open is handed over when the source stops. Otherwise it is read again. */
+  readonly flushesAtStop: boolean;
   /** At the end of a file everything is taken, half lines too. */
   readonly once: boolean;
   now(): number;
@@ -52,7 +54,7 @@ export function flushDueMs(gen: Generation, settings: ReadSettings): number {
 }
 
 function endMode(gen: Generation, data: Buffer, settings: ReadSettings, stopping: boolean): SplitEnd {
-  if (stopping) return settings.multilineFlushMs === undefined ? "open" : "lines";
+  if (stopping) return settings.flushesAtStop ? "lines" : "open";
   if (gen.closing || settings.once) return "all";
   const { holding, skipping } = gen.splitter;
   if (data.length === 0 && !holding) return "open";
@@ -60,7 +62,8 @@ function endMode(gen: Generation, data: Buffer, settings: ReadSettings, stopping
   const halfLine = holding || skipping || !gen.splitter.endsLine(data);
   if (settings.multilineFlushMs === undefined) return halfLine && idleMs >= settings.idleLineFlushMs ? "idle" : "open";
   if (halfLine) return idleMs >= Math.max(settings.idleLineFlushMs, settings.multilineFlushMs) ? "idle" : "open";
-  return idleMs >= settings.multilineFlushMs || gen.detachedAtMs !== undefined ? "lines" : "open";
+  const isFinished = settings.flushesAtStop && gen.detachedAtMs !== undefined;
+  return idleMs >= settings.multilineFlushMs || isFinished ? "lines" : "open";
 }
 
 /**
@@ -190,7 +193,7 @@ function batchOf(gen: Generation, split: Split, readAtMs: number): LineBatch {
   const byteLength = gen.uncounted;
   gen.uncounted = 0;
   return new SplitBatch(split, {
-    partition: gen.partition,
+    partition: gen.partitionInForce,
     endPosition: gen.position,
     resume: gen.resume(),
     readAtMs,

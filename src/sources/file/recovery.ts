@@ -3,12 +3,22 @@ import { basename, dirname } from "node:path";
 import { errorMessage } from "../../core/error.ts";
 import type { InputStatus, KnownPartition, ResumePoint } from "../../core/component.ts";
 import type { Announcing } from "./announcing.ts";
+import type { Archives } from "./archives.ts";
 import { placeKey, type Generation } from "./generation.ts";
 import { HEAD_BYTES, parseIdentity, parseResume, readAt, type FileIdentity, type Head } from "./identity.ts";
 import { reportLoss, type LossReason } from "./losses.ts";
 import { compareRotated, parseRotatedName } from "./rotated-name.ts";
 import { isCutOff } from "./rules.ts";
-import { findSibling, isFound, lookFields, openIfSame, type Found, type Look, type Wanted } from "./siblings.ts";
+import {
+  findSibling,
+  homesOf,
+  isFound,
+  lookFields,
+  openIfSame,
+  type Found,
+  type Look,
+  type Wanted,
+} from "./siblings.ts";
 import { LONGEST_RETRY_MS, RETRY_MS, SAY_AGAIN_MS, type Tracking } from "./tracking.ts";
 import { isAmong, isRestOf, type LostFile, type Unseen } from "./unseen.ts";
 
@@ -31,11 +41,23 @@ interface LostPartition extends LostFile {
   readonly report: () => void;
 }
 
+/** Files of the checkpoint that are looked at together. */
+const LOOKS_AT_ONCE = 64;
+
+/** What was at a file's place, or what kept us from looking. */
+type FirstLook = { readonly there: Look | undefined } | { readonly error: unknown };
+
+function wantedOf(known: KnownPartition, identity: FileIdentity): Wanted {
+  const path = identity.at ?? identity.path;
+  return { ...identity, path, firstPath: identity.path, born: identity.born ?? "", points: known.points };
+}
+
 /** Finds the files of the checkpoint again, wherever they are now. */
 export class Recovery {
   readonly #tracking: Tracking;
   readonly #announcing: Announcing;
   readonly #unseen: Unseen;
+  readonly #archives: Archives;
   readonly #unresolved = new Map<string, Unresolved>();
   /** By the path where they were first seen: what is gone, and what to say of it unless it turns up. */
   readonly #lost = new Map<string, LostPartition[]>();
@@ -44,7 +66,8 @@ export class Recovery {
   /** Files of the checkpoint of which all that was known had been read. */
   readonly #readWhole: { readonly path: string; readonly head: Head }[] = [];
 
-  constructor(tracking: Tracking, announcing: Announcing, unseen: Unseen) {
+  constructor(tracking: Tracking, announcing: Announcing, unseen: Unseen, archives: Archives) {
+    this.#archives = archives;
     this.#tracking = tracking;
     this.#announcing = announcing;
     this.#unseen = unseen;
@@ -60,8 +83,12 @@ export class Recovery {
       const kept = parseIdentity(identity);
       if (kept !== undefined && lowest >= (kept.seen ?? Infinity)) this.#readWhole.push(kept);
     }
-    for (const partition of known) await this.#resume(partition, opening);
-    this.#putInOrder();
+    for (let i = 0; i < known.length; i += LOOKS_AT_ONCE) {
+      const group = known.slice(i, i + LOOKS_AT_ONCE);
+      const looks = await Promise.all(group.map((partition) => this.#lookFor(partition)));
+      for (let k = 0; k < group.length; k++) await this.#resume(group[k]!, opening, looks[k]);
+    }
+    await this.#putInOrder();
     await Promise.all(opening);
     // What was known may not be known here any more: nothing must be taken for new.
     if (this.#tracking.signal.aborted) return;
@@ -114,24 +141,36 @@ export class Recovery {
     }));
   }
 
-  async #resume(known: KnownPartition, opening: Promise<void>[]): Promise<void> {
+  /** Looks ahead at where a file was: a trip to the disk for each in turn would take long where there are many. */
+  async #lookFor(known: KnownPartition): Promise<FirstLook | undefined> {
+    const identity = parseIdentity(known.identity);
+    if (identity === undefined || !this.#tracking.options.matcher.matches(identity.path)) return undefined;
+    if (identity.ended === true) return undefined;
+    try {
+      const wanted = wantedOf(known, identity);
+      return { there: await openIfSame(wanted.path, wanted) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  async #resume(known: KnownPartition, opening: Promise<void>[], first?: FirstLook): Promise<void> {
     const { output, options, context } = this.#tracking;
     const identity = parseIdentity(known.identity);
     if (identity === undefined) return output.forget(known.id);
+    if (identity.ended === true && (known.lowest ?? 0) >= (identity.seen ?? 0)) {
+      if (options.readsArchives === true) this.#archives.remember(known.id, identity, known.points);
+      else output.forget(known.id);
+      return;
+    }
     // Left out of `include` since: what is known of it is kept for the day it is put back.
     if (!options.matcher.matches(identity.path)) return;
     const path = identity.at ?? identity.path;
-    const wanted: Wanted = {
-      ...identity,
-      path,
-      firstPath: identity.path,
-      born: identity.born ?? "",
-      points: known.points,
-    };
+    const wanted = wantedOf(known, identity);
     let found: Found | undefined;
     let there: Look | undefined;
     try {
-      [found, there] = await this.#find(wanted);
+      [found, there] = await this.#find(wanted, first);
     } catch (error) {
       // Whether it is there cannot be said (permissions, a failing disk, a folder that is not mounted).
       this.#postpone(known, path, identity, error);
@@ -155,9 +194,10 @@ export class Recovery {
     opening.push(this.#open(gen, known, identity, found));
   }
 
-  async #find(wanted: Wanted): Promise<[found: Found | undefined, there: Look | undefined]> {
+  async #find(wanted: Wanted, first?: FirstLook): Promise<[found: Found | undefined, there: Look | undefined]> {
     const { table } = this.#tracking;
-    const there = await openIfSame(wanted.path, wanted);
+    if (first !== undefined && "error" in first) throw first.error as Error;
+    const there = first === undefined ? await openIfSame(wanted.path, wanted) : first.there;
     if (isFound(there)) {
       if (there.rule !== "copied_file" && table.at(placeKey(there.place)) === undefined) return [there, there];
       await there.handle.close();
@@ -168,6 +208,10 @@ export class Recovery {
 
   #reportLost(known: KnownPartition, identity: FileIdentity, wanted: Wanted, there: Look | undefined): void {
     const position = known.lowest ?? 0;
+    if (identity.deleting === true && position >= (identity.seen ?? 0)) {
+      this.#tracking.context.log.info(`${wanted.path}: it was deleted after all of it was delivered, as configured`);
+      return this.#tracking.output.forget(known.id);
+    }
     const [what, reason] = whatHappened(there);
     const report = (): void =>
       reportLoss(this.#tracking, {
@@ -212,7 +256,7 @@ export class Recovery {
   }
 
   /** Generations that were one after another under a path are read in that order, the oldest first. */
-  #putInOrder(): void {
+  async #putInOrder(): Promise<void> {
     const { table } = this.#tracking;
     const byPath = new Map<string, Generation[]>();
     for (const gen of table.generations) {
@@ -221,9 +265,11 @@ export class Recovery {
       else group.push(gen);
     }
     for (const [path, gens] of byPath) {
+      if (gens.length < 2 && gens[0]!.place.path === path) continue;
+      const homes = await homesOf(path);
       const rotated = gens
         .flatMap((gen) => {
-          const name = parseRotatedName(basename(gen.place.path), basename(path));
+          const [name] = homes.flatMap((home) => parseRotatedName(basename(gen.place.path), basename(home)) ?? []);
           return name === undefined ? [] : [{ gen, name, mtimeMs: gen.mtimeMs }];
         })
         .sort(compareRotated);
@@ -265,7 +311,9 @@ export class Recovery {
       gen.head = found.head.length > 0 ? found.head : await readAt(found.handle, 0, HEAD_BYTES);
       const position = await this.#announcing.open(gen, options.startAtEnd ? found.size : 0);
       const point = known.points.find((each: ResumePoint) => each.position === position);
-      await gen.startAt(position, parseResume(point?.resume)?.skip === true);
+      const resume = parseResume(point?.resume);
+      await gen.startAt(position, resume?.skip === true);
+      await gen.recallHeader(resume?.header);
       gen.boundaries = [...new Set(known.points.map((each) => each.position))]
         .filter((at) => at > position)
         .sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ResumePoint } from "../../core/component.ts";
 import { placeKey, placeOf, type Place } from "./generation.ts";
@@ -91,7 +91,9 @@ async function lookInto(file: OpenFile, size: number | undefined, place: Place, 
     sameBirth: place.born === "" || wanted.born === "" ? undefined : place.born === wanted.born,
     compressed: size === undefined,
   };
-  const rule = decide(evidence);
+  // An archive that was begun as such, of which too little was read to prove anything.
+  const isItself = evidence.compressed && evidence.samePath && evidence.sameInode;
+  const rule = decide(isItself ? { ...evidence, proven: true } : evidence);
   return { rule, evidence, place, size: size ?? 0, head, handle: undefined, damage: undefined };
 }
 
@@ -102,11 +104,13 @@ async function lookInto(file: OpenFile, size: number | undefined, place: Place, 
  */
 export async function findSibling(wanted: Wanted, taken: (key: string) => boolean): Promise<Found | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const before = await modifiedMs(dirname(wanted.path), dirname(wanted.firstPath));
-    const [found, missed] = await searchSiblings(wanted, taken);
+    const homes = [...new Set([...(await homesOf(wanted.path)), ...(await homesOf(wanted.firstPath))])];
+    const folders = [...new Set(homes.map((home) => dirname(home)))];
+    const before = await modifiedMs(...folders);
+    const [found, missed] = await searchSiblings(wanted, taken, homes);
     if (found !== undefined || attempt === SEARCHES) return found;
     // While names are moved along (app.log.1 to app.log.2), a list of names and what is found under them do not agree.
-    const after = await modifiedMs(dirname(wanted.path), dirname(wanted.firstPath));
+    const after = await modifiedMs(...folders);
     if (!missed && before === after && Math.abs(Date.now() - after) > SETTLED_MS) return undefined;
     await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
   }
@@ -126,11 +130,12 @@ export async function modifiedMs(...folders: string[]): Promise<number> {
 async function searchSiblings(
   wanted: Wanted,
   taken: (key: string) => boolean,
+  homes: readonly string[],
 ): Promise<[Found | undefined, missed: boolean]> {
-  const originals = [...new Set([basename(wanted.path), basename(wanted.firstPath)])];
+  const originals = [...new Set(homes.map((home) => basename(home)))];
   const copies: string[] = [];
   let missed = false;
-  const folders = [...new Set([dirname(wanted.path), dirname(wanted.firstPath)])];
+  const folders = [...new Set(homes.map((home) => dirname(home)))];
   const lists = await Promise.all(folders.map(filesBelow));
   for (const path of new Set(lists.flat())) {
     const stats = await stat(path, { bigint: true }).catch(() => undefined);
@@ -156,6 +161,16 @@ async function searchSiblings(
     missed ||= found === undefined;
   }
   return [undefined, missed];
+}
+
+/** A path, and where it leads when it is a symbolic link: rotation renames what is there. */
+export async function homesOf(path: string): Promise<readonly string[]> {
+  try {
+    const real = await realpath(path);
+    return real === join(await realpath(dirname(path)), basename(path)) ? [path] : [path, real];
+  } catch {
+    return [path];
+  }
 }
 
 export function isFound(look: Look | undefined): look is Found {

@@ -2,7 +2,9 @@ import { stat } from "node:fs/promises";
 import { errorMessage } from "../../core/error.ts";
 import type { InputStatus, SourceContext, SourceOutput } from "../../core/component.ts";
 import { Announcing } from "./announcing.ts";
+import { Archives } from "./archives.ts";
 import { isCopyInProgress } from "./copy-check.ts";
+import { Deletion } from "./deletion.ts";
 import { FileTable, type PathState } from "./file-table.ts";
 import { placeKey, type Generation } from "./generation.ts";
 import { isGzip } from "./gzip-file.ts";
@@ -30,7 +32,9 @@ export class Tracker implements Tracking {
   readonly table = new FileTable();
   readonly schedule: (gen: Generation) => void;
   readonly #announcing: Announcing;
+  readonly #archives: Archives;
   readonly #recovery: Recovery;
+  readonly #deletion: Deletion;
   readonly #replacement: Replacement;
   readonly #unseen: Unseen;
   readonly #trouble: Trouble;
@@ -58,9 +62,11 @@ export class Tracker implements Tracking {
       this,
       this.#announcing,
       (path, key) => this.#recovery.claims(path, key),
-      (path, head) => this.#recovery.knew(path, head),
+      (path, head) => this.#recovery.knew(path, head) || this.#archives.knows(head),
     );
-    this.#recovery = new Recovery(this, this.#announcing, this.#unseen);
+    this.#archives = new Archives(this, this.#announcing);
+    this.#recovery = new Recovery(this, this.#announcing, this.#unseen, this.#archives);
+    this.#deletion = new Deletion(this);
     this.#replacement = new Replacement(this);
     this.#trouble = new Trouble(this);
   }
@@ -71,7 +77,7 @@ export class Tracker implements Tracking {
 
   /** Whether no decision is under way, and no file waits until others are closed. */
   get settled(): boolean {
-    if (this.#pending > 0 || this.#announcing.count > 0) return false;
+    if (this.#pending > 0 || this.#announcing.count > 0 || this.#archives.isWaiting) return false;
     for (const state of this.table.paths.values()) {
       if (state.waitsForFiles && state.retryAtMs !== Infinity) return false;
     }
@@ -99,6 +105,7 @@ export class Tracker implements Tracking {
       try {
         await this.#recovery.begin();
         for (const path of paths) await this.#look(path, startAtEnd);
+        this.#sayIgnored();
         const early = this.#early ?? [];
         this.#early = undefined;
         for (const path of early) this.check(path);
@@ -149,6 +156,7 @@ export class Tracker implements Tracking {
    */
   isUntouched(path: string, quietSinceMs: number): boolean {
     const gen = this.table.paths.get(path)?.current;
+    if (this.table.paths.get(path)?.isIgnored === true) return true;
     if (gen === undefined || gen.lastGrowthMs >= quietSinceMs || gen.place.path !== path) return false;
     return gen.detachedAtMs === undefined && !gen.truncated && gen.error === undefined && gen.isUntouched();
   }
@@ -160,8 +168,8 @@ export class Tracker implements Tracking {
 
   /** Paths of files that grew not long ago, or were to be read but could not be. */
   busyPaths(sinceMs: number): readonly string[] {
-    const busy = [...this.table.paths.values()].filter(
-      ({ current }) => current === undefined || current.lastGrowthMs >= sinceMs,
+    const busy = [...this.table.paths.values()].filter(({ current, isIgnored, compressedKey }) =>
+      current === undefined ? !isIgnored && compressedKey === "" : current.lastGrowthMs >= sinceMs,
     );
     return busy.map((state) => state.path);
   }
@@ -193,6 +201,7 @@ export class Tracker implements Tracking {
       if (gen.error !== undefined || gen.detachedAtMs !== undefined || !gen.announced) waits = true;
       if (gen.error !== undefined && gen.retryAtMs <= nowMs) this.schedule(gen);
       if (gen.detachedAtMs !== undefined && gen.announced) this.#tickDetached(gen, nowMs);
+      if (this.#deletion.isDue(gen, nowMs)) void this.serial(() => this.#deletion.delete(gen));
     }
     const most = Math.min(this.options.maxOpenFiles, this.#trouble.mostOpenFiles);
     if (openCount > most) this.table.closeIdle(openCount - most);
@@ -267,8 +276,12 @@ export class Tracker implements Tracking {
     gen.ended = true;
     if (reason !== undefined) this.context.log.info(`${gen.place.path}: ${reason}`);
     this.table.remove(gen);
+    if (this.options.readsArchives === true && gen.head.length > 0) {
+      const identity = gen.identity();
+      this.output.update(gen.id, { ...identity, ended: true });
+      this.#archives.remember(gen.id, identity, [gen.point()]);
+    } else this.output.forget(gen.id);
     void gen.close();
-    this.output.forget(gen.id);
     this.release(gen);
   }
 
@@ -337,7 +350,8 @@ export class Tracker implements Tracking {
       return;
     }
     if (this.#recovery.claims(path, key)) return;
-    if (isCompressedName(path) && (await this.#isCompressed(state, key))) return;
+    if (this.#isTooOld(state, Number(stats.mtimeMs))) return;
+    if (isCompressedName(path) && (await this.#isCompressed(state, key, startAtEnd ?? false))) return;
     // A start may fall between the copy and the truncation: then the checkpoint knows the original.
     const isNew = (startAtEnd === undefined || this.output.known.length > 0) && !context.once;
     if (isNew && (await isCopyInProgress(state, key, stats.size, this))) return;
@@ -368,8 +382,16 @@ export class Tracker implements Tracking {
   }
 
   /** Whether it is a compressed file. Its bytes are no lines; and what it holds was read before it was compressed. */
-  async #isCompressed(state: PathState, key: string): Promise<boolean> {
+  async #isCompressed(state: PathState, key: string, startAtEnd: boolean): Promise<boolean> {
     if (state.compressedKey === key) return true;
+    if (this.options.readsArchives === true) {
+      try {
+        return await this.#archives.look(state, key, startAtEnd);
+      } catch (error) {
+        if (!this.signal.aborted) this.#trouble.pathFailed(state, error);
+        return true;
+      }
+    }
     try {
       const file = await openFile(state.path);
       try {
@@ -382,9 +404,25 @@ export class Tracker implements Tracking {
       return false;
     }
     state.compressedKey = key;
-    const why = "rotated files are finished from their compressed remains by themselves, and others are not read";
+    const why =
+      'rotated files are finished from their compressed remains by themselves, and others only with "compressed": "read"';
     this.context.log.warn(`${state.path} is compressed and left out: ${why}`);
     return true;
+  }
+
+  #isTooOld(state: PathState, mtimeMs: number): boolean {
+    const { ignoreOlderMs } = this.options;
+    const hasHistory = state.previous !== undefined && !state.previous.ended;
+    state.isIgnored = ignoreOlderMs !== undefined && !hasHistory && this.context.now() - mtimeMs > ignoreOlderMs;
+    return state.isIgnored;
+  }
+
+  #sayIgnored(): void {
+    const ignored = [...this.table.paths.values()].filter((state) => state.isIgnored);
+    if (ignored.length === 0) return;
+    const files = ignored.length === 1 ? "1 file is" : `${ignored.length.toLocaleString("en-US")} files are`;
+    const why = "not written to for ignore_older_ms; read from their beginning when somebody writes to them";
+    this.context.log.info(`${files} left out: ${why}`, { first: ignored[0]!.path });
   }
 
   /** What is lost by a later truncation can only be said if the growth was that of the same content. */

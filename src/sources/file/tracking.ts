@@ -1,14 +1,21 @@
 import type { SourceContext, SourceOutput } from "../../core/component.ts";
 import { systemErrorCode } from "../../core/error.ts";
-import type { LineRules } from "../../codec/lines.ts";
 import type { FileTable } from "./file-table.ts";
-import type { Generation } from "./generation.ts";
+import type { FileRules, Generation } from "./generation.ts";
 import type { FileMatcher } from "./glob.ts";
+import type { MetadataRules } from "./metadata.ts";
 
 export interface TrackerOptions {
   readonly matcher: FileMatcher;
-  readonly rules: LineRules;
+  readonly rules: FileRules;
+  readonly metadata?: MetadataRules;
   readonly startAtEnd: boolean;
+  /** Files that were last written to longer ago are not begun. */
+  readonly ignoreOlderMs?: number | undefined;
+  /** Files are deleted that were quiet for so long and are delivered. */
+  readonly deleteAfterMs?: number | undefined;
+  /** Compressed files are read as they are. */
+  readonly readsArchives?: boolean;
   readonly rotateGraceMs: number;
   readonly maxOpenFiles: number;
 }

@@ -5,7 +5,7 @@ import { placeKey, placeOf, type Place } from "./generation.ts";
 import { GzipFile, isGzip } from "./gzip-file.ts";
 import { HEAD_BYTES, headOf, openFile, readAt, TELLING_BYTES, type Head } from "./identity.ts";
 import { compareRotated, isRotatedName, parseRotatedName, type RotatedFile } from "./rotated-name.ts";
-import { filesBelow, modifiedMs } from "./siblings.ts";
+import { filesBelow, homesOf, modifiedMs } from "./siblings.ts";
 import { isGone, RETRY_MS, type Tracking } from "./tracking.ts";
 import { errorMessage } from "../../core/error.ts";
 
@@ -188,18 +188,20 @@ const SETTLED_MS = 20;
 /** The rotated files of a path. While names are moved along, it is looked again: what is seen must be of one moment. */
 async function rotatedFiles(path: string, wantedKey: string | undefined): Promise<Candidate[]> {
   for (let attempt = 1; ; attempt++) {
-    const before = await modifiedMs(dirname(path));
+    const homes = await homesOf(path);
+    const folders = homes.map((home) => dirname(home));
+    const before = await modifiedMs(...folders);
     const rotated: Candidate[] = [];
     let missed = false;
-    for (const each of await filesBelow(dirname(path))) {
-      const name = parseRotatedName(basename(each), basename(path));
+    for (const each of new Set((await Promise.all(folders.map(filesBelow))).flat())) {
+      const [name] = homes.flatMap((home) => parseRotatedName(basename(each), basename(home)) ?? []);
       if (name === undefined) continue;
       const stats = await stat(each, { bigint: true }).catch(() => undefined);
       if (stats === undefined) missed = true;
       if (stats?.isFile() !== true || stats.size === 0n) continue;
       rotated.push({ name, mtimeMs: Number(stats.mtimeMs), place: placeOf(each, stats) });
     }
-    const after = await modifiedMs(dirname(path));
+    const after = await modifiedMs(...folders);
     const isSettled = !missed && before === after && Math.abs(Date.now() - after) > SETTLED_MS;
     const isThere = wantedKey === undefined || rotated.some((each) => placeKey(each.place) === wantedKey);
     if ((isSettled && isThere) || attempt === LISTS) return rotated;

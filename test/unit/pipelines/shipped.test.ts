@@ -14,6 +14,7 @@ describe("shipped pipelines", () => {
       "auth",
       "aws-elb",
       "connections-log",
+      "cri",
       "docker",
       "haproxy",
       "json-lines",

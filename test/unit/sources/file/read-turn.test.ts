@@ -34,7 +34,14 @@ async function lostWhileRead(t: TestContext, seenEnd: number, meanwhile: (gen: G
       },
     });
     const settings = {
-      ...{ chunkBytes: 1024, turnBytes: 4096, idleLineFlushMs: 1000, multilineFlushMs: undefined, once: false },
+      ...{
+        chunkBytes: 1024,
+        turnBytes: 4096,
+        idleLineFlushMs: 1000,
+        multilineFlushMs: undefined,
+        flushesAtStop: false,
+        once: false,
+      },
       ...{ now: () => 0, monotonicMs: () => 0 },
     };
     const output = new MemoryOutput();
