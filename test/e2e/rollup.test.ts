@@ -128,12 +128,6 @@ const MUTANTS = [
     to: "void saved.positions",
   },
   {
-    what: "sends what it made before that is on disk",
-    file: "runtime/kept-stages.js",
-    from: "await checkpoints.sync();",
-    to: "void checkpoints;",
-  },
-  {
     what: "forgets what waits to be sent",
     file: "runtime/kept-stages.js",
     from: "waiting: [...made.waiting]",

@@ -9,7 +9,10 @@ import { dedupe } from "../../../src/stages/dedupe/index.ts";
 import { rollup } from "../../../src/stages/rollup/index.ts";
 import { Agent } from "../../../src/runtime/agent.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
+import type { Checkpoints } from "../../../src/runtime/checkpoints.ts";
 import type { HostConfig } from "../../../src/runtime/config/types.ts";
+import { KeptStages } from "../../../src/runtime/kept-stages.ts";
+import type { ChainStage } from "../../../src/runtime/stage-chain.ts";
 import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
 import { temporaryFolder } from "../../support/folders.ts";
 import { makeHost, sinkDefinition } from "../../support/host.ts";
@@ -132,4 +135,33 @@ test("what was made and not delivered goes out after a restart, the same and onc
   assert.deepEqual(later.delivered, []);
   const { data } = await readCheckpoint(`${stateDir}/checkpoints.json`);
   assert.deepEqual(data.stages?.["main"]?.[0]?.made?.waiting, []);
+});
+
+test("what a stage made is handed on only when it is on disk", async () => {
+  const syncs: (() => void)[] = [];
+  const checkpoints = {
+    ...{ keptStages: () => [], partitionsOfStages: () => [], keepStages: () => undefined, open: () => 0 },
+    sync: () => new Promise<void>((resolve) => syncs.push(resolve)),
+  } as unknown as Checkpoints;
+  const config = counting();
+  const made = config.definition.create(config.options, { now: () => 0, baseDir: ".", log: makeContext().log });
+  let finished = [{ timeMs: 1, fields: [] }];
+  const handed: number[] = [];
+  const kept = KeptStages.of({
+    ...{ pipeline: "main", configs: [config], routes: [], envelope: { paths: [], values: [] }, checkpoints },
+    steps: [{ stage: { ...made, kept: made.kept, finish: () => finished.splice(0) } }] as unknown as ChainStage[],
+    ...{ clock: systemClock, log: makeContext().log, room: () => undefined },
+    process: ({ events }) => handed.push(events.length),
+  })!;
+  kept.begin();
+  kept.tick();
+  await until("the sync", () => syncs.length === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(handed, []);
+  syncs[0]!();
+  await until("the event", () => handed.length === 1);
+  finished = [];
+  kept.tick();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([handed, syncs.length], [[1], 1], "nothing new, nothing to sync");
 });
