@@ -136,6 +136,7 @@ export class Announcing {
       else await new Promise<void>((resolve) => this.#slotWaiters.push(resolve));
       try {
         const size = await this.#openFile(gen, key);
+        gen.noteLook();
         gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
         gen.seenEnd = Math.max(gen.seenEnd, size);
         await gen.startAt(await this.open(gen, startAtEnd ? size : 0), false);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorMessage } from "../../core/error.ts";
@@ -94,6 +95,8 @@ class FileRun {
       now: () => context.now(),
       monotonicMs: () => context.monotonicMs(),
     };
+    // Each of the files that are opened together listens; Node takes more than ten for a leak.
+    setMaxListeners(0, this.#stop.signal);
     if (signal.aborted) this.#stop.abort();
     else signal.addEventListener("abort", () => this.#stop.abort(), { once: true });
     this.tracker = new Tracker(

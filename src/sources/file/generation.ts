@@ -198,6 +198,13 @@ export class Generation {
     return before.size === size && before.mtimeMs === mtimeMs && before.ctimeMs === ctimeMs;
   }
 
+  /** Notes how the open file is, so that a look at its path which shows the same is no reason to read. Returns its size. */
+  noteLook(): number {
+    const { size, mtimeNs } = fstatSync(this.handle!.fd, { bigint: true });
+    this.lookedAt = `${size}:${mtimeNs}`;
+    return Number(size);
+  }
+
   /** What the checkpoint is to keep of it. */
   identity(): FileIdentity {
     const { path, dev, ino, born } = this.place;

@@ -63,6 +63,8 @@ export class Recovery {
   readonly #lost = new Map<string, LostPartition[]>();
   /** By path: files that were empty when they were last seen. What is there now may have come after others. */
   readonly #blank = new Map<string, LostFile>();
+  /** During `begin`: how many partitions of the checkpoint were first seen at a path. */
+  readonly #partitionsAt = new Map<string, number>();
   /** Files of the checkpoint of which all that was known had been read. */
   readonly #readWhole: { readonly path: string; readonly head: Head }[] = [];
 
@@ -83,13 +85,20 @@ export class Recovery {
       const kept = parseIdentity(identity);
       if (kept !== undefined && lowest >= (kept.seen ?? Infinity)) this.#readWhole.push(kept);
     }
+    for (const { identity } of known) {
+      const path = parseIdentity(identity)?.path ?? "";
+      this.#partitionsAt.set(path, (this.#partitionsAt.get(path) ?? 0) + 1);
+    }
     for (let i = 0; i < known.length; i += LOOKS_AT_ONCE) {
       const group = known.slice(i, i + LOOKS_AT_ONCE);
       const looks = await Promise.all(group.map((partition) => this.#lookFor(partition)));
       for (let k = 0; k < group.length; k++) await this.#resume(group[k]!, opening, looks[k]);
+      // Files are open until then, and there may be many times more than may be.
+      if (opening.length >= this.#tracking.options.maxOpenFiles / 2) await Promise.all(opening.splice(0));
     }
     await this.#putInOrder();
     await Promise.all(opening);
+    this.#partitionsAt.clear();
     // What was known may not be known here any more: nothing must be taken for new.
     if (this.#tracking.signal.aborted) return;
     const paths = new Set(known.map((each) => parseIdentity(each.identity)?.path));
@@ -305,6 +314,20 @@ export class Recovery {
     }
   }
 
+  /**
+   * Whether there is nothing to read of a file, and nothing waits for it. It is closed then: of thousands of files only a
+   * few are written to, and these are opened again when they grow.
+   */
+  async #isAtRest(gen: Generation): Promise<boolean> {
+    if (gen.compressed !== undefined || gen.detachedAtMs !== undefined || gen.handle === undefined) return false;
+    if (this.#partitionsAt.get(gen.firstPath) !== 1 || gen.place.path !== gen.firstPath || gen.position === 0)
+      return false;
+    if (gen.noteLook() !== gen.position) return false;
+    gen.drained = true;
+    await gen.close();
+    return true;
+  }
+
   async #open(gen: Generation, known: KnownPartition, identity: FileIdentity, found: Found): Promise<void> {
     const { options, signal, table, schedule } = this.#tracking;
     try {
@@ -318,7 +341,7 @@ export class Recovery {
         .filter((at) => at > position)
         .sort((a, b) => a - b);
       gen.announced = true;
-      schedule(gen);
+      if (!(await this.#isAtRest(gen))) schedule(gen);
     } catch (error) {
       table.remove(gen);
       gen.ended = true;
