@@ -46,9 +46,14 @@ export async function tailHost(parts: HostParts, components: ComponentLists): Pr
 
 function hostFile({ groups, stateDir, where, destination }: HostParts): object {
   const multiline = { continuation_pattern: CONTINUATION_PATTERN, flush_timeout_ms: 300, allow_backtracking: true };
-  const sources = groups.map(({ include }, i) => [
+  const file = (include: readonly string[], format: string | undefined): object => ({
+    ...{ type: "file", include, multiline, idle_line_flush_ms: 500 },
+    // The last lines mean nothing without the header, which may be far before them.
+    ...(format === "w3c" ? { header_prefix: "#Fields:" } : {}),
+  });
+  const sources = groups.map(({ include, format }, i) => [
     `in-${i}`,
-    include === undefined ? { type: "stdin" } : { type: "file", include, multiline, idle_line_flush_ms: 500 },
+    include === undefined ? { type: "stdin" } : file(include, format),
   ]);
   const pipelines = groups.map(({ format }, i) => [
     `lines-${i}`,

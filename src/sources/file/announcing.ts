@@ -140,6 +140,7 @@ export class Announcing {
         gen.head = await readAt(gen.handle!, 0, HEAD_BYTES);
         gen.seenEnd = Math.max(gen.seenEnd, size);
         await gen.startAt(await this.open(gen, startAtEnd ? size : 0), false);
+        await gen.recallHeader(undefined);
         state.error = undefined;
         state.failures = 0;
         gen.announced = true;

@@ -45,6 +45,16 @@ describe("header lines in files", () => {
     assert.deepEqual(seen(await bench.once(options())), [["6", "#Fields: c"]]);
   });
 
+  it("come with the first event of a file that is begun at its end", async () => {
+    await writeFile(log, "#Fields: a b\n1 2\n");
+    const run = bench.start({ ...options(), start_at: "end", ...FAST });
+    await until(() => run.source.inputs()[0]?.state === "idle");
+    await appendFile(log, "3 4\n");
+    await until(() => run.output.count === 1);
+    await run.stop();
+    assert.deepEqual(seen(run.output), [["3 4", "#Fields: a b"]]);
+  });
+
   it("are right for each sink after a kill between two of them", async () => {
     const text = Array.from({ length: 400 }, (_, i) => (i % 40 === 0 ? `#Fields: f${i}` : `line ${i}`)).join("\n");
     await writeFile(log, `${text}\n`);
