@@ -16,7 +16,7 @@ test("the packed tarball installs a wiretail command that knows its version, its
     const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
     const names = files.map((file) => file.path);
     const own =
-      /^(bin|dist\/src|dist\/bundle|config|pipelines|docs)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+      /^(bin|dist\/src|dist\/bundle|config|pipelines|docs|completions|man)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     assert.deepEqual(
       names.filter((name) => !own.test(name)),
       [],

@@ -7,7 +7,7 @@ import { numbersIn, assertExactlyOnce, NumberedWriter, startAgent, waitFor, writ
 
 const NOBODY = 65_534;
 /** What a host that reads and writes files needs; vendors' SDKs are loaded only by their sinks. */
-const PACKAGES = ["ajv", "commander", "jsonc-parser", "picomatch"];
+const PACKAGES = ["ajv", "bowser", "commander", "jsonc-parser", "mmdb-lib", "picomatch"];
 
 /** Copies the build with what it needs to where every user can read it. */
 async function copyBuild(to: string): Promise<void> {
