@@ -27,8 +27,8 @@ export interface NotificationsOptions {
 
 /**
  * Linux is asked directly, other systems by chokidar, which knows how they differ; with `chokidar` that is taken
- * everywhere. chokidar reads a whole folder again for what happens in it: 100 lines a second in 50 files took 44 % of a
- * core (`npm run bench:trickle`, docs/decisions/0010-watching.md).
+ * everywhere. chokidar reads a whole folder again for what happens in it: 100 lines a second in 50 files took half a
+ * core, and a sixth without it (`npm run bench:trickle`, docs/decisions/0010-watching.md).
  */
 export async function openNotifications(
   watch: "notify" | "chokidar",
