@@ -1,4 +1,5 @@
 import type { EncodedBatch } from "../core/batch.ts";
+import { WiretailError } from "../core/error.ts";
 
 /** A batch in memory, held until every sink of its pipeline has settled its part. */
 export class OutboxEntry {
@@ -45,14 +46,21 @@ export class OutboxEntry {
   /** Dead letters of the batch that a stage made are still being written. */
   storing: Promise<void> | undefined;
 
-  /** Somebody else needs its bytes, too, and will let go. */
+  /** Somebody else needs its bytes, too, and will let go. Only while somebody has it. */
   hold(): void {
+    this.#mustBeHeld();
     this.holders++;
   }
 
   /** One sink is done with it. */
   letGo(): void {
+    this.#mustBeHeld();
     if (--this.holders === 0) this.#settled(this);
+  }
+
+  /** Its bytes belong to another batch by now: going on would mix them up. */
+  #mustBeHeld(): void {
+    if (this.holders <= 0) throw new WiretailError("WT_INTERNAL", "a batch is used that everybody has let go of");
   }
 
   /** One sink stops, and nobody will send it the rest. */

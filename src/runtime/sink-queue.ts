@@ -18,6 +18,8 @@ export interface QueuedSlice extends Slice {
 /** What is sent in one call, with what is needed to settle it. `slices` is what the sink sees, too. */
 export interface Shipment extends SinkBatch {
   readonly slices: readonly QueuedSlice[];
+  /** What of `slices` is not settled, once that is less than all: the rest may be gone from memory. */
+  unsettled?: readonly QueuedSlice[];
   /** Calls made for it so far. */
   attempts: number;
   /** When it is to be sent, and not before this; by the clock that is never set (milliseconds). */

@@ -178,9 +178,9 @@ export class SinkRunner {
     return slices;
   }
 
-  /** What was sent and is not settled: under way, or waiting to be sent again. Some may be there twice. */
+  /** What was sent and is not settled: under way, on its way to the dead letters, or waiting to be sent again. */
   get sent(): QueuedSlice[] {
-    return [...this.#inFlight, ...this.#schedule.parked].flatMap((shipment) => shipment.slices);
+    return [...this.#inFlight, ...this.#schedule.parked].flatMap(({ unsettled, slices }) => unsettled ?? slices);
   }
 
   /** Documents that were away are given up. */

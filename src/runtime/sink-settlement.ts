@@ -139,11 +139,13 @@ export class SinkSettlement {
       this.#noteFailure(worst, `${waiting} of ${shipment.count} documents refused: `);
     }
     if (rejected > 0) {
+      // Dead letters take a while to write, and the rest is settled or parked by now.
+      shipment.unsettled = pick(shipment, codes, REJECTED);
       const reasonOf = (index: number): string => {
         const verdict = verdicts.get(index);
         return verdict?.outcome === "rejected" ? verdict.reason : "";
       };
-      await this.#reject(shipment, reasonOf, codes);
+      await this.#reject(shipment, reasonOf, shipment.unsettled, codes);
     }
   }
 
@@ -179,8 +181,13 @@ export class SinkSettlement {
     this.#takenAtMs.set(destination, this.#options.nowMs());
   }
 
-  /** Sends documents of a shipment to the dead letters: all, or those with the code REJECTED. */
-  async #reject(shipment: Shipment, reasonOf: (index: number) => string, codes?: Uint8Array): Promise<void> {
+  /** Sends documents of a shipment to the dead letters: all, or those with the code REJECTED, which are `slices`. */
+  async #reject(
+    shipment: Shipment,
+    reasonOf: (index: number) => string,
+    slices = shipment.slices,
+    codes?: Uint8Array,
+  ): Promise<void> {
     const documents: RejectedDocument[] = [];
     let index = 0;
     for (const slice of shipment.slices) {
@@ -189,7 +196,6 @@ export class SinkSettlement {
         documents.push({ batch: slice.batch, index: i, reason: reasonOf(index) });
       }
     }
-    const slices = codes === undefined ? shipment.slices : pick(shipment, codes, REJECTED);
     try {
       await this.#options.storeRejected(documents);
       this.#finish(slices, "deadLettered");

@@ -18,6 +18,8 @@ export class SinkRig {
   readonly deadLetters: { message: string; reason: string }[] = [];
   /** Entries that every holder let go, in order. */
   readonly done: OutboxEntry[] = [];
+  /** Storing dead letters waits for this. */
+  deadLettersWait: Promise<void> | undefined;
   /** Makes storing of dead letters fail, while set. */
   deadLetterFault: Error | undefined;
   /** Writes marks of what may have been sent: at once, unless a test puts something else here. */
@@ -39,6 +41,7 @@ export class SinkRig {
       clock: this.clock,
       random: options.random ?? (() => 1),
       storeRejected: async (documents) => {
+        await this.deadLettersWait;
         if (this.deadLetterFault !== undefined) throw this.deadLetterFault;
         for (const document of documents)
           this.deadLetters.push({ message: messageAt(document), reason: document.reason });

@@ -61,3 +61,13 @@ test("the memory of a batch is given back once, and not while another sink needs
   assert.deepEqual(released, ["whole", "settled", "less"]);
   assert.equal(outbox.heldBytes, 0);
 });
+
+test("a batch that everybody let go of cannot be had again: its memory is another's", () => {
+  const outbox = new Outbox(1_000_000, () => undefined);
+  let released = 0;
+  const entry = outbox.add({ ...makeBatch({ lines: LINES }), release: () => released++ }, 1, () => undefined);
+  entry.letGo();
+  assert.throws(() => entry.hold(), { code: "WT_INTERNAL" });
+  assert.throws(() => entry.letGo(), { code: "WT_INTERNAL" });
+  assert.equal(released, 1);
+});

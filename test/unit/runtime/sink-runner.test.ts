@@ -316,6 +316,28 @@ test("a document stays queued while its dead letter cannot be written, and is se
   assert.equal(rig.runner.health.state, "working");
 });
 
+test("while a dead letter is written nothing but its document counts as sent, and the rest is let go of", async () => {
+  const sink = new ScriptedSink([mixed({ 2: REJECTED, 3: { outcome: "retry", reason: "busy" } })], { maxEvents: 4 });
+  const rig = new SinkRig(sink);
+  let stored = (): void => undefined;
+  rig.deadLettersWait = new Promise((resolve) => (stored = resolve));
+  rig.enqueue(["a"]);
+  rig.enqueue(["b", "bad", "later"]);
+  await rig.settled();
+  assert.equal(rig.done.length, 1, "the first batch is let go of");
+  const unsettled = rig.runner.sent.map(({ entry, from, to }) => ({ isDone: rig.done.includes(entry), from, to }));
+  assert.deepEqual(unsettled, [
+    { isDone: false, from: 1, to: 2 },
+    { isDone: false, from: 2, to: 3 },
+  ]);
+  stored();
+  await rig.clock.advance(10_000);
+  assert.deepEqual(sink.delivered, ["a", "b", "later"]);
+  assert.deepEqual(rig.deadLetters, [{ message: "bad", reason: "not a date" }]);
+  assert.equal(rig.done.length, 2);
+  assert.equal(rig.progress.position, 400);
+});
+
 test("a call without an answer is given up after the time-out and made again", async () => {
   const sink = new ScriptedSink([], { maxEvents: 1 });
   sink.answer = (_messages, signal, attempt) =>
