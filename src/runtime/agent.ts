@@ -116,7 +116,15 @@ export class Agent {
     const journal = await openJournal(this.#config, this.#checkpoints, this.#log);
     if (journal !== undefined) {
       this.#spooler = new Spooler({
-        ...{ journal, outbox: this.#outbox, checkpoints: this.#checkpoints, clock, log: this.#log, random },
+        ...{
+          journal,
+          outbox: this.#outbox,
+          pool: this.#pool,
+          checkpoints: this.#checkpoints,
+          clock,
+          log: this.#log,
+          random,
+        },
         readAgain: (sinkName, between) => this.#graph.readAgain(sinkName, between),
       });
     }

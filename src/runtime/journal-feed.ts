@@ -1,12 +1,12 @@
-import type { EncodedBatch, EncodedBody, Encoding } from "../core/batch.ts";
-import { encodingKey, eventId } from "../core/batch.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
-import { countRanges, decodeRecord, type RecordHead } from "../disk/journal/record.ts";
+import { countRanges, type RecordHead } from "../disk/journal/record.ts";
 import type { RecordPlace } from "../disk/journal/segment-index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
+import { JournalReader, type LoadedRecord } from "./journal-reader.ts";
 import type { Outbox } from "./outbox.ts";
 import { RouteProgress, type JournaledBatch, type PendingBatch } from "./progress.ts";
 import type { SinkRunner } from "./sink-runner.ts";
@@ -18,6 +18,7 @@ export interface JournalFeedOptions {
   readonly runner: SinkRunner;
   readonly journal: Journal;
   readonly outbox: Outbox;
+  readonly pool: BufferPool;
   readonly checkpoints: Checkpoints;
   readonly clock: Clock;
   readonly log: Log;
@@ -75,6 +76,7 @@ export class JournalFeed {
   /** Batches for the sink that wait to be written to the journal and are not in its queue. */
   unwritten = 0;
   readonly options: JournalFeedOptions;
+  readonly #reader: JournalReader;
   /** By sequence. Those below `#next` are in memory or settled. */
   readonly #batches: FedBatch[] = [];
   /** Where reading goes on. */
@@ -96,6 +98,7 @@ export class JournalFeed {
   /** `backlog` is how many documents for the sink the journal holds already. */
   constructor(options: JournalFeedOptions, backlog: number) {
     this.options = options;
+    this.#reader = new JournalReader(options.journal, options.pool);
     this.#next = options.journal.cursor(options.sink);
     this.#began = options.journal.nextSequence;
     this.#acknowledged = this.#began;
@@ -155,6 +158,7 @@ export class JournalFeed {
   stop(): void {
     this.#isStopped = true;
     this.#cancelRetry?.();
+    this.#reader.drop();
   }
 
   /**
@@ -212,7 +216,7 @@ export class JournalFeed {
   }
 
   async #read(): Promise<void> {
-    const { runner, journal, outbox } = this.options;
+    const { runner, journal } = this.options;
     this.#isReading = true;
     try {
       while (!this.#isStopped) {
@@ -234,12 +238,15 @@ export class JournalFeed {
           continue;
         }
         const isEmpty = runner.queuedInMemory === 0;
-        const isFull = outbox.heldBytes >= outbox.budgetBytes || this.#loadedBytes >= this.options.readAheadBytes();
-        if (!isEmpty && (runner.isFailing || isFull)) break;
+        if (!isEmpty && (runner.isFailing || this.#isFull)) break;
         const giveUps = this.#giveUps;
-        const bytes = await journal.read(place);
-        if (this.#isStopped || giveUps !== this.#giveUps) break;
-        this.#load(place, bytes, known);
+        const record = await this.#reader.read(place, runner.sink.encoding);
+        if (this.#isStopped || giveUps !== this.#giveUps) {
+          record?.batch.release!();
+          break;
+        }
+        this.#readAhead(place.sequence + 1);
+        this.#load(place, record, known);
         this.#failures = 0;
       }
     } catch (error) {
@@ -253,16 +260,28 @@ export class JournalFeed {
     }
   }
 
-  #load(place: RecordPlace, bytes: Buffer, known: FedBatch | undefined): void {
+  get #isFull(): boolean {
+    const { outbox, readAheadBytes } = this.options;
+    return outbox.heldBytes >= outbox.budgetBytes || this.#loadedBytes >= readAheadBytes();
+  }
+
+  /** While one record is worked on, the disk gives the next. */
+  #readAhead(from: number): void {
+    const { journal, sink, runner } = this.options;
+    if (runner.isFailing || this.#isFull) return;
+    const place = journal.find(from, sink);
+    if (place !== undefined && place.sequence < this.#acknowledged) this.#reader.readAhead(place);
+  }
+
+  #load(place: RecordPlace, record: LoadedRecord | undefined, known: FedBatch | undefined): void {
     const { runner, outbox, sink, log } = this.options;
-    const decoded = decodeRecord(bytes, runner.encoding);
-    if (decoded === undefined || decoded.sequence !== place.sequence) {
+    if (record === undefined) {
       log.error("a record of the journal is damaged: its events are lost", { record: place.sequence });
       this.#drop(place, undefined, "journal_damaged");
       return;
     }
     this.#next = place.sequence + 1;
-    const { head, batch } = decoded;
+    const { head, batch } = record;
     const reader = head.readers.find((each) => each.sink === sink)!;
     const progress = known?.progress ?? this.#progressOf(head) ?? new RouteProgress(reader.start);
     const end = { position: head.endPosition, resume: head.resume };
@@ -274,9 +293,8 @@ export class JournalFeed {
     fed.resident += all;
     const own = place.sequence < this.#began ? runner.sink.position?.(head.partition, head.pipeline) : undefined;
     if (own !== undefined) ranges = rangesFrom(ranges, batch.offsets, own.position);
-    const encoded = withEncoding(batch, head, runner.sink.encoding);
     this.#loadedBytes += batch.byteLength;
-    const entry = outbox.add(encoded, 1, () => {
+    const entry = outbox.add(batch, 1, () => {
       this.#loadedBytes -= batch.byteLength;
       this.options.onMoved();
       this.pump();
@@ -379,31 +397,4 @@ function rangesFrom(ranges: readonly number[], offsets: Float64Array, position: 
     if (from < to) kept.push(from, to);
   }
   return kept;
-}
-
-/**
- * The batch with a body in the encoding that the sink wants now: it may have wanted another when the record was
- * written. Documents are JSON behind a head that is known, so one is made of the other.
- */
-function withEncoding(batch: EncodedBatch, head: RecordHead, encoding: Encoding): EncodedBatch {
-  const key = encodingKey(encoding);
-  if (batch.bodies.has(key)) return batch;
-  const [from, body] = [...batch.bodies].find(([each]) => each.startsWith("json\u0000")) ?? [...batch.bodies][0]!;
-  const [, before = "", after = ""] = from.split("\u0000");
-  const isJson = encoding.kind === "json" && from.startsWith("json\u0000");
-  const parts: Buffer[] = [];
-  const offsets = new Uint32Array(batch.count + 1);
-  for (let i = 0; i < batch.count; i++) {
-    let bytes = body.bytes.subarray(body.offsets[i], body.offsets[i + 1]);
-    if (isJson) {
-      const id = eventId(batch, i);
-      const skip = Buffer.byteLength(before) + (after === "" ? 0 : Buffer.byteLength(id + after));
-      const start = encoding.after === undefined ? encoding.before : encoding.before + id + encoding.after;
-      bytes = Buffer.concat([Buffer.from(start), bytes.subarray(skip)]);
-    }
-    parts.push(bytes);
-    offsets[i + 1] = offsets[i]! + bytes.length;
-  }
-  const made: EncodedBody = { bytes: Buffer.concat(parts), offsets };
-  return { ...batch, bodies: new Map([[key, made]]), byteLength: made.bytes.length };
 }

@@ -1,3 +1,4 @@
+import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
@@ -34,6 +35,7 @@ interface Item {
 export interface SpoolerOptions {
   readonly journal: Journal;
   readonly outbox: Outbox;
+  readonly pool: BufferPool;
   readonly checkpoints: Checkpoints;
   readonly clock: Clock;
   readonly log: Log;
@@ -104,11 +106,12 @@ export class Spooler {
 
   /** Makes a sink's place in the journal; it begins to read what is there. */
   async feed(config: SinkConfig, runner: SinkRunner, log: Log): Promise<JournalFeed> {
-    const { journal, outbox, checkpoints, clock } = this.#options;
+    const { journal, outbox, pool, checkpoints, clock } = this.#options;
     const backlog = await backlogOf(journal, config.identity);
     const feed = new JournalFeed(
       {
-        ...{ sink: config.identity, name: config.name, runner, journal, outbox, checkpoints, clock, log },
+        ...{ sink: config.identity, name: config.name, runner, journal, outbox, pool, checkpoints },
+        ...{ clock, log },
         readAheadBytes: () => this.#readAheadBytes,
         onMoved: () => {
           if (this.#isFull) void this.#makeRoom();

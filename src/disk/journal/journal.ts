@@ -163,20 +163,24 @@ export class Journal {
     segment?.release(sequence, this.#audiences.without(place.audience, sink));
   }
 
-  /** The bytes of a record, fewer where they are missing, to be checked by `decodeRecord`. */
-  async read(place: RecordPlace): Promise<Buffer> {
+  /**
+   * The bytes of a record, to be checked by `decodeRecord`: a part of `into`, which has room for `place.length`; fewer
+   * where they are missing.
+   */
+  async read(place: RecordPlace, into: Buffer = Buffer.allocUnsafe(place.length)): Promise<Buffer> {
     const file = await this.#fileOf(place);
-    return file === undefined ? Buffer.alloc(0) : readFully(file, place.at, place.length);
+    return file === undefined ? Buffer.alloc(0) : readFully(file, place.at, into.subarray(0, place.length));
   }
 
   /** What a record says before its columns; undefined when that is damaged. */
   async readHead(place: RecordPlace): Promise<RecordHead | undefined> {
     const file = await this.#fileOf(place);
     if (file === undefined) return undefined;
-    const start = await readFully(file, place.at, RECORD_HEADER_BYTES);
+    const start = await readFully(file, place.at, Buffer.allocUnsafe(RECORD_HEADER_BYTES));
     const header = readHeader(start, 0);
     if (header === undefined) return undefined;
-    return readHead(await readFully(file, place.at, RECORD_HEADER_BYTES + header.headLength), header);
+    const whole = Buffer.allocUnsafe(RECORD_HEADER_BYTES + header.headLength);
+    return readHead(await readFully(file, place.at, whole), header);
   }
 
   /** Every record for the sink before this is settled. */

@@ -155,8 +155,8 @@ export function areColumnsWhole(bytes: Buffer, header: RecordHeader): boolean {
 }
 
 /**
- * The batch in a record (`bytes` begin with its header), with the bodies of one encoding only, or of all. What it gives
- * is a copy: `bytes` may be used again. Undefined when any of it is damaged.
+ * The batch in a record (`bytes` begin with its header), with the bodies of one encoding only, or of all if it has none in
+ * that. Bodies are parts of `bytes`, the rest is a copy. Undefined when any of it is damaged.
  */
 export function decodeRecord(
   bytes: Buffer,
@@ -186,7 +186,7 @@ export function decodeRecord(
     }
     const bounds = copy(new Uint32Array(count + 1));
     if (!areBounds(bounds, length)) return undefined;
-    bodies.set(key, { bytes: Buffer.from(bytes.subarray(at, at + length)), offsets: bounds });
+    bodies.set(key, { bytes: bytes.subarray(at, at + length), offsets: bounds });
     byteLength += length;
     at += length;
   }

@@ -116,16 +116,15 @@ export class Audiences {
   }
 }
 
-/** Reads `length` bytes at `at`; fewer where the file ends. */
-export async function readFully(file: JournalFile, at: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
+/** Fills `into` with what is at `at`. Returns what was read: less than asked for where the file ends. */
+export async function readFully(file: JournalFile, at: number, into: Buffer): Promise<Buffer> {
   let read = 0;
-  while (read < length) {
-    const got = await file.read(bytes.subarray(read), at + read);
+  while (read < into.length) {
+    const got = await file.read(into.subarray(read), at + read);
     if (got === 0) break;
     read += got;
   }
-  return bytes.subarray(0, read);
+  return into.subarray(0, read);
 }
 
 /** Writes all of it, however little the system takes at a time. */
