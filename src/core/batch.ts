@@ -1,4 +1,4 @@
-import type { Envelope } from "./event.ts";
+import type { Destinations, Envelope } from "./event.ts";
 
 /**
  * A stretch of input in which positions only grow and never come back: one generation of one file, one run of a
@@ -95,6 +95,8 @@ export interface EncodedBatch {
   readonly subIndexes: Uint16Array | undefined;
   /** Names of the sinks that each document is for, undefined for all of the pipeline's. Undefined when all are for all. */
   readonly sinks?: readonly (readonly string[] | undefined)[] | undefined;
+  /** Other places than the sinks' own, of documents that are for such. Undefined when none is. */
+  readonly destinations?: readonly (Destinations | undefined)[] | undefined;
   /** `@timestamp` of each, milliseconds since the epoch. */
   readonly timesMs: Float64Array;
   /** By encodingKey. */

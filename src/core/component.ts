@@ -250,6 +250,9 @@ export interface StageContext {
   readonly log?: Log | undefined;
 }
 
+/** Another place in a sink than its own, in the words of the sink's options. */
+export type DestinationOptions = Readonly<Record<string, unknown>>;
+
 export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
   readonly kind: "stage";
   /** It may make several events of one, with these options. A pipeline has one such stage at most: it numbers them. */
@@ -259,8 +262,13 @@ export interface StageDefinition<S extends Schema<unknown> = Schema<unknown>> ex
   /** Its stages have `finish`: what they give cannot be read again. */
   readonly gathers?: boolean;
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
-  /** The sinks that it names, with where: they have to be among those of the pipeline. */
-  sinksOf?(options: Infer<S>): readonly (readonly [pointer: string, sink: string])[];
+  /**
+   * The sinks that it names, with where: they have to be among those of the pipeline. `destination` is another place in
+   * the sink than its own; its text in events is `JSON.stringify` of it.
+   */
+  sinksOf?(
+    options: Infer<S>,
+  ): readonly (readonly [pointer: string, sink: string, destination?: DestinationOptions | undefined])[];
   /** Throws WiretailError for options that do not compile (patterns, formats, queries); `check` reports it in place. */
   create(options: Infer<S>, context: StageContext): Stage;
 }
@@ -315,8 +323,11 @@ export interface BatchLimits {
 export interface Sink {
   readonly encoding: Encoding;
   readonly limits: BatchLimits;
-  /** Documents of one call share a destination (an index, a group and stream). Without it there is only one. */
-  destinationOf?(timeMs: number): string;
+  /**
+   * Documents of one call share a destination (an index, a group and stream). Without it there is only one. `named` is
+   * where a stage sends the document, JSON text of what the definition's `destinationFaults` found right.
+   */
+  destinationOf?(timeMs: number, named?: string): string;
   /** Documents that must not share a call because their times are further apart, in milliseconds. */
   readonly maxTimeSpanMs?: number;
   /** Bytes that the service counts for each document beside the document itself. */
@@ -352,6 +363,11 @@ export interface Sink {
 export interface SinkDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
   readonly kind: "sink";
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
+  /** What is wrong with another place in the sink that a stage names. Sinks without it have their own place only. */
+  destinationFaults?(
+    options: Infer<S>,
+    destination: DestinationOptions,
+  ): readonly (readonly [pointer: string, message: string])[];
   create(options: Infer<S>, context: Context): Sink | Promise<Sink>;
 }
 

@@ -23,6 +23,12 @@ export interface Envelope {
 }
 
 /**
+ * Other places than the sinks' own that an event is for, by the sink's name: what `Sink.destinationOf` is given, JSON
+ * text. Shared by many events; not to be changed.
+ */
+export type Destinations = Readonly<Record<string, string>>;
+
+/**
  * One log event in the middle of a pipeline. Read and write it by `Path` only.
  *
  * Values are what JSON can hold; `undefined` means "not there". Objects and arrays that `get` gives are only to be read
@@ -45,6 +51,9 @@ export class LogEvent {
   /** The names of the sinks that it is for, of those of its pipeline; undefined: all of them. */
   sinks: readonly string[] | undefined = undefined;
 
+  /** Where in these sinks, where that is not the sink's own place. */
+  destinations: Destinations | undefined = undefined;
+
   constructor(line: string, timeMs: number, offset: number, envelope: Envelope, subIndex = 0) {
     this.layout = Layout.message;
     const values = blankValues.slice();
@@ -64,6 +73,7 @@ export class LogEvent {
   fork(subIndex: number): LogEvent {
     const copy = new LogEvent(this.line, this.timeMs, this.offset, this.envelope, subIndex);
     copy.sinks = this.sinks;
+    copy.destinations = this.destinations;
     copy.layout = this.layout;
     copy.values = this.values.slice();
     for (let i = 0; i < copy.values.length; i++) {

@@ -7,7 +7,7 @@ import {
   type LineBytes,
 } from "../core/batch.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
-import { LogEvent } from "../core/event.ts";
+import { LogEvent, type Destinations } from "../core/event.ts";
 import { Path } from "../core/path.ts";
 import { lineKernel, type LineFramePieces } from "../codec/kernel/line-kernel.ts";
 import type { MadeDocuments } from "../codec/kernel/machine.ts";
@@ -98,6 +98,7 @@ export class BatchEncoder {
     let timesMs = new Float64Array(batch.count);
     let subIndexes: Uint16Array | undefined;
     let sinks: (readonly string[] | undefined)[] | undefined;
+    let destinations: (Destinations | undefined)[] | undefined;
     let count = 0;
     const writers = encodings.map(
       (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch, this.#aroundBytes)),
@@ -119,6 +120,7 @@ export class BatchEncoder {
         timesMs[count] = event.timeMs;
         if (event.subIndex !== 0) (subIndexes ??= new Uint16Array(offsets.length))[count] = event.subIndex;
         if (event.sinks !== undefined) (sinks ??= [])[count] = event.sinks;
+        if (event.destinations !== undefined) (destinations ??= [])[count] = event.destinations;
         count++;
         const offset = "" + event.offset;
         const members = sharesMembers ? documentMembers(event, "", offset) : "";
@@ -170,7 +172,7 @@ export class BatchEncoder {
       const encoded = this.#encoded(
         ...([batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers] as const),
       );
-      return sinks === undefined ? encoded : { ...encoded, sinks };
+      return sinks === undefined && destinations === undefined ? encoded : { ...encoded, sinks, destinations };
     };
     return { idPrefix, add, addDocuments, finish };
   }

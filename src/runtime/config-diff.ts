@@ -17,7 +17,7 @@ export interface SampleEvent {
 
 /** What a pipeline makes of one event. */
 export type Fate =
-  /** Sorted names of sinks, with one document for each event that was made of it. */
+  /** Sorted names of sinks, each with the place in it where that is not its own, with one document for each event that was made of it. */
   | { readonly kind: "sent"; readonly sinks: readonly string[]; readonly documents: readonly Document[] }
   | { readonly kind: "left_out"; readonly by: string }
   | { readonly kind: "dead_letter"; readonly by: string; readonly reason: string };
@@ -98,7 +98,13 @@ class Tried {
       if (refused !== undefined) return refused;
       return { kind: "left_out", by: chain.steps.find(({ counts }, i) => counts.dropped > dropped[i]!)?.label ?? "?" };
     }
-    const sinks = new Set(left.flatMap((each) => config.to.filter((sink) => each.sinks?.includes(sink) !== false)));
+    const sinks = new Set(
+      left.flatMap(({ sinks: routed, destinations }) =>
+        config.to
+          .filter((sink) => routed?.includes(sink) !== false)
+          .map((sink) => (destinations?.[sink] === undefined ? sink : `${sink} ${destinations[sink]}`)),
+      ),
+    );
     if (sinks.size === 0) return { kind: "left_out", by: "a route to no sink" };
     return { kind: "sent", sinks: [...sinks].sort(), documents: left.map((each) => each.toObject()) };
   }

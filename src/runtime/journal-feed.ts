@@ -2,7 +2,7 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
-import { countRanges, type RecordHead } from "../disk/journal/record.ts";
+import { countRanges, destinationsOf, type RecordHead } from "../disk/journal/record.ts";
 import type { RecordPlace } from "../disk/journal/segment-index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
@@ -293,8 +293,9 @@ export class JournalFeed {
     fed.resident += all;
     const own = place.sequence < this.#began ? runner.sink.position?.(head.partition, head.pipeline) : undefined;
     if (own !== undefined) ranges = rangesFrom(ranges, batch.offsets, own.position);
+    const destinations = destinationsOf(reader, batch.count, this.options.name);
     this.#loadedBytes += batch.byteLength;
-    const entry = outbox.add(batch, 1, () => {
+    const entry = outbox.add(destinations === undefined ? batch : { ...batch, destinations }, 1, () => {
       this.#loadedBytes -= batch.byteLength;
       this.options.onMoved();
       this.pump();

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { EncodedBatch } from "../core/batch.ts";
+import type { Destinations } from "../core/event.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { QueuedSlice } from "./sink-queue.ts";
 
@@ -78,6 +79,7 @@ function copyOf(batch: EncodedBatch, slices: readonly QueuedSlice[], encoding: s
   const offsets = new Float64Array(count);
   const timesMs = new Float64Array(count);
   const subIndexes = batch.subIndexes === undefined ? undefined : new Uint16Array(count);
+  const destinations = batch.destinations === undefined ? undefined : new Array<Destinations | undefined>(count);
   let at = 0;
   let n = 0;
   for (const { from, to } of slices) {
@@ -86,10 +88,14 @@ function copyOf(batch: EncodedBatch, slices: readonly QueuedSlice[], encoding: s
       offsets[n] = batch.offsets[i]!;
       timesMs[n] = batch.timesMs[i]!;
       if (subIndexes !== undefined) subIndexes[n] = batch.subIndexes![i]!;
+      if (destinations !== undefined) destinations[n] = batch.destinations![i];
       ends[n + 1] = at + body.offsets[i + 1]! - begin;
     }
     at += body.bytes.copy(bytes, at, begin, body.offsets[to]);
   }
   const bodies = new Map([[encoding, { bytes, offsets: ends }]]);
-  return { ...batch, count, offsets, timesMs, subIndexes, bodies, byteLength, sinks: undefined, release: undefined };
+  return {
+    ...{ ...batch, count, offsets, timesMs, subIndexes, bodies, byteLength },
+    ...{ sinks: undefined, destinations, release: undefined },
+  };
 }

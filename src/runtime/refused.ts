@@ -11,11 +11,13 @@ export function refusedBySink(
   nowMs: number,
 ): DeadLetter {
   const { batch, index, reason } = refused;
+  const destination = batch.destinations?.[index]?.[sink.name];
   return {
     at: formatIsoTime(nowMs),
     pipeline: batch.pipeline,
     sink: sink.name,
     sink_identity: sink.identity,
+    ...(destination === undefined ? {} : { destination }),
     reason,
     source: batch.partition.source,
     id: eventId(batch, index),

@@ -193,7 +193,7 @@ export class SinkRunner {
   }
 
   #queue(entry: OutboxEntry, progress: RouteProgress, pending: PendingBatch, from: number, to: number): void {
-    const { sink, clock } = this.#options;
+    const { sink, clock, name } = this.#options;
     const { batch } = entry;
     const enqueuedAtMs = clock.monotonicMs();
     const append = (destination: string, start: number, end: number, maybeSent: boolean): void => {
@@ -211,9 +211,10 @@ export class SinkRunner {
     if (sink.destinationOf === undefined) push("", from, to);
     else {
       let start = from;
-      let destination = sink.destinationOf(batch.timesMs[from]!);
+      const { timesMs, destinations } = batch;
+      let destination = sink.destinationOf(timesMs[from]!, destinations?.[from]?.[name]);
       for (let i = from + 1; i < to; i++) {
-        const next = sink.destinationOf(batch.timesMs[i]!);
+        const next = sink.destinationOf(timesMs[i]!, destinations?.[i]?.[name]);
         if (next === destination) continue;
         push(destination, start, i);
         destination = next;

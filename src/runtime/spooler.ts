@@ -2,7 +2,7 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
-import { countRanges, encodeRecord, type EncodedRecord } from "../disk/journal/record.ts";
+import { countRanges, destinationRuns, encodeRecord, type EncodedRecord } from "../disk/journal/record.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
@@ -473,8 +473,10 @@ async function backlogOf(journal: Journal, sink: string): Promise<number> {
 }
 
 function recordOf({ entry, needs }: Item): EncodedRecord {
+  const { destinations } = entry.batch;
   const readers = needs.map(({ feed, ranges, pending, sentBefore = false }) => ({
     ...{ sink: feed.options.sink, ranges, start: pending.start, sentBefore },
+    ...(destinations === undefined ? {} : { destinations: destinationRuns(destinations, feed.options.name) }),
   }));
   return encodeRecord(entry.batch, readers, new Set(needs.map(({ feed }) => feed.options.runner.encoding)));
 }

@@ -26,7 +26,7 @@ export class ScriptedSink implements Sink {
   readonly limits: BatchLimits;
   answer: Answer;
   isClosed = false;
-  destinationOf?: (timeMs: number) => string;
+  destinationOf?: (timeMs: number, named?: string) => string;
   maxTimeSpanMs?: number;
   overheadBytesPerEvent?: number;
   position?: (partitionId: string, pipeline: string) => ResumePoint | undefined;

@@ -8,6 +8,8 @@ export interface DeadLetter {
   /** The sink that refused it, and what the sink is, whatever its name. */
   readonly sink?: string;
   readonly sink_identity?: string;
+  /** Where in the sink a stage sent it, where that is not the sink's own place: JSON text. */
+  readonly destination?: string;
   /** The stage (`2 parse_nginx`) that failed, and the sinks that did not get the event because of it, with their identities. */
   readonly stage?: string;
   readonly to?: Readonly<Record<string, string>>;
@@ -53,7 +55,7 @@ export function parseLetter(line: string): DeadLetter | undefined {
   const letter = value as Partial<Record<keyof DeadLetter, unknown>>;
   for (const name of ["at", "pipeline", "reason", "source", "id", "time"] as const)
     if (typeof letter[name] !== "string") return undefined;
-  for (const name of ["sink", "sink_identity", "stage", "original", "text", "offset_field"] as const)
+  for (const name of ["sink", "sink_identity", "stage", "original", "text", "offset_field", "destination"] as const)
     if (letter[name] !== undefined && typeof letter[name] !== "string") return undefined;
   for (const name of ["to", "envelope"] as const)
     if (letter[name] !== undefined && (typeof letter[name] !== "object" || letter[name] === null)) return undefined;

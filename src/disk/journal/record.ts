@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import type { EncodedBatch, EncodedBody } from "../../core/batch.ts";
 import type { ResumePoint } from "../../core/component.ts";
 import { WiretailError } from "../../core/error.ts";
+import type { Destinations } from "../../core/event.ts";
 
 /*
  * A record of the journal: one encoded batch and the sinks that still need it. Numbers are little-endian.
@@ -30,6 +31,36 @@ export interface RecordReader {
   readonly start: ResumePoint;
   /** Some of them may have been sent before the record was written. */
   readonly sentBefore: boolean;
+  /** Documents (from … to - 1, growing) that go to another place in the sink than its own. Left out: none. */
+  readonly destinations?: readonly DestinationRun[];
+}
+
+export type DestinationRun = readonly [from: number, to: number, destination: string];
+
+/** Where documents go in a sink, as a record keeps it. */
+export function destinationRuns(destinations: readonly (Destinations | undefined)[], sink: string): DestinationRun[] {
+  const runs: [number, number, string][] = [];
+  destinations.forEach((each, i) => {
+    const destination = each?.[sink];
+    if (destination === undefined) return;
+    const last = runs.at(-1);
+    if (last?.[1] === i && last[2] === destination) last[1] = i + 1;
+    else runs.push([i, i + 1, destination]);
+  });
+  return runs;
+}
+
+/** The same of a batch of `count` documents that is for one sink; undefined where all are for its own place. */
+export function destinationsOf(
+  reader: RecordReader,
+  count: number,
+  sink: string,
+): readonly (Destinations | undefined)[] | undefined {
+  const runs = reader.destinations ?? [];
+  if (runs.length === 0) return undefined;
+  const destinations = new Array<Destinations | undefined>(count);
+  for (const [from, to, destination] of runs) destinations.fill({ [sink]: destination }, from, to);
+  return destinations;
 }
 
 /** What a record says before its columns. Also its JSON. */
@@ -245,7 +276,7 @@ function isHead(value: unknown): value is RecordHead {
 
 function isReader(value: unknown, count: number): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { sink, ranges, start, sentBefore } = value as Record<keyof RecordReader, unknown>;
+  const { sink, ranges, start, sentBefore, destinations } = value as Record<keyof RecordReader, unknown>;
   if (typeof sink !== "string" || typeof sentBefore !== "boolean" || !Array.isArray(ranges)) return false;
   if (typeof start !== "object" || start === null || !("position" in start)) return false;
   let last = 0;
@@ -253,7 +284,16 @@ function isReader(value: unknown, count: number): boolean {
     if (!isCount(bound) || bound < last || bound > count) return false;
     last = bound;
   }
-  return ranges.length % 2 === 0;
+  return ranges.length % 2 === 0 && (destinations === undefined || areRuns(destinations, count));
+}
+
+function areRuns(value: unknown, count: number): boolean {
+  if (!Array.isArray(value)) return false;
+  return value.every((run) => {
+    if (!Array.isArray(run) || typeof run[2] !== "string") return false;
+    const [from, to] = run as readonly unknown[];
+    return isCount(from) && isCount(to) && from < to && to <= count;
+  });
 }
 
 function isCount(value: unknown): value is number {

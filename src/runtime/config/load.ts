@@ -86,7 +86,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
     problems,
   );
   checkCycles(sources, pipelines, sinks, problems);
-  checkRoutedSinks(pipelines, problems);
+  checkRoutedSinks(pipelines, sinks, problems);
   checkReread(sources, pipelines, sinks, problems);
   if (problems.hasErrors || settings === undefined) return { problems: problems.sorted() };
   return { config: { file: resolve(file), ...settings, sources, pipelines, sinks }, problems: problems.sorted() };

@@ -33,15 +33,42 @@ export function checkNames(pipeline: Place, host: MergedHost, used: Set<string>,
   }
 }
 
-/** Reports sinks that stages name and that are not among those of their pipeline: nothing would ever reach them. */
-export function checkRoutedSinks(pipelines: readonly PipelineConfig[], problems: ProblemList): void {
+/** Places in one sink, beside its own, that the stages of all pipelines may name: each has calls of its own. */
+const MAX_DESTINATIONS = 100;
+
+/**
+ * Reports sinks that stages name and that are not among those of their pipeline (nothing would ever reach them), and
+ * places in them that there cannot be.
+ */
+export function checkRoutedSinks(
+  pipelines: readonly PipelineConfig[],
+  sinks: readonly SinkConfig[],
+  problems: ProblemList,
+): void {
+  const named = new Map<string, Set<string>>();
   for (const { name, to, stages } of pipelines) {
     for (const { definition, options, location } of stages) {
-      for (const [pointer, sink] of definition.sinksOf?.(options) ?? []) {
-        if (to.includes(sink)) continue;
+      for (const [pointer, sinkName, destination] of definition.sinksOf?.(options) ?? []) {
         const at = { ...location, pointer: location.pointer + pointer };
-        const near = suggestion(sink, to);
-        problems.error(at, `the pipeline "${name}" has no sink "${sink}" in its "to"${near}`);
+        if (!to.includes(sinkName)) {
+          const near = suggestion(sinkName, to);
+          problems.error(at, `the pipeline "${name}" has no sink "${sinkName}" in its "to"${near}`);
+          continue;
+        }
+        // A sink with a fault of its own was reported already.
+        const sink = sinks.find((each) => each.name === sinkName);
+        if (destination === undefined || sink === undefined) continue;
+        const { type, destinationFaults } = sink.definition;
+        if (destinationFaults === undefined) {
+          problems.error(at, `the sink "${sinkName}" (${type}) has one place only: name the sink alone`);
+          continue;
+        }
+        for (const [inside, message] of destinationFaults(sink.options, destination))
+          problems.error({ ...at, pointer: at.pointer + inside }, message);
+        const places = named.get(sinkName) ?? new Set();
+        named.set(sinkName, places.add(JSON.stringify(destination)));
+        if (places.size === MAX_DESTINATIONS + 1)
+          problems.error(at, `more than ${MAX_DESTINATIONS} places in the sink "${sinkName}": make it several sinks`);
       }
     }
   }

@@ -39,6 +39,9 @@ export function encodeReplay(
     count: letters.length,
     offsets: Float64Array.from(letters, ({ id }) => id.offset),
     subIndexes: hasSubIndexes ? Uint16Array.from(letters, ({ id }) => id.subIndex) : undefined,
+    destinations: letters.some((planned) => planned.destinations !== undefined)
+      ? letters.map((planned) => planned.destinations)
+      : undefined,
     timesMs: Float64Array.from(letters, ({ timeMs }) => timeMs),
     bodies: new Map([[encodingKey(encoding), { bytes, offsets: bounds }]]),
     byteLength: bytes.length,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { LogEvent, type Envelope } from "../../core/event.ts";
+import { LogEvent, type Destinations, type Envelope } from "../../core/event.ts";
 import { getIn, Path } from "../../core/path.ts";
 import { parseIsoTime } from "../../core/time.ts";
 import { parseKql } from "../../codec/kql/parse.ts";
@@ -24,6 +24,8 @@ export interface PlannedLetter {
   /** From its original line through the pipeline's present stages, or the document as it was. */
   readonly how: "through_pipeline" | "as_it_was";
   readonly sinks: readonly SinkConfig[];
+  /** Where in these sinks, where that is not the sink's own place. */
+  readonly destinations: Destinations | undefined;
   readonly id: EventId;
   readonly timeMs: number;
   /** The document; undefined where there is none (then `text` is what the sink gets). */
@@ -71,7 +73,16 @@ export class ReplayPlanner {
     const name = letterName(letter);
     const id = parseEventId(letter.id) ?? { prefix: `${hash(letter.id)}.`, offset: 0, subIndex: 0 };
     const timeMs = timeOf(letter);
-    const base = { letter, name, id, timeMs, stage: undefined, sinks: [], document: undefined };
+    const base = {
+      letter,
+      name,
+      id,
+      timeMs,
+      stage: undefined,
+      sinks: [],
+      destinations: undefined,
+      document: undefined,
+    };
     const pipeline = this.#pipeline(letter.pipeline);
     const original = originalOf(letter);
     const isThrough = letter.sink === undefined || (!this.#asItWas && original !== undefined && pipeline !== undefined);
@@ -85,7 +96,11 @@ export class ReplayPlanner {
     if (!isThrough) {
       const document = typeof letter.event === "object" && letter.event !== null ? letter.event : undefined;
       if (document === undefined && letter.text === undefined) return impossible("its document is not known");
-      return { ...base, how, outcome: "deliver", reason: undefined, sinks, document: document as never };
+      const { destination } = letter;
+      return {
+        ...{ ...base, how, outcome: "deliver", reason: undefined, sinks, document: document as never },
+        destinations: destination === undefined ? undefined : { [sinks[0]!.name]: destination },
+      };
     }
     const { routed, ...result } = this.#throughPipeline(letter, original!, id, timeMs, pipeline!);
     const left = sinks.filter(({ name: sink }) => routed?.includes(sink) !== false);
@@ -102,13 +117,13 @@ export class ReplayPlanner {
     id: EventId,
     timeMs: number,
     { chain, when }: Prepared,
-  ): Pick<PlannedLetter, "outcome" | "reason" | "stage" | "document" | "timeMs"> & {
+  ): Pick<PlannedLetter, "outcome" | "reason" | "stage" | "document" | "timeMs" | "destinations"> & {
     readonly routed: readonly string[] | undefined;
   } {
     const event = new LogEvent(original, timeMs, id.offset, envelopeOf(letter), id.subIndex);
     const flags = getIn(letter.event, ["log", "flags"], 0);
     if (Array.isArray(flags)) event.set(FLAGS, flags);
-    const none = { document: undefined, timeMs, routed: undefined };
+    const none = { document: undefined, timeMs, routed: undefined, destinations: undefined };
     if (when !== undefined && !when(event))
       return { ...none, outcome: "left_out", reason: "the pipeline's own condition leaves it out", stage: undefined };
     const before = chain.steps.map(({ counts }) => counts.dropped);
@@ -123,6 +138,7 @@ export class ReplayPlanner {
       return {
         ...{ outcome: "deliver", reason: undefined, stage: undefined },
         ...{ document: kept.toObject(), timeMs: kept.timeMs, routed: kept.sinks },
+        destinations: kept.destinations,
       };
     }
     if (left.some(({ subIndex }) => subIndex !== id.subIndex) && id.subIndex === 0)

@@ -257,7 +257,7 @@ export class Replays {
     const at = formatIsoTime(clock.now());
     const added: DeadLetter[] = [];
     for (const planned of chunk) {
-      const { letter, name, outcome, reason, stage, document } = planned;
+      const { letter, name, outcome, reason, stage, document, destinations } = planned;
       const replays = (letter.replays ?? 0) + 1;
       const refusals = refused.get(planned) ?? [];
       if (outcome !== "deliver") {
@@ -275,10 +275,11 @@ export class Replays {
       this.#status.failed++;
       for (const refusal of refusals) this.#note(refusal.reason);
       // What one sink has and another refuses is from now on a letter of the other one.
-      const { stage: _stage, to: _to, ...rest } = letter;
+      const { stage: _stage, to: _to, destination: _destination, ...rest } = letter;
       const own = refusals.map(({ sinkName, sinkIdentity, reason: why }): DeadLetter => ({
         ...{ ...rest, at, replays, sink: sinkName, sink_identity: sinkIdentity, reason: why },
         ...(document === undefined ? {} : { event: document }),
+        ...(destinations?.[sinkName] === undefined ? {} : { destination: destinations[sinkName] }),
       }));
       if (letter.sink !== undefined && own.length === 1) changes.set(name, own[0]!);
       else {

@@ -1,4 +1,5 @@
-import type { Template } from "../../codec/template.ts";
+import { compileTemplate, type Template } from "../../codec/template.ts";
+import type { Placeholders } from "../../core/component.ts";
 import type { Destination } from "./provision.ts";
 
 const HOUR_MS = 3_600_000;
@@ -31,6 +32,29 @@ export function destinationText(group: Template, stream: Template): (timeMs: num
       hour = present;
     }
     return text;
+  };
+}
+
+/** As `Sink.destinationOf`: what a stage names stands in place of the sink's own group, stream, or both. */
+export function destinationsOf(
+  own: { readonly logGroupName: string; readonly logStreamName: string },
+  placeholders: Placeholders,
+): (timeMs: number, named?: string) => string {
+  const compile = (group: string, stream: string): ((timeMs: number) => string) =>
+    destinationText(compileTemplate(group, placeholders), compileTemplate(stream, placeholders));
+  const ownText = compile(own.logGroupName, own.logStreamName);
+  const others = new Map<string, (timeMs: number) => string>();
+  return (timeMs, named) => {
+    if (named === undefined) return ownText(timeMs);
+    let text = others.get(named);
+    if (text === undefined) {
+      const { log_group_name, log_stream_name } = JSON.parse(named) as Partial<Record<string, string>>;
+      text = compile(log_group_name ?? own.logGroupName, log_stream_name ?? own.logStreamName);
+      // `check` bounds how many there are; reloads may bring others for ever.
+      if (others.size >= 1000) others.clear();
+      others.set(named, text);
+    }
+    return text(timeMs);
   };
 }
 

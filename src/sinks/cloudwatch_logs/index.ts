@@ -163,6 +163,14 @@ IAM: \`logs:PutLogEvents\`; with \`create\` also \`logs:CreateLogGroup\` and \`l
     }
     return faults;
   },
+  destinationFaults(_options, destination) {
+    return Object.entries(destination).flatMap(([name, text]): [string, string][] => {
+      if (name !== "log_group_name" && name !== "log_stream_name")
+        return [[`/${name}`, 'this sink is of type cloudwatch_logs: it takes "log_group_name" and "log_stream_name"']];
+      const fault = templateFault(String(text)) ?? nameFault(name, String(text));
+      return fault === undefined ? [] : [[`/${name}`, fault]];
+    });
+  },
   async create(options, context) {
     const api = await createApi({
       region: regionOf(options, context.placeholders.awsRegion),

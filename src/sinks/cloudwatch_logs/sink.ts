@@ -1,10 +1,9 @@
 import { encodingKey, JSON_ENCODING, type Encoding, type SinkBatch } from "../../core/batch.ts";
 import type { BatchLimits, Context, ProbeResult, Sink, WriteResult } from "../../core/component.ts";
-import { compileTemplate } from "../../codec/template.ts";
 import type { LogsApi } from "./api.ts";
 import { CallLog } from "./call-log.ts";
 import { Delivery, MessageLimit, type DeliveryContext } from "./delivery.ts";
-import { destinationText, parseDestination } from "./destination.ts";
+import { destinationsOf, parseDestination } from "./destination.ts";
 import { MAX_REQUEST_BYTES, MAX_REQUEST_EVENTS, MAX_REQUEST_SPAN_MS, OVERHEAD_BYTES_PER_EVENT } from "./limits.ts";
 import { DeliveryMemory } from "./memory.ts";
 import type { Oversized } from "./pack.ts";
@@ -41,7 +40,7 @@ export class CloudWatchLogsSink implements Sink {
   };
   readonly maxTimeSpanMs = MAX_REQUEST_SPAN_MS;
   readonly overheadBytesPerEvent = OVERHEAD_BYTES_PER_EVENT;
-  readonly destinationOf: (timeMs: number) => string;
+  readonly destinationOf: (timeMs: number, named?: string) => string;
   readonly #key: string;
   readonly #api: LogsApi;
   readonly #options: SinkOptions;
@@ -54,10 +53,7 @@ export class CloudWatchLogsSink implements Sink {
     this.#api = api;
     this.#options = options;
     this.#context = context;
-    this.destinationOf = destinationText(
-      compileTemplate(options.logGroupName, context.placeholders),
-      compileTemplate(options.logStreamName, context.placeholders),
-    );
+    this.destinationOf = destinationsOf(options, context.placeholders);
     const { log, probing } = context;
     const calls =
       probing === true ? undefined : CallLog.open(context.stateDir, options.service, () => context.monotonicMs(), log);

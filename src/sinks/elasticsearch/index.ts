@@ -3,6 +3,7 @@ import { CallNames } from "./call-names.ts";
 import { Connection } from "./client.ts";
 import { OPTIONS, validate } from "./options.ts";
 import { ElasticsearchSink } from "./sink.ts";
+import { destinationFaults } from "./target.ts";
 
 /** Elasticsearch 8 and 9, and Elastic Cloud, by the bulk API. */
 export const elasticsearch = defineSink({
@@ -92,6 +93,7 @@ A circuit breaker for each node leaves out those that fail, and probes them besi
     },
   ],
   validate,
+  destinationFaults,
   async create(options, context) {
     if (!options.tls.verify) {
       context.log.warn(

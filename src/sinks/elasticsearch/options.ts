@@ -157,7 +157,7 @@ function nodeFault(node: string): string | undefined {
 }
 
 /** The server's rules, on what stands outside placeholders. */
-function indexNameFault(index: string): string | undefined {
+export function indexNameFault(index: string): string | undefined {
   const fixed = index.replace(/\{[^{}]*\}/g, "");
   const bad = /[A-Z\\/*?"<>| ,#:]/.exec(fixed)?.[0];
   if (bad !== undefined) return `index names are lower case, without \\ / * ? " < > | , # : and spaces; found "${bad}"`;

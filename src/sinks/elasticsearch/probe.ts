@@ -3,7 +3,7 @@ import { errorMessage } from "../../core/error.ts";
 import { CallFailed, type Connection } from "./client.ts";
 import { findTemplate } from "./index-template.ts";
 import type { ElasticsearchOptions } from "./options.ts";
-import type { Target } from "./sink.ts";
+import type { Target } from "./target.ts";
 
 export interface Probing {
   readonly connection: Connection;

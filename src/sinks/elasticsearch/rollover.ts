@@ -16,6 +16,12 @@ interface Resolved {
   readonly aliases?: readonly { readonly indices?: string | readonly string[] }[];
 }
 
+/** Where documents go: the name, and whether it is a data stream's. */
+export interface RolledPlace {
+  readonly name: string;
+  readonly target: { readonly dataStream: string | undefined };
+}
+
 /** What a name stands for. */
 interface Backing {
   readonly indices: readonly string[];
@@ -36,17 +42,16 @@ export class RolloverGuard {
   readonly #connection: Caller;
   readonly #lostBulks: LostBulks;
   readonly #context: Context;
-  readonly #isDataStream: boolean;
   /** Whether some call with documents of a batch, since it was handed over first, had no clear answer. */
   readonly #isUnclear = new WeakMap<object, boolean>();
-  #isBlind = false;
+  /** Names that may not be looked at. */
+  readonly #blind = new Set<string>();
   #unchecked = 0;
 
-  constructor(connection: Caller, lostBulks: LostBulks, context: Context, isDataStream: boolean) {
+  constructor(connection: Caller, lostBulks: LostBulks, context: Context) {
     this.#connection = connection;
     this.#lostBulks = lostBulks;
     this.#context = context;
-    this.#isDataStream = isDataStream;
   }
 
   /** To be called first: nothing is unclear yet of documents that are handed over for the first time. */
@@ -58,10 +63,10 @@ export class RolloverGuard {
     }
   }
 
-  /** Indexes in the batch of documents that are there already. Throws CallFailed. `name` is where they go. */
+  /** Indexes in the batch of documents that are there already. Throws CallFailed. `place` is where they go. */
   async delivered(
     batch: SinkBatch,
-    name: string,
+    place: RolledPlace,
     signal: AbortSignal,
     attempt: number,
   ): Promise<ReadonlySet<number> | undefined> {
@@ -77,9 +82,10 @@ export class RolloverGuard {
       }
     }
     if (ids.length === 0) return undefined;
-    if (!this.#isDataStream && (await this.#backing(name, signal))?.canRoll === false) return undefined;
+    const isDataStream = place.target.dataStream !== undefined;
+    if (!isDataStream && (await this.#backing(place, signal))?.canRoll === false) return undefined;
     const isQuiet = await this.#lostBulks.ended(signal);
-    const backing = await this.#backing(name, signal);
+    const backing = await this.#backing(place, signal);
     if (backing?.canRoll === false) return undefined;
     const { metrics } = this.#context;
     if (backing === undefined || !isQuiet) this.#countUnchecked(ids.length);
@@ -154,8 +160,9 @@ export class RolloverGuard {
   }
 
   /** Undefined when that may not be looked at. */
-  async #backing(name: string, signal: AbortSignal): Promise<Backing | undefined> {
-    if (this.#isBlind) return undefined;
+  async #backing({ name, target }: RolledPlace, signal: AbortSignal): Promise<Backing | undefined> {
+    if (this.#blind.has(name)) return undefined;
+    const isDataStream = target.dataStream !== undefined;
     try {
       const reply = await this.#connection.call(
         {
@@ -165,11 +172,13 @@ export class RolloverGuard {
         },
         signal,
       );
-      return readReply("_resolve/index", () => this.#readResolved((reply.body ?? {}) as Resolved));
+      return readReply("_resolve/index", () => readResolved((reply.body ?? {}) as Resolved, isDataStream));
     } catch (error) {
       if (!(error instanceof CallFailed) || !isFinal(error)) throw error;
-      if (error.status === 404) return { indices: [], canRoll: this.#isDataStream };
-      this.#isBlind = true;
+      if (error.status === 404) return { indices: [], canRoll: isDataStream };
+      // Names may have a date in them: few are of use at a time.
+      if (this.#blind.size >= 1000) this.#blind.clear();
+      this.#blind.add(name);
       this.#context.log.warn(
         `cannot look into the backing indices of ${name}: events that are sent again after a rollover may appear twice; give the privileges view_index_metadata and read`,
         { error: error.message },
@@ -177,15 +186,15 @@ export class RolloverGuard {
       return undefined;
     }
   }
+}
 
-  #readResolved({ data_streams, aliases }: Resolved): Backing {
-    // One index alone comes as a string. Backing indices come oldest first.
-    const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
-    if (backing.length > 0) return { indices: backing.slice(-MAX_INDICES), canRoll: true };
-    const indices = [aliases?.[0]?.indices ?? []].flat();
-    if (indices.length > 0) return { indices: indices.sort().slice(-MAX_INDICES), canRoll: true };
-    return { indices: [], canRoll: this.#isDataStream };
-  }
+function readResolved({ data_streams, aliases }: Resolved, isDataStream: boolean): Backing {
+  // One index alone comes as a string. Backing indices come oldest first.
+  const backing = [data_streams?.[0]?.backing_indices ?? []].flat();
+  if (backing.length > 0) return { indices: backing.slice(-MAX_INDICES), canRoll: true };
+  const indices = [aliases?.[0]?.indices ?? []].flat();
+  if (indices.length > 0) return { indices: indices.sort().slice(-MAX_INDICES), canRoll: true };
+  return { indices: [], canRoll: isDataStream };
 }
 
 /** What a reply of `_mget` says: the places of ids that were found, or why that is not known. */

@@ -1,4 +1,3 @@
-import { compileTemplate } from "../../codec/template.ts";
 import { encodingKey, type SinkBatch } from "../../core/batch.ts";
 import { BufferPool } from "../../core/buffer-pool.ts";
 import {
@@ -14,9 +13,10 @@ import type { CallNames } from "./call-names.ts";
 import { CallFailed, readReply, type Connection, type Reply } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
 import { LostBulks } from "./lost-bulks.ts";
-import { dataStreamName, type ElasticsearchOptions } from "./options.ts";
+import type { ElasticsearchOptions } from "./options.ts";
 import { probe } from "./probe.ts";
 import { RolloverGuard } from "./rollover.ts";
+import { Targets, type Target } from "./target.ts";
 
 // Larger calls are no faster here, and two of them are in memory twice: as what waits, and put together (bench/README.md).
 // How many at a time help, the runtime finds out (CallPace).
@@ -25,46 +25,8 @@ const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_
 const BODY_BUFFERS_BYTES = 12 << 20;
 const KEY = encodingKey(BULK_ENCODING);
 
-/** Where documents go: a data stream, or an index whose name may depend on each event's time. */
-export interface Target {
-  readonly dataStream: string | undefined;
-  nameAt(timeMs: number): string;
-  readonly template: TemplateTarget;
-}
-
-export function targetOf(options: ElasticsearchOptions, context: Pick<Context, "placeholders">): Target {
-  const dataStream = dataStreamName(options);
-  if (dataStream !== undefined) {
-    const [type = "", dataset = ""] = dataStream.split("-");
-    const pattern = `${type}-${dataset}-*`;
-    return {
-      dataStream,
-      nameAt: () => dataStream,
-      template: { name: `wiretail-${type}-${dataset}`, pattern, example: dataStream, dataStream: { type, dataset } },
-    };
-  }
-  const index = options.index ?? "";
-  const name = compileTemplate(index, context.placeholders);
-  const pattern = compileTemplate(index.replace(/\{date[^{}]*\}/g, "*"), context.placeholders)
-    .at(0)
-    .toLowerCase();
-  return {
-    dataStream: undefined,
-    // Host names may have capitals; index names may not.
-    nameAt:
-      name.constant === undefined ? (timeMs) => name.at(timeMs).toLowerCase() : constantly(name.constant.toLowerCase()),
-    template: {
-      name: `wiretail-${pattern.replace(/\*/g, "x")}`,
-      pattern,
-      example: name.at(0).toLowerCase(),
-      dataStream: undefined,
-    },
-  };
-}
-
-function constantly(text: string): () => string {
-  return () => text;
-}
+/** Where a call goes. */
+type Place = ReturnType<Targets["read"]>;
 
 export class ElasticsearchSink implements Sink {
   readonly encoding = BULK_ENCODING;
@@ -74,13 +36,14 @@ export class ElasticsearchSink implements Sink {
   readonly #options: ElasticsearchOptions;
   readonly #context: Context;
   readonly #connection: Connection;
-  readonly #target: Target;
+  readonly #targets: Targets;
   readonly #names: CallNames;
   readonly #rollover: RolloverGuard;
-  readonly #query: Record<string, string>;
+  readonly #query: Readonly<Record<string, string>>;
   readonly #buffers = new BufferPool(BODY_BUFFERS_BYTES);
-  #ready: Promise<void> | undefined;
-  #warned = false;
+  /** Of places whose template was looked after, by the template's name. */
+  readonly #ready = new Map<string, Promise<void>>();
+  readonly #warned = new Set<string>();
 
   constructor(options: ElasticsearchOptions, context: Context, connection: Connection, names: CallNames) {
     this.unknownErrorTimeoutMs = options.unknown_error_timeout_ms;
@@ -88,32 +51,29 @@ export class ElasticsearchSink implements Sink {
     this.#names = names;
     this.#context = context;
     this.#connection = connection;
-    this.#target = targetOf(options, context);
-    const { dataStream } = this.#target;
+    this.#targets = new Targets(options, context);
     const lostBulks = new LostBulks(connection, names, context);
-    this.#rollover = new RolloverGuard(connection, lostBulks, context, dataStream !== undefined);
+    this.#rollover = new RolloverGuard(connection, lostBulks, context);
     this.#query = {
       filter_path: BULK_FILTER,
-      // A missing template must not make a plain index of the data stream's name.
-      ...(dataStream === undefined ? {} : { require_data_stream: "true" }),
       ...(options.pipeline === undefined ? {} : { pipeline: options.pipeline }),
     };
   }
 
-  destinationOf(timeMs: number): string {
-    return this.#target.nameAt(timeMs);
+  destinationOf(timeMs: number, named?: string): string {
+    return this.#targets.destinationOf(timeMs, named);
   }
 
   async write(batch: SinkBatch, signal: AbortSignal, attempt: number): Promise<WriteResult> {
     if (batch.count === 0) return DELIVERED;
-    const name = batch.destination === "" ? this.#target.nameAt(this.#context.now()) : batch.destination;
+    const place = this.#targets.read(batch.destination, this.#context.now());
     this.#rollover.begin(batch, attempt);
     let isSent = false;
     try {
-      await this.#prepare(signal);
-      const there = await this.#rollover.delivered(batch, name, signal, attempt);
+      await this.#prepare(place.target, signal);
+      const there = await this.#rollover.delivered(batch, place, signal, attempt);
       isSent = true;
-      return await this.#bulk(batch, name, there, signal);
+      return await this.#bulk(batch, place, there, signal);
     } catch (error) {
       if (!isSent) this.#rollover.notLookedUp(batch);
       if (!(error instanceof CallFailed)) throw error;
@@ -124,7 +84,7 @@ export class ElasticsearchSink implements Sink {
 
   async #bulk(
     batch: SinkBatch,
-    name: string,
+    place: Place,
     leaveOut: ReadonlySet<number> | undefined,
     signal: AbortSignal,
   ): Promise<WriteResult> {
@@ -138,7 +98,7 @@ export class ElasticsearchSink implements Sink {
     if (gzipped && spare !== undefined) this.#buffers.give(spare);
     metrics.counter("elasticsearch_bulk_requests").add(1);
     metrics.counter("elasticsearch_sent_bytes").add(body.length);
-    const reply = await this.#callBulk(name, body, gzipped, signal);
+    const reply = await this.#callBulk(place, body, gzipped, signal);
     if (!gzipped && spare !== undefined) this.#buffers.give(spare);
     const said = reply.body as BulkReply | undefined;
     if (typeof said !== "object" || (said as unknown) === null || typeof said.errors !== "boolean") {
@@ -150,17 +110,19 @@ export class ElasticsearchSink implements Sink {
     if (outcome.duplicates > 0) metrics.counter("elasticsearch_duplicates").add(outcome.duplicates);
     if (outcome.failureStore > 0) metrics.counter("elasticsearch_failure_store").add(outcome.failureStore);
     // Perhaps our template was deleted meanwhile: the next attempt looks again.
-    if (outcome.indexMissing) this.#ready = undefined;
+    if (outcome.indexMissing) this.#ready.delete(place.target.template.name);
     if (outcome.isUnclear) this.#rollover.unclear(batch);
     return outcome.result;
   }
 
-  async #callBulk(name: string, body: Buffer, gzipped: boolean, signal: AbortSignal): Promise<Reply> {
+  async #callBulk({ name, target }: Place, body: Buffer, gzipped: boolean, signal: AbortSignal): Promise<Reply> {
     const path = `/${encodeURIComponent(name)}/_bulk`;
     const opaqueId = this.#names.begin();
     let isAnswered = false;
     try {
-      const call = { method: "POST", path, query: this.#query, body, gzipped, opaqueId } as const;
+      // A missing template must not make a plain index of the data stream's name.
+      const query = target.dataStream === undefined ? this.#query : { ...this.#query, require_data_stream: "true" };
+      const call = { method: "POST", path, query, body, gzipped, opaqueId } as const;
       const reply = await this.#connection.call(call, signal);
       isAnswered = true;
       return reply;
@@ -172,22 +134,23 @@ export class ElasticsearchSink implements Sink {
     }
   }
 
-  /** Once, before the first write; again after a failure. Calls at the same time share it. */
-  #prepare(signal: AbortSignal): Promise<void> {
-    if (this.#ready === undefined) {
-      const preparing = this.#doPrepare(signal).catch((error: unknown) => {
-        if (this.#ready === preparing) this.#ready = undefined;
+  /** Once for each place, before the first write; again after a failure. Calls at the same time share it. */
+  #prepare({ template }: Target, signal: AbortSignal): Promise<void> {
+    let preparing = this.#ready.get(template.name);
+    if (preparing === undefined) {
+      const begun = this.#doPrepare(template, signal).catch((error: unknown) => {
+        if (this.#ready.get(template.name) === begun) this.#ready.delete(template.name);
         throw error;
       });
-      this.#ready = preparing;
+      preparing = begun;
+      this.#ready.set(template.name, begun);
     }
-    return this.#ready;
+    return preparing;
   }
 
-  async #doPrepare(signal: AbortSignal): Promise<void> {
+  async #doPrepare(template: TemplateTarget, signal: AbortSignal): Promise<void> {
     const { log } = this.#context;
     if (!this.#options.install_template) return;
-    const { template } = this.#target;
     try {
       const done = await installTemplate(this.#connection, template, log, signal);
       if (done.state === "foreign")
@@ -197,13 +160,13 @@ export class ElasticsearchSink implements Sink {
         !(error instanceof CallFailed) || error.status === 401 || error.status === 429 || error.status >= 500;
       if (mayPass || error.status < 400) throw error;
       // Who may write need not be allowed to install templates; there may be a data stream already.
-      if (!this.#warned) {
+      if (!this.#warned.has(template.name)) {
         log.warn(`the index template ${template.name} could not be looked up or installed: writing without it`, {
           error: error.message,
           hint: 'give the cluster privilege manage_index_templates, or set "install_template": false',
         });
       }
-      this.#warned = true;
+      this.#warned.add(template.name);
     }
   }
 
@@ -215,8 +178,8 @@ export class ElasticsearchSink implements Sink {
     return probe({
       connection: this.#connection,
       options: this.#options,
-      target: this.#target,
-      name: this.#target.nameAt(this.#context.now()),
+      target: this.#targets.own,
+      name: this.#targets.own.nameAt(this.#context.now()),
       signal,
     });
   }

@@ -538,4 +538,26 @@ describe("cloudwatch_logs on moto", () => {
       }
     }
   });
+
+  test("events for another group or stream that a stage names are in it, and nowhere else", async () => {
+    const context = makeContext();
+    const group = `test-${randomUUID()}`;
+    const sink = await cloudwatchLogs.create(optionsFor(moto.url, { log_group_name: group }), context);
+    try {
+      const send = (line: string, named?: string): Promise<WriteResult> => {
+        const batch = text([line]);
+        const destination = sink.destinationOf!(batch.timesMs[0]!, named);
+        return sink.write(makeSinkBatch(batch, sink.encoding, destination), never, 1);
+      };
+      const audit = JSON.stringify({ log_group_name: `${group}-audit` });
+      const stream = JSON.stringify({ log_stream_name: "other/{hostname}" });
+      for (const named of [undefined, audit, stream])
+        assert.deepEqual(await send(named ?? "own", named), { outcome: "delivered" });
+      assert.deepEqual((await received(group)).sort(), ["own", stream].sort());
+      assert.deepEqual(await received(`${group}-audit`), [audit]);
+    } finally {
+      await sink.close();
+      context.dispose();
+    }
+  });
 });

@@ -43,9 +43,10 @@ function write(
   docs: readonly Record<string, unknown>[],
   attempt = 1,
   firstOffset = 0,
+  named?: string,
 ): Promise<WriteResult> {
   const batch = makeBatch({ docs, encoding: sink.encoding, firstOffset, partition: "partition-es-001" });
-  const destination = sink.destinationOf?.(batch.timesMs[0]!) ?? "";
+  const destination = sink.destinationOf?.(batch.timesMs[0]!, named) ?? "";
   return sink.write(makeSinkBatch(batch, sink.encoding, destination), signal, attempt);
 }
 
@@ -237,6 +238,29 @@ for (const version of ELASTICSEARCH_VERSIONS) {
       const faulty = [...docs, { message: "x", source: "no object" }];
       const result = await write(sink, faulty, 3);
       assert.deepEqual(result.outcome === "mixed" && [...result.verdicts.keys()], [50]);
+      await sink.close();
+    });
+
+    test("places that a stage names get documents, a template and ids of their own; after a rollover each is looked up in its own", async () => {
+      const { sink, context, name, dataset } = await stream();
+      const [routed, index] = [`${dataset}.routed`, fresh()];
+      const places: Readonly<Record<string, string | undefined>> = {
+        [name]: undefined,
+        [`logs-${routed}-default`]: JSON.stringify({ data_stream: { dataset: routed } }),
+        [`${index}-2026.11`]: JSON.stringify({ index: `${index}-{date:%Y.%m}` }),
+      };
+      const docs = Array.from({ length: 20 }, (_, i) => ({ message: `m${i}`, source: { ip: "192.0.2.1" } }));
+      for (const named of Object.values(places))
+        assert.deepEqual(await write(sink, docs.slice(0, 12), 1, 0, named), { outcome: "delivered" });
+      for (const place of Object.keys(places)) {
+        // A plain index cannot roll over; its own 409 protects it.
+        if (!place.startsWith(index)) await probe.request("POST", `/${place}/_rollover`);
+        assert.deepEqual(await write(sink, docs, 2, 0, places[place]), { outcome: "delivered" });
+        assert.deepEqual((await probe.messages(place)).sort(), docs.map(({ message }) => message).sort(), place);
+        const mapping = JSON.stringify(await probe.request("GET", `/${place}/_mapping`));
+        assert.match(mapping, /"ip":\{"type":"ip"/, place);
+      }
+      assert.equal(context.measured.get("elasticsearch_duplicates"), 36);
       await sink.close();
     });
 

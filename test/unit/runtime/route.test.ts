@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import type { WriteResult } from "../../../src/core/component.ts";
+import type { Verdict, WriteResult } from "../../../src/core/component.ts";
 import { Agent } from "../../../src/runtime/agent.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { equationsOf } from "../../../src/runtime/equations.ts";
@@ -100,4 +100,88 @@ test("after a stop in which one sink hung, each gets the rest of what is routed 
   await two.stop(1000);
   assert.deepEqual(b[1]!.delivered, ["line 7", "line 17", "line 27"]);
   assert.deepEqual(a[1]!.delivered, []);
+});
+
+/** Errors to the place "errors" of `a`, all else to the place of its own. */
+const PLACES = stageConfig({
+  type: "route",
+  options: {
+    rules: [{ when: "message: error", to: [{ sink: "a", index: "errors" }] }],
+    otherwise: ["a"],
+  },
+});
+const ERRORS = JSON.stringify({ index: "errors" });
+
+function placed(sink: ScriptedSink): ScriptedSink {
+  sink.destinationOf = (_timeMs, named) => named ?? "own";
+  return sink;
+}
+
+/** Messages that were delivered, by where they went. */
+function byPlace(...sinks: readonly ScriptedSink[]): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  for (const sink of sinks)
+    for (const { destination, messages } of sink.calls)
+      (found[destination] ??= []).push(...messages.filter((message) => sink.delivered.includes(message)));
+  return found;
+}
+
+test("events go to the place in the sink that a rule names, each place in order; what waited in the journal over a restart too", async (t) => {
+  const input = new MemoryInput();
+  const down = placed(new ScriptedSink(() => ({ outcome: "retry", reason: "it is down" }), QUICK));
+  const back = placed(new ScriptedSink([], QUICK));
+  const other = new ScriptedSink([], QUICK);
+  const host: HostParts = {
+    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
+    sinks: {
+      a: { definition: sinkDefinition(down, back) },
+      b: { definition: sinkDefinition(other, new ScriptedSink()) },
+    },
+    pipelines: {
+      main: { from: ["memory"], to: ["a"], stages: [PLACES] },
+      rest: { from: ["memory"], to: ["b"], stages: [] },
+    },
+    settings: { memoryBudgetBytes: 300_000 },
+  };
+  const lines = Array.from({ length: 60 }, (_, i) => (i % 4 === 1 ? `error ${i}` : `line ${i}`));
+  input.push(...lines);
+  const one = await start(t, host);
+  await until("b has all", () => other.delivered.length === lines.length);
+  await until("some wait in the journal", () => one.agent.status().sinks[0]!.queued_in_journal_events > 0);
+  await one.stop(20);
+  const two = await start(t, host);
+  await until("a has all", () => back.delivered.length === lines.length);
+  await two.stop(1000);
+  assert.deepEqual(byPlace(back), {
+    own: lines.filter((line) => line.startsWith("line")),
+    [ERRORS]: lines.filter((line) => line.startsWith("error")),
+  });
+});
+
+test("a dead letter remembers the place in the sink, and is sent there again as it was, or where the rules say now", async (t) => {
+  const input = new MemoryInput();
+  const refuse = (messages: readonly string[]): WriteResult => {
+    const refused: Verdict = { outcome: "rejected", reason: "it does not fit" };
+    const all = messages.map((message, i) => [i, message] as const).filter(([, message]) => message.includes("bad"));
+    return { outcome: "mixed", verdicts: new Map(all.map(([i]) => [i, refused])) };
+  };
+  const sink = placed(new ScriptedSink(refuse, QUICK));
+  const { agent } = await start(t, {
+    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
+    sinks: { a: { definition: sinkDefinition(sink) } },
+    pipelines: { main: { from: ["memory"], to: ["a"], stages: [PLACES] } },
+  });
+  input.push("error bad", "line bad", "line good");
+  await until("two are refused", () => agent.status().sinks[0]!.dead_lettered_events === 2);
+  const first = sink.calls.length;
+  sink.answer = () => ({ outcome: "delivered" });
+  await agent.replayDeadLetters("", true, new AbortController().signal);
+  const again = sink.calls.slice(first).map(({ destination, messages }) => [destination, ...messages]);
+  assert.deepEqual(
+    again.sort(),
+    [
+      ["own", "line bad"],
+      [ERRORS, "error bad"],
+    ].sort(),
+  );
 });

@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { loadConfig, type LoadedConfig } from "../../../../src/runtime/config/load.ts";
 import { formatProblem } from "../../../../src/runtime/config/problems.ts";
 import { redactConfig } from "../../../../src/runtime/config/redact.ts";
+import { cloudwatchLogs } from "../../../../src/sinks/cloudwatch_logs/index.ts";
+import { elasticsearch } from "../../../../src/sinks/elasticsearch/index.ts";
+import { stdout } from "../../../../src/sinks/stdout/index.ts";
 import { route } from "../../../../src/stages/route/index.ts";
 import { split } from "../../../../src/stages/split/index.ts";
 import { components } from "./fake-components.ts";
@@ -303,5 +306,55 @@ test("a stage can only route to sinks that its pipeline names", async () => {
   assert.match(
     messages(loaded)[0]!,
     /stages\/0.*rules\/0\/to\/1: the pipeline "app" has no sink "ess" in its "to"; did you mean "es"\?/,
+  );
+});
+
+test("places in sinks that a stage names are checked: by the sink, which may have its own place only, and how many there are", async () => {
+  const lists = {
+    ...components,
+    stages: [...components.stages, route],
+    sinks: [elasticsearch, cloudwatchLogs, stdout],
+  };
+  const loadWith = async (to: readonly unknown[], more: readonly unknown[] = []): Promise<string[]> => {
+    const rules = [{ when: "a: 1", to }, ...more.map((each) => ({ when: "a: 2", to: [each] }))];
+    const host = {
+      ...whole,
+      sinks: {
+        es: { type: "elasticsearch", nodes: ["http://es:9200"] },
+        cw: { type: "cloudwatch_logs", log_group_name: "g" },
+        out: { type: "stdout" },
+      },
+      pipelines: { app: { from: ["app"], to: ["es", "cw", "out"], stages: [{ route: { rules } }] } },
+    };
+    return messages(await load({ "/etc/wt/host.json": host }, {}, lists)).map((text) => text.replace(/^\S+ /, ""));
+  };
+  const right = [
+    { sink: "es", index: "audit-{date:%Y.%m}" },
+    { sink: "cw", log_group_name: "/audit", log_stream_name: "{hostname}" },
+    "out",
+  ];
+  assert.deepEqual(await loadWith(right), []);
+  assert.deepEqual(await loadWith([{ sink: "es", data_stream: { dataset: "nginx.error" } }]), []);
+  for (const [wrong, pattern] of [
+    [{ sink: "ess", index: "a" }, /\/rules\/0\/to\/0: .*no sink "ess".*did you mean "es"/],
+    [{ sink: "es", index: "Audit" }, /\/to\/0\/index: index names are lower case/],
+    [{ sink: "es", index: "a-{dat}" }, /\/to\/0\/index: unknown placeholder/],
+    [{ sink: "es", index: "a", data_stream: {} }, /\/to\/0\/index: stands beside `data_stream`/],
+    [{ sink: "es", data_stream: { dataset: "a-b" } }, /data_stream\/dataset: "a-b" cannot be part/],
+    [{ sink: "es", log_group_name: "g" }, /log_group_name: this sink is of type elasticsearch/],
+    [{ sink: "cw", log_group_name: "a b" }, /log_group_name: a log group name cannot have " "/],
+    [{ sink: "cw", index: "a" }, /index: this sink is of type cloudwatch_logs/],
+    [{ sink: "out", index: "a" }, /the sink "out" \(stdout\) has one place only/],
+  ] as const) {
+    const found = await loadWith([wrong]);
+    assert.equal(found.length, 1, JSON.stringify(found));
+    assert.match(found[0]!, pattern);
+  }
+  assert.match((await loadWith(["es", { sink: "es", index: "a" }]))[0]!, /names "es" again/);
+  const many = Array.from({ length: 100 }, (_, i) => ({ sink: "es", index: `i${i}` }));
+  assert.deepEqual(await loadWith(["es"], many), []);
+  assert.match(
+    (await loadWith([{ sink: "es", index: "one-more" }], many))[0]!,
+    /more than 100 places in the sink "es"/,
   );
 });

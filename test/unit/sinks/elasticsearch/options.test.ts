@@ -9,7 +9,7 @@ import {
   validate,
   type ElasticsearchOptions,
 } from "../../../../src/sinks/elasticsearch/options.ts";
-import { targetOf } from "../../../../src/sinks/elasticsearch/sink.ts";
+import { targetOf } from "../../../../src/sinks/elasticsearch/target.ts";
 import { TEST_PLACEHOLDERS } from "../../../support/context.ts";
 
 const schema = new Ajv({ useDefaults: true, strict: false }).compile<ElasticsearchOptions>(OPTIONS);

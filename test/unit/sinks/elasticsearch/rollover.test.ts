@@ -5,7 +5,7 @@ import { BULK_ENCODING } from "../../../../src/sinks/elasticsearch/bulk.ts";
 import { CallNames } from "../../../../src/sinks/elasticsearch/call-names.ts";
 import { CallFailed, type Call, type Caller, type Reply } from "../../../../src/sinks/elasticsearch/client.ts";
 import { LostBulks } from "../../../../src/sinks/elasticsearch/lost-bulks.ts";
-import { RolloverGuard } from "../../../../src/sinks/elasticsearch/rollover.ts";
+import { RolloverGuard, type RolledPlace } from "../../../../src/sinks/elasticsearch/rollover.ts";
 import { makeBatch, makeSinkBatch } from "../../../support/batches.ts";
 import { makeContext } from "../../../support/context.ts";
 
@@ -33,8 +33,11 @@ class World implements Caller {
   });
   readonly guard: RolloverGuard;
 
+  readonly place: RolledPlace;
+
   constructor(isDataStream = true) {
-    this.guard = new RolloverGuard(this, new LostBulks(this, this.names, this.context), this.context, isDataStream);
+    this.place = { name: "logs", target: { dataStream: isDataStream ? "logs" : undefined } };
+    this.guard = new RolloverGuard(this, new LostBulks(this, this.names, this.context), this.context);
   }
 
   dataStream(...backing: string[]): this {
@@ -74,7 +77,7 @@ const id = (i: number): string => `partition-000001-test-${i * 100}`;
 
 async function ask(world: World, batch: SinkBatch, attempt = 1): Promise<number[]> {
   world.guard.begin(batch, attempt);
-  return [...((await world.guard.delivered(batch, "logs", signal, attempt)) ?? [])];
+  return [...((await world.guard.delivered(batch, world.place, signal, attempt)) ?? [])];
 }
 
 describe("elasticsearch: what may have been sent before is looked up", () => {
@@ -251,7 +254,7 @@ describe("elasticsearch: bulks that outlive their client", () => {
     world.tasks = ["wiretail/es/x/old0"];
     const batch = sinkBatch(1, true);
     world.guard.begin(batch, 1);
-    await assert.rejects(world.guard.delivered(batch, "logs", AbortSignal.abort(), 1), CallFailed);
+    await assert.rejects(world.guard.delivered(batch, world.place, AbortSignal.abort(), 1), CallFailed);
     assert.ok(world.nowMs < 1000);
   });
 });
