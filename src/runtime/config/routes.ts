@@ -58,12 +58,12 @@ export function checkRoutedSinks(
         // A sink with a fault of its own was reported already.
         const sink = sinks.find((each) => each.name === sinkName);
         if (destination === undefined || sink === undefined) continue;
-        const { type, destinationFaults } = sink.definition;
-        if (destinationFaults === undefined) {
-          problems.error(at, `the sink "${sinkName}" (${type}) has one place only: name the sink alone`);
+        const { definition: sinkType } = sink;
+        if (sinkType.destinationFaults === undefined) {
+          problems.error(at, `the sink "${sinkName}" (${sinkType.type}) has one place only: name the sink alone`);
           continue;
         }
-        for (const [inside, message] of destinationFaults(sink.options, destination))
+        for (const [inside, message] of sinkType.destinationFaults(sink.options, destination))
           problems.error({ ...at, pointer: at.pointer + inside }, message);
         const places = named.get(sinkName) ?? new Set();
         named.set(sinkName, places.add(JSON.stringify(destination)));
