@@ -11,7 +11,7 @@ const PHASES = [
   { name: "unit", atOnce: 2, minutes: 4 },
   { name: "contract", atOnce: 2, minutes: 4 },
   { name: "fuzz", atOnce: 2, minutes: 5 },
-  { name: "integration", atOnce: 1, minutes: 12 },
+  { name: "integration", atOnce: 2, minutes: 12 },
   { name: "e2e", atOnce: 1, minutes: 25 },
 ];
 const NAMES = PHASES.map((phase) => phase.name);

@@ -8,8 +8,7 @@ import fc from "fast-check";
 import { WiretailError } from "../../src/core/error.ts";
 import { followed } from "../support/followed.ts";
 import { openCommitLog, readCommitLog } from "../../src/disk/commit-log.ts";
-
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 /** Records with right checksums around arbitrary JSON, whole and cut, among arbitrary bytes. */
 const record = fc.tuple(fc.json(), fc.constantFrom("1", "1", "1", "2")).map(([json, version]) => {
@@ -52,7 +51,7 @@ test("arbitrary bytes in the place of a commit log give a state or a WiretailErr
   });
   try {
     await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 8 }), property.run), {
-      interruptAfterTimeLimit: SECONDS * 1000,
+      interruptAfterTimeLimit: FUZZ_MS,
       numRuns: 1_000_000,
       markInterruptAsFailure: false,
     });

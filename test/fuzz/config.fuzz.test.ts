@@ -4,8 +4,7 @@ import fc from "fast-check";
 import { loadConfig } from "../../src/runtime/config/load.ts";
 import { formatProblem } from "../../src/runtime/config/problems.ts";
 import { components } from "../unit/runtime/config/fake-components.ts";
-
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 async function loadTexts(host: string, other: string) {
   return loadConfig("host.json", {
@@ -98,7 +97,7 @@ const host = fc.record(
 test("any JSON as a configuration gives a configuration or problems with a place, and never throws", async () => {
   await fc.assert(
     fc.asyncProperty(host, tree, async (a, b) => holds(JSON.stringify(a), JSON.stringify(b) ?? "")),
-    { interruptAfterTimeLimit: (SECONDS * 1000) / 2, numRuns: 1_000_000 },
+    { interruptAfterTimeLimit: FUZZ_MS / 2, numRuns: 1_000_000 },
   );
 });
 
@@ -128,7 +127,7 @@ test("any text as a configuration gives problems with a place, and never throws"
     fc.array(fc.oneof(fragment, fc.string()), { maxLength: 40 }).map((parts) => parts.join("")),
   );
   await fc.assert(fc.asyncProperty(text, text, holds), {
-    interruptAfterTimeLimit: (SECONDS * 1000) / 2,
+    interruptAfterTimeLimit: FUZZ_MS / 2,
     numRuns: 1_000_000,
   });
 });

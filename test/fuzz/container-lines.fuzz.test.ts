@@ -3,8 +3,7 @@ import { it } from "node:test";
 import fc from "fast-check";
 import { ContainerSplitter } from "../../src/codec/container-lines.ts";
 import { containerFields, dockerFields } from "../../src/sources/file/metadata.ts";
-
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 it("arbitrary mixtures of records become the same events however they are cut, from any place where reading stopped", () => {
   const text = fc.stringMatching(/^[a-c "\\\\n{}ä]{0,12}$/);
@@ -76,7 +75,7 @@ it("arbitrary mixtures of records become the same events however they are cut, f
           );
       },
     ),
-    { numRuns: Infinity, interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false },
+    { numRuns: Infinity, interruptAfterTimeLimit: FUZZ_MS, markInterruptAsFailure: false },
   );
 });
 
@@ -92,6 +91,6 @@ it("arbitrary paths and descriptions of containers give fields or none, and noth
         assert.ok(value !== "");
       }
     }),
-    { numRuns: Infinity, interruptAfterTimeLimit: SECONDS * 200, markInterruptAsFailure: false },
+    { numRuns: Infinity, interruptAfterTimeLimit: FUZZ_MS / 5, markInterruptAsFailure: false },
   );
 });

@@ -8,9 +8,9 @@ import { StageFailure } from "../../src/core/component.ts";
 import { WiretailError } from "../../src/core/error.ts";
 import { parseSyslog } from "../../src/stages/parse_syslog/index.ts";
 import { eventOf, stageOf } from "../support/stages.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 4, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 4, numRuns: 1_000_000 };
 
 function compile(pattern: string): DissectPattern | undefined {
   try {

@@ -8,9 +8,9 @@ import { ElasticsearchSink } from "../../src/sinks/elasticsearch/sink.ts";
 import { callVerdict, retryAfter } from "../../src/sinks/elasticsearch/verdict.ts";
 import { makeBatch, makeSinkBatch } from "../support/batches.ts";
 import { makeContext } from "../support/context.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
-const LIMITS = { interruptAfterTimeLimit: SECONDS * 1000, numRuns: 1_000_000, markInterruptAsFailure: false };
+const LIMITS = { interruptAfterTimeLimit: FUZZ_MS, numRuns: 1_000_000, markInterruptAsFailure: false };
 
 const word = fc.constantFrom("wiretail/es/x/1", "found", "_mget", "index_closed_exception", "201", "");
 const scalar = fc.oneof(fc.constantFrom(null, true, false, 0, 201, 400, 409, 503), word);

@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { documentMembers } from "../../src/codec/document.ts";
 import { LogEvent, type Envelope } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 /**
  * Random changes are made to an event and to a plain object that stands for what the change ought to do. After every
  * change both must say the same: field by field, as an object, and as the JSON that is sent.
  */
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
 const KEYS = ["a", "b", "c", "message", "__proto__"] as const;
 
 type Tree = Map<string, unknown>;
@@ -56,7 +56,7 @@ test("an event behaves as the plain object that it stands for, whatever is done 
       }
     }),
     {
-      interruptAfterTimeLimit: SECONDS * 1000,
+      interruptAfterTimeLimit: FUZZ_MS,
       markInterruptAsFailure: false,
       numRuns: 1_000_000,
       includeErrorInReport: true,

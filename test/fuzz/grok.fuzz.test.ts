@@ -7,9 +7,9 @@ import { StageFailure, type Stage } from "../../src/core/component.ts";
 import { WiretailError } from "../../src/core/error.ts";
 import { parseGrok } from "../../src/stages/parse_grok/index.ts";
 import { eventOf, stageOf } from "../support/stages.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 3, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 3, numRuns: 1_000_000 };
 const NAMES = Object.keys(GROK_PATTERNS);
 
 it("any grok pattern is refused or written out, whatever its definitions", () => {

@@ -5,8 +5,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { GzipFile } from "../../src/sources/file/gzip-file.ts";
 import { followed } from "../support/followed.ts";
-
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 /** Bytes as an open file; reads may be short. */
 function fileOf(bytes: Buffer, mostBytes = Infinity): FileHandle {
@@ -67,7 +66,7 @@ test("reads at any positions give what the members of a gzip file unpack to", as
   });
   await fc.assert(fc.asyncProperty(members, positions, fc.integer({ min: 500, max: 1 << 20 }), property.run), {
     numRuns: Infinity,
-    interruptAfterTimeLimit: SECONDS * 1000,
+    interruptAfterTimeLimit: FUZZ_MS,
   });
   await property.settled();
 });
@@ -100,7 +99,7 @@ test("a damaged file gives a beginning of what it held, says that it is damaged,
   });
   await fc.assert(fc.asyncProperty(content, harm, property.run), {
     numRuns: Infinity,
-    interruptAfterTimeLimit: SECONDS * 1000,
+    interruptAfterTimeLimit: FUZZ_MS,
   });
   await property.settled();
 });
@@ -116,7 +115,7 @@ test("any bytes behind the magic of gzip are read to an end", async () => {
   });
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), property.run), {
     numRuns: Infinity,
-    interruptAfterTimeLimit: SECONDS * 1000,
+    interruptAfterTimeLimit: FUZZ_MS,
   });
   await property.settled();
 });

@@ -12,10 +12,10 @@ import {
 } from "../../src/disk/journal/record.ts";
 import { scanSegment, segmentHeader } from "../../src/disk/journal/segment.ts";
 import { makeBatch } from "../support/batches.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
 const KEY = encodingKey(JSON_ENCODING);
-const timeBox = { interruptAfterTimeLimit: SECONDS * 1000, numRuns: Infinity, markInterruptAsFailure: false };
+const timeBox = { interruptAfterTimeLimit: FUZZ_MS, numRuns: Infinity, markInterruptAsFailure: false };
 
 function recordBytes(lines: readonly string[], sequence: number): Buffer {
   const reader = { sink: "a", ranges: [0, lines.length], start: { position: 0, resume: null }, sentBefore: false };

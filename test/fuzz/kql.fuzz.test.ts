@@ -7,8 +7,8 @@ import { compileGetterPredicate } from "../../src/codec/kql/predicate.ts";
 import { SqlParameters, toSql } from "../../src/codec/kql/sql.ts";
 import { getIn } from "../../src/core/path.ts";
 import { document, query } from "../support/kql-arbitraries.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const LIMIT_MS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
 const TOKENS = [
   "and",
   "or",
@@ -67,7 +67,7 @@ test("any text is a query or a KqlSyntaxError, and a query compiles and never th
     }),
     {
       numRuns: 10_000_000,
-      interruptAfterTimeLimit: LIMIT_MS,
+      interruptAfterTimeLimit: FUZZ_MS,
       markInterruptAsFailure: false,
       includeErrorInReport: true,
     },

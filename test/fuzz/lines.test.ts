@@ -3,8 +3,7 @@ import { it } from "node:test";
 import fc from "fast-check";
 import { LineSplitter } from "../../src/codec/lines.ts";
 import type { MultilineRules } from "../../src/codec/multiline.ts";
-
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 it("arbitrary bytes are cut into events that cover them in order, and nothing throws or stands still", () => {
   const bytes = fc.oneof(
@@ -66,6 +65,6 @@ it("arbitrary bytes are cut into events that cover them in order, and nothing th
       assert.equal(splitter.holding, false);
       assert.ok(dropped <= all.length);
     }),
-    { numRuns: Infinity, interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false },
+    { numRuns: Infinity, interruptAfterTimeLimit: FUZZ_MS, markInterruptAsFailure: false },
   );
 });

@@ -5,10 +5,10 @@ import { WiretailError } from "../../src/core/error.ts";
 import { csvRows } from "../../src/stages/lookup/csv.ts";
 import { addressOf, addressRange, indexOf, KEY_KINDS } from "../../src/stages/lookup/key-index.ts";
 import { readRows, TABLE_FORMATS, type RowFormat } from "../../src/stages/lookup/rows.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
 const limits = {
-  interruptAfterTimeLimit: SECONDS * 1000,
+  interruptAfterTimeLimit: FUZZ_MS,
   markInterruptAsFailure: false,
   numRuns: 1_000_000,
   includeErrorInReport: true,

@@ -4,9 +4,9 @@ import fc from "fast-check";
 import { NginxLineParser } from "../../src/codec/nginx/line-parser.ts";
 import { isLinearTime } from "../../src/codec/pattern.ts";
 import { WiretailError } from "../../src/core/error.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 3, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 3, numRuns: 1_000_000 };
 const VARIABLES =
   "remote_addr remote_user time_local time_iso8601 msec request status body_bytes_sent http_referer http_user_agent request_time upstream_addr upstream_status upstream_response_time host uri is_args args request_uri scheme pipe ssl_protocol ssl_session_reused protocol session_time bytes_received http_host foo constructor __proto__".split(
     " ",

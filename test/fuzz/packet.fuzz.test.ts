@@ -9,9 +9,9 @@ import { FLAG } from "../../src/packet/headers/header-columns.ts";
 import { readCapture } from "../support/captures.ts";
 import { PacketEvents } from "../../src/packet/packet-event.ts";
 import { eth, exoticFrames, ip4, join, pcap, PcapngBlocks, tcp, udp } from "../support/frames.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 3, numRuns: 10_000_000, markInterruptAsFailure: false };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 3, numRuns: 10_000_000, markInterruptAsFailure: false };
 
 const FRAMES = exoticFrames();
 const CAPTURES = [
@@ -170,7 +170,7 @@ it("random frames by the hundred thousand leave memory as it was", () => {
   const capture = pcap(frames);
   const decoder = new HeaderDecoder(1024);
   const before = process.memoryUsage().heapUsed;
-  const deadline = performance.now() + milliseconds / 3;
+  const deadline = performance.now() + FUZZ_MS / 3;
   for (let round = 0; round < 300 && performance.now() < deadline; round++) {
     for (let i = 24; i < capture.length; i += 61) capture[i] = (capture[i]! + round * 7) & 255;
     for (const batch of new CaptureReader(1024).read(capture)) decoder.decode(batch);

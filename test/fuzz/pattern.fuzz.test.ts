@@ -4,9 +4,9 @@ import fc from "fast-check";
 import { compileFieldTemplate } from "../../src/codec/field-template.ts";
 import { compilePattern, type Pattern } from "../../src/codec/pattern.ts";
 import { WiretailError } from "../../src/core/error.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 3, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 3, numRuns: 1_000_000 };
 const token = fc.constantFrom(
   "a",
   "b",

@@ -6,9 +6,9 @@ import { parseUrlParts } from "../../src/codec/url.ts";
 import { StageFailure } from "../../src/core/component.ts";
 import { parseCef } from "../../src/stages/parse_cef/index.ts";
 import { eventOf, stageOf } from "../support/stages.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 3, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 3, numRuns: 1_000_000 };
 
 it("any line is CEF or says why not", () => {
   const stage = stageOf(parseCef, {});

@@ -3,9 +3,9 @@ import { it } from "node:test";
 import fc from "fast-check";
 import { CsvParser } from "../../src/codec/csv.ts";
 import { KeyValueParser } from "../../src/codec/key-value.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 4, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 4, numRuns: 1_000_000 };
 const piece = fc.constantFrom(..."ab =,;\"'\\\n\t|".split(""), "==", ", ", "__proto__", "é", "😀", "\\u00e9", "\ud800");
 const text = fc.oneof(
   fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join("")),

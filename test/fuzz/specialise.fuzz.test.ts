@@ -3,12 +3,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { encodingKey, type EncodedBatch } from "../../src/core/batch.ts";
 import { BothWays, BULK, PLAIN_JSON, readBatch, stageConfig, type StageText } from "../support/pipelines.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 /**
  * Random pipelines over random lines, once compiled and once event by event: the documents (as JSON), their offsets and
  * times, what stages count and the dead letters must be the same.
  */
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
 const ENCODINGS = [BULK, PLAIN_JSON];
 
 const character = fc.constantFrom(
@@ -331,7 +331,7 @@ test("a compiled pipeline makes the same documents, counts and dead letters as i
     },
   );
   fc.assert(property, {
-    interruptAfterTimeLimit: SECONDS * 1000,
+    interruptAfterTimeLimit: FUZZ_MS,
     markInterruptAsFailure: false,
     numRuns: 1_000_000,
     includeErrorInReport: true,
@@ -416,7 +416,7 @@ test("a regular expression in a program finds what JavaScript's finds", () => {
     },
   );
   fc.assert(property, {
-    interruptAfterTimeLimit: SECONDS * 1000,
+    interruptAfterTimeLimit: FUZZ_MS,
     markInterruptAsFailure: false,
     numRuns: 1_000_000,
     includeErrorInReport: true,

@@ -3,8 +3,7 @@ import { it } from "node:test";
 import fc from "fast-check";
 import { LineSplitter } from "../../src/codec/lines.ts";
 import { ENCODINGS, textEncoding } from "../../src/codec/text-encoding.ts";
-
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
+import { FUZZ_MS } from "../support/fuzz.ts";
 
 it("arbitrary bytes in any encoding become the same lines however they are cut, and cover the input", () => {
   const special = [10, 10, 13, 0, 0, 0x0a, 0x41, 0x30, 0x81, 0x8f, 0xa1, 0xd8, 0xdc, 0xfe, 0xff];
@@ -43,6 +42,6 @@ it("arbitrary bytes in any encoding become the same lines however they are cut, 
       assert.deepEqual(read(cuts, 1000), read([], 1000));
       for (const [i, [offset]] of read(cuts, 7).entries()) assert.ok(offset >= i);
     }),
-    { numRuns: Infinity, interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false },
+    { numRuns: Infinity, interruptAfterTimeLimit: FUZZ_MS, markInterruptAsFailure: false },
   );
 });

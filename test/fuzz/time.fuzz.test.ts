@@ -4,9 +4,9 @@ import fc from "fast-check";
 import { compileTimeFormat } from "../../src/codec/time/format.ts";
 import { WiretailError } from "../../src/core/error.ts";
 import { formatIsoTime, parseIsoTime } from "../../src/core/time.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds / 4, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS / 4, numRuns: 1_000_000 };
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 const DIRECTIVES = "Y y m d e b B a A H I M S p z Z f L s j n t T F D R r % k l 3f 4L 6f"
   .split(" ")

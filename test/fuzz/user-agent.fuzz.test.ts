@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { agentOf, MAX_CHARACTERS, PARTS } from "../../src/stages/parse_user_agent/agent.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const SECONDS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5);
-const limits = { interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false, numRuns: 1_000_000 };
+const limits = { interruptAfterTimeLimit: FUZZ_MS, markInterruptAsFailure: false, numRuns: 1_000_000 };
 
 test("any text about a client is read, soon, into texts that are not empty", () => {
   const words =

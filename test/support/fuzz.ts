@@ -1,0 +1,2 @@
+/** How long each fuzz test looks for what breaks it: a few seconds in `npm test`, longer in `npm run fuzz`. */
+export const FUZZ_MS = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 3) * 1000;
