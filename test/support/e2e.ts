@@ -5,6 +5,8 @@ import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import type { AgentStatus } from "../../src/runtime/status.ts";
+import { stateDirOf } from "../../src/cli/load-host.ts";
+import { askAgent } from "../../src/runtime/control.ts";
 import { checkEquations } from "./equations.ts";
 
 /** The launcher of this checkout. Tests run from its root. */
@@ -82,14 +84,16 @@ export class AgentProcess {
     assert.ok(!this.#isEnded, this.stderr);
   }
 
-  /** What `wiretail status --json` says. Its equations have to hold, whenever anybody looks. */
+  /**
+   * What `wiretail status --json` prints, asked for without a process for each look. Its equations have to hold, whenever
+   * anybody looks.
+   */
   async status(): Promise<AgentStatus> {
     // The file may have been spoilt meanwhile, on purpose.
     const stateDir = /\bstate_dir"?[=:]"?([^"\s]+)/.exec(this.stderr)?.[1];
-    const where = stateDir === undefined ? ["-c", this.#configFile] : ["--state-dir", stateDir];
-    const { stdout, stderr } = await wiretail(["status", "--json", ...where]);
-    assert.notEqual(stdout, "", stderr);
-    const status = JSON.parse(stdout) as AgentStatus;
+    const status = JSON.parse(
+      await askAgent(stateDir ?? (await stateDirOf({ config: this.#configFile })), "/status"),
+    ) as AgentStatus;
     checkEquations(status);
     return status;
   }
