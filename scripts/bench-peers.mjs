@@ -2,6 +2,7 @@
 // outside this repository; WIRETAIL_PEER_HARNESS names its folder (default: ../shared/bench beside the checkout).
 //
 //   npm run bench:peers -- connections nginx:regex jsonl:json --lines 2000000
+//   npm run bench:peers -- nginx --gzip yes --gzip-level 6
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -22,7 +23,10 @@ await runScript(() => {
   const first = args.findIndex((arg) => arg.startsWith("-"));
   const named = first < 0 ? args : args.slice(0, first);
   const options = first < 0 ? [] : args.slice(first);
-  const gzip = options.join(" ").match(/--gzip[ =]yes/) !== null;
+  // Ours: the harness knows nothing of levels.
+  const level = options.indexOf("--gzip-level");
+  const [, gzipLevel = "1"] = level < 0 ? [] : options.splice(level, 2);
+  const gzip = /--gzip[ =]yes/.test(options.join(" ")) ? Number(gzipLevel) : undefined;
   const folder = mkdtempSync(path.join(os.tmpdir(), "wiretail-peers-"));
   try {
     for (const one of named.length > 0 ? named : CASES) {
@@ -43,7 +47,12 @@ function agentEnvironment(workload, parse, gzip, folder) {
   if (!existsSync(source)) throw new StepError(`no case ${workload}:${parse}; known are ${CASES.join(" ")}`);
   const template = path.join(folder, `${workload}-${parse}.json`);
   const text = readFileSync(source, "utf8");
-  writeFileSync(template, gzip ? text.replace('"compression": "none"', '"compression": "gzip"') : text);
+  writeFileSync(
+    template,
+    gzip === undefined
+      ? text
+      : text.replace('"compression": "none"', `"compression": "gzip", "compression_level": ${gzip}`),
+  );
   return {
     AGENT_CMD: `${path.join(ROOT, "bin/wiretail")} run`,
     AGENT_VERSION: JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")).version,
