@@ -6,6 +6,7 @@ import { file as fileSink } from "../sinks/file/index.ts";
 import { stdout } from "../sinks/stdout/index.ts";
 import { command } from "../sources/command/index.ts";
 import { file as fileSource } from "../sources/file/index.ts";
+import { packet } from "../sources/packet/index.ts";
 import { stdin } from "../sources/stdin/index.ts";
 import { convert } from "../stages/convert/index.ts";
 import { copy } from "../stages/copy/index.ts";
@@ -40,7 +41,7 @@ import { throttle } from "../stages/throttle/index.ts";
 
 /** Every component there is: the one list. To add one, write its folder and put it here. */
 export const components: ComponentLists = {
-  sources: [fileSource, stdin, command],
+  sources: [fileSource, stdin, command, packet],
   stages: [
     ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseW3c, parseUrl],
     ...[

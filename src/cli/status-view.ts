@@ -108,6 +108,8 @@ function sourceLines(source: SourceStatus, now: string, { paint, maxInputs }: St
     lines.push(paint("yellow", `    for ${duration(secondsBetween(since, now))}: ${detail}`));
   }
   if (source.error !== null) lines.push(paint("red", `    ${source.error}`));
+  const own = Object.entries(source.own ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${count(value)}`);
+  if (own.length > 0) lines.push(`    ${own.join(", ")}`);
   for (const [reason, amount] of Object.entries(source.dropped))
     lines.push(paint("yellow", `    ! ${bytes(amount)} given up: ${reason}`));
   const inputs = [...source.inputs].sort(

@@ -28,6 +28,11 @@ export interface LineBytes {
 export interface LineBatch {
   readonly partition: Partition;
   readonly count: number;
+  /**
+   * Each line is a document: the text of a JSON object whose members are the event's fields, its `@timestamp` the
+   * event's time. There is no `message` but the object's own.
+   */
+  readonly areDocuments?: boolean;
   /** The same events as bytes, where the source has them so. */
   readonly lines?: LineBytes | undefined;
   readonly text: string;

@@ -158,6 +158,8 @@ export interface Source {
    */
   run(output: SourceOutput, signal: AbortSignal): Promise<void>;
   inputs(): readonly InputStatus[];
+  /** Totals and levels of its own for `status` and `/metrics`, by name in lower_snake_case with the unit last. */
+  counters?(): Readonly<Record<string, number>>;
 }
 
 export interface SourceContext extends Context {
@@ -169,8 +171,8 @@ export interface SourceContext extends Context {
 
 export interface SourceDefinition<S extends Schema<unknown> = Schema<unknown>> extends Definition<S> {
   readonly kind: "source";
-  /** True when what was emitted can be read again after a restart. */
-  readonly rereadable: boolean;
+  /** Whether what was emitted can be read again after a restart; where that depends on the options, by these. */
+  readonly rereadable: boolean | ((options: Infer<S>) => boolean);
   /** Cheap checks beyond the schema, for `check`: returns faults as [JSON pointer, message]. */
   validate?(options: Infer<S>): readonly (readonly [pointer: string, message: string])[];
   create(options: Infer<S>, context: SourceContext): Source | Promise<Source>;

@@ -11,6 +11,7 @@ import { LogEvent, type Destinations } from "../core/event.ts";
 import { Path } from "../core/path.ts";
 import { lineKernel, type LineFramePieces } from "../codec/kernel/line-kernel.ts";
 import type { MadeDocuments } from "../codec/kernel/machine.ts";
+import { documentEvent } from "./document-event.ts";
 import { BodyWriter, CHUNK_CHARACTERS } from "./body-writer.ts";
 import { compact, documentMembers, hasOnlyQuotesToEscape, lineFrame, quote } from "../codec/document.ts";
 
@@ -23,7 +24,12 @@ export function toEvents(batch: LineBatch, from = 0, to = batch.count): LogEvent
   const { envelope } = batch.partition;
   const events = new Array<LogEvent>(to - from);
   for (let i = from; i < to; i++) {
-    const event = new LogEvent(text.slice(starts[i], ends[i]), readAtMs, offsets[i]!, envelope);
+    const line = text.slice(starts[i], ends[i]);
+    if (batch.areDocuments === true) {
+      events[i - from] = documentEvent(line, readAtMs, offsets[i]!, envelope);
+      continue;
+    }
+    const event = new LogEvent(line, readAtMs, offsets[i]!, envelope);
     const list = flags?.get(i);
     if (list !== undefined) event.set(FLAGS, list);
     events[i - from] = event;
@@ -38,7 +44,10 @@ export function toEventsOfBytes(batch: LineBatch, lines: LineBytes, from: number
   const events = new Array<LogEvent>(to - from);
   for (let i = from; i < to; i++) {
     const text = lines.bytes.toString("utf8", lines.starts[i], lines.ends[i]);
-    events[i - from] = new LogEvent(text, readAtMs, offsets[i]!, envelope);
+    events[i - from] =
+      batch.areDocuments === true
+        ? documentEvent(text, readAtMs, offsets[i]!, envelope)
+        : new LogEvent(text, readAtMs, offsets[i]!, envelope);
   }
   return events;
 }

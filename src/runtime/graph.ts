@@ -10,7 +10,14 @@ import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { identitiesOf } from "./adoption.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
-import type { ComponentConfig, HostConfig, PipelineConfig, SinkConfig, SourceConfig } from "./config/types.ts";
+import {
+  isRereadable,
+  type ComponentConfig,
+  type HostConfig,
+  type PipelineConfig,
+  type SinkConfig,
+  type SourceConfig,
+} from "./config/types.ts";
 import { secretValues } from "./config/redact.ts";
 import type { ComponentMetrics } from "./metrics.ts";
 import type { Outbox } from "./outbox.ts";
@@ -338,7 +345,7 @@ export class Graph {
     const definition: AnySource = config.definition;
     const envelope = this.#envelope();
     return new SourceRunner({
-      ...{ name: config.name, pipelines, clock, once, checkpoints, outbox, isPrecious: !definition.rereadable },
+      ...{ name: config.name, pipelines, clock, once, checkpoints, outbox, isPrecious: !isRereadable(config) },
       log: log(config.name),
       create: () =>
         definition.create(config.options, Object.assign(this.#context(config, "sources"), { once, envelope })),

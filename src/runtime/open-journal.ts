@@ -3,7 +3,7 @@ import type { Log } from "../core/component.ts";
 import { errorMessage, WiretailError } from "../core/error.ts";
 import { Journal, type JournalOptions } from "../disk/journal/journal.ts";
 import type { Checkpoints, JournaledRouteBatch } from "./checkpoints.ts";
-import type { HostConfig } from "./config/types.ts";
+import { isRereadable, type HostConfig } from "./config/types.ts";
 
 /**
  * Opens the journal of a state directory, says what was found and what was lost, and takes positions past what is in it,
@@ -31,7 +31,7 @@ export async function openJournal(
   });
   const { records, bytes, tornBytes, tornRecords, damagedBytes, lostRecords, cursorDamage } = recovery;
   if (records > 0) log.info("the journal holds events", { records, bytes });
-  const rereadable = new Set(config.sources.filter(({ definition }) => definition.rereadable).map(({ name }) => name));
+  const rereadable = new Set(config.sources.filter(isRereadable).map(({ name }) => name));
   const { released, gaps } = checkpoints.foundInJournal(found, (source) => rereadable.has(source));
   for (const { sequence, sink } of released) journal.release(sequence, sink);
   if (tornBytes > 0) {

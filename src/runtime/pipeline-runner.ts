@@ -21,6 +21,7 @@ import type { PendingBatch, RouteProgress } from "./progress.ts";
 import { pipelineIdPart } from "./route-key.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 import { CompiledPipeline } from "./specialise/compiled-pipeline.ts";
+import type { PlannedStage } from "./specialise/compile.ts";
 import type { SpoolNeed, Spooler } from "./spooler.ts";
 import { StageChain, type ChainStage, type DeadLetterEvent } from "./stage-chain.ts";
 
@@ -81,6 +82,8 @@ export class PipelineRunner {
   readonly #encoder: BatchEncoder;
   readonly #usesEvents: boolean;
   readonly #compiled: CompiledPipeline | undefined;
+  /** The same for documents of sources: as if a stage before the first one parsed them. Made when some come. */
+  #compiledForDocuments: CompiledPipeline | null | undefined = undefined;
   readonly #kept: KeptStages | undefined;
 
   constructor(options: PipelineRunnerOptions) {
@@ -116,7 +119,10 @@ export class PipelineRunner {
     this.counts.in += batch.count;
     if (this.tap !== undefined) this.tap(batch);
     const deadLetters: DeadLetter[] = [];
-    const encoded = this.#usesEvents ? this.#encodeEvents(batch, deadLetters) : this.#encoder.encodeLines(batch);
+    const encoded =
+      this.#usesEvents || batch.areDocuments === true
+        ? this.#encodeEvents(batch, deadLetters)
+        : this.#encoder.encodeLines(batch);
     this.#deliver(batch, encoded, deadLetters, done, precious);
   }
 
@@ -232,10 +238,13 @@ export class PipelineRunner {
       if (this.when !== undefined) this.#skip(events, this.when);
       encoder.add(this.chain.run(events, deadLetter));
     };
-    const isDone = this.#compiled?.run(batch, encoder.idPrefix, {
+    const areDocuments = batch.areDocuments === true;
+    const compiled = areDocuments ? this.#programForDocuments() : this.#compiled;
+    const isDone = compiled?.run(batch, encoder.idPrefix, {
       documents: encoder.addDocuments,
       plain: (lines, from, to) => plain(toEventsOfBytes(batch, lines, from, to)),
-      counted: (lines, drops, milliseconds) => this.chain.countCompiled(lines, drops, milliseconds),
+      counted: (lines, drops, milliseconds) =>
+        this.chain.countCompiled(lines, areDocuments ? drops.subarray(1) : drops, milliseconds),
     });
     if (isDone !== true) {
       for (let from = 0; from < batch.count; from += EVENTS_AT_A_TIME) {
@@ -245,11 +254,22 @@ export class PipelineRunner {
     return encoder.finish();
   }
 
+  #programForDocuments(): CompiledPipeline | undefined {
+    if (this.#compiledForDocuments === undefined) {
+      const stages = [PARSE_DOCUMENT, ...this.chain.planned];
+      const program = this.when === undefined ? CompiledPipeline.create(stages, this.#encoder.encodings) : undefined;
+      this.#compiledForDocuments = program ?? null;
+    }
+    return this.#compiledForDocuments ?? undefined;
+  }
+
   #deadLetterOf(batch: LineBatch, deadLetters: DeadLetter[]): DeadLetterEvent {
     return (event, stage, reason) => {
       const to = this.#missing(batch.partition.id, event);
       // None misses it: what is read here again is for another pipeline.
-      if (to !== undefined) deadLetters.push(this.#deadLetter(batch, event, stage, reason, to));
+      if (to === undefined) return;
+      const letter = this.#deadLetter(batch, event, stage, reason, to);
+      deadLetters.push(batch.areDocuments === true ? { ...letter, is_document: true } : letter);
     };
   }
 
@@ -326,6 +346,13 @@ export class PipelineRunner {
     entry.abandon();
   }
 }
+
+/** What stands in front of the stages where a source gives documents. */
+const PARSE_DOCUMENT: PlannedStage = {
+  label: "0 document",
+  plan: { kind: "parse_json", field: "message", keepsOriginal: false },
+  when: undefined,
+};
 
 /** The documents from `from` on that are for a sink: from, to, from, to, … */
 function rangesFor({ count, sinks }: EncodedBatch, sink: string, from: number): readonly number[] {

@@ -138,6 +138,11 @@ export class SourceRunner {
     return this.#source?.inputs() ?? [];
   }
 
+  /** What the source counts itself; undefined where it does not. */
+  counters(): Readonly<Record<string, number>> | undefined {
+    return this.#source?.counters?.();
+  }
+
   /** Bytes of an input that some route has not settled yet, for how long there have been any, and until when about. */
   lag(input: InputStatus): InputLag | undefined {
     const { checkpoints, clock, pipelines } = this.#options;

@@ -107,6 +107,7 @@ function sourceStatus(
       waiting_for: input.waitingFor ?? null,
     };
   });
+  const own = runner.counters();
   return {
     name: config.name,
     type: config.definition.type,
@@ -125,6 +126,7 @@ function sourceStatus(
       ? null
       : inputs.reduce((most, input) => Math.max(most, input.eta_seconds ?? 0), 0),
     inputs,
+    ...(own === undefined ? {} : { own }),
   };
 }
 

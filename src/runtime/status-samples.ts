@@ -154,6 +154,8 @@ function addSource(samples: Samples, source: SourceStatus): void {
   const taken = source.into_pipelines_events;
   samples.each("source_into_pipeline_events", "Events that a pipeline took", "pipeline", taken, labels);
   samples.each("source_dropped_bytes", "Input given up, bytes, by reason", "reason", source.dropped, labels);
+  for (const [name, value] of Object.entries(source.own ?? {}))
+    samples.add("gauge", "source_own", "What a source counts itself, by name", value, { ...labels, name });
 }
 
 function addSink(samples: Samples, sink: SinkStatus): void {

@@ -83,6 +83,8 @@ export interface SourceStatus {
   /** Until all inputs are delivered, if it goes on as in the last seconds; null when it does not catch up, or is not known. */
   readonly eta_seconds: number | null;
   readonly inputs: readonly SourceInputStatus[];
+  /** What the source counts itself, by name. Only for sources that do. */
+  readonly own?: Readonly<Record<string, number>>;
 }
 
 export interface SourceInputStatus {

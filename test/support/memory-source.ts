@@ -12,6 +12,8 @@ export class MemoryInput {
   readonly acks: string[] = [];
   /** Runs that have not ended. */
   running = 0;
+  /** The lines are documents. */
+  areDocuments = false;
   /** Lines in one batch. */
   batchLines = 3;
   #waiting: (() => void)[] = [];
@@ -44,7 +46,8 @@ export class MemoryInput {
             const offsets = Float64Array.from(lines, (_, i) => read + i);
             read += lines.length;
             const batch = makeLines(lines, { partition: makePartition(id, "memory"), ack: (o) => this.acks.push(o) });
-            await output.emit({ ...batch, offsets, endPosition: read, resume: { line: read } });
+            const areDocuments = this.areDocuments;
+            await output.emit({ ...batch, areDocuments, offsets, endPosition: read, resume: { line: read } });
           }
         } finally {
           this.running--;

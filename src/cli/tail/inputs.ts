@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import { errorMessage, systemErrorCode, WiretailError } from "../../core/error.ts";
 import type { PipelineFile } from "../../runtime/config/pipeline-file.ts";
 import { recognise, SAMPLE_LINES, type Recognition } from "../../runtime/recognition/recognise.ts";
-import { fileMatcher, findFiles } from "../../sources/file/glob.ts";
+import { fileMatcher, findFiles } from "../../disk/glob.ts";
 import { firstLines, lastLines } from "./start.ts";
 
 /** Lines after which a format is decided on at once; with fewer, more are waited for a moment. */

@@ -20,6 +20,8 @@ export interface DeadLetter {
   readonly time: string;
   /** The text as it was read, where it is known. */
   readonly original?: string;
+  /** `original` is a JSON object that the source made, not a line. */
+  readonly is_document?: true;
   /** The fields that every event of its input has, by name, and where its position is written. */
   readonly envelope?: Readonly<Record<string, unknown>>;
   readonly offset_field?: string;
@@ -57,6 +59,7 @@ export function parseLetter(line: string): DeadLetter | undefined {
     if (typeof letter[name] !== "string") return undefined;
   for (const name of ["sink", "sink_identity", "stage", "original", "text", "offset_field", "destination"] as const)
     if (letter[name] !== undefined && typeof letter[name] !== "string") return undefined;
+  if (letter.is_document !== undefined && letter.is_document !== true) return undefined;
   for (const name of ["to", "envelope"] as const)
     if (letter[name] !== undefined && (typeof letter[name] !== "object" || letter[name] === null)) return undefined;
   return value as DeadLetter;

@@ -5,7 +5,13 @@ import { shortLocation, type MergedHost } from "./merge.ts";
 import { suggestion } from "./nearest.ts";
 import type { ProblemList } from "./problems.ts";
 import type { Place } from "./document.ts";
-import type { ComponentConfig, PipelineConfig, SinkConfig, SourceConfig } from "./types.ts";
+import {
+  isRereadable,
+  type ComponentConfig,
+  type PipelineConfig,
+  type SinkConfig,
+  type SourceConfig,
+} from "./types.ts";
 import { walkSchema } from "./walk-schema.ts";
 
 /** Reports names in `from` and `to` that are not defined, and sources and sinks that no pipeline names. */
@@ -149,7 +155,7 @@ export function checkReread(
   for (const sink of sinks) {
     if (sink.whenFull !== "reread") continue;
     for (const source of sources) {
-      if (source.definition.rereadable || reached.get(source.name)?.has(sink) !== true) continue;
+      if (isRereadable(source) || reached.get(source.name)?.has(sink) !== true) continue;
       problems.error(
         sink.location,
         `"when_full": "reread" is impossible: the source "${source.name}" (${source.definition.type}) feeds it and cannot be read again`,

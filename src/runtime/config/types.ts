@@ -41,6 +41,12 @@ export type SinkConfig = ComponentConfig<AnySink> & {
 export type WhenFull = "block" | "drop_oldest" | "reread";
 export type SourceConfig = ComponentConfig<AnySource>;
 
+/** Whether what the source gave can be read again after a restart. */
+export function isRereadable({ definition, options }: Pick<SourceConfig, "definition" | "options">): boolean {
+  const { rereadable } = definition;
+  return typeof rereadable === "boolean" ? rereadable : rereadable(options);
+}
+
 export type OnError = "keep" | "drop" | "dead_letter";
 
 export interface StageConfig {

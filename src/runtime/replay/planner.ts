@@ -6,6 +6,7 @@ import { parseKql } from "../../codec/kql/parse.ts";
 import { compilePredicate } from "../../codec/kql/predicate.ts";
 import { letterName, type DeadLetter } from "../../disk/dead-letters/letter.ts";
 import type { HostConfig, PipelineConfig, SinkConfig } from "../config/types.ts";
+import { documentEvent } from "../document-event.ts";
 import { StageChain } from "../stage-chain.ts";
 
 /** What a replay would make of a letter. */
@@ -120,7 +121,8 @@ export class ReplayPlanner {
   ): Pick<PlannedLetter, "outcome" | "reason" | "stage" | "document" | "timeMs" | "destinations"> & {
     readonly routed: readonly string[] | undefined;
   } {
-    const event = new LogEvent(original, timeMs, id.offset, envelopeOf(letter), id.subIndex);
+    const make = letter.is_document === true ? documentEvent : lineEvent;
+    const event = make(original, timeMs, id.offset, envelopeOf(letter), id.subIndex);
     const flags = getIn(letter.event, ["log", "flags"], 0);
     if (Array.isArray(flags)) event.set(FLAGS, flags);
     const none = { document: undefined, timeMs, routed: undefined, destinations: undefined };
@@ -196,6 +198,9 @@ function originalOf(letter: DeadLetter): string | undefined {
   const kept = getIn(letter.event, ["event", "original"], 0);
   return typeof kept === "string" ? kept : undefined;
 }
+
+const lineEvent: typeof documentEvent = (text, timeMs, offset, envelope, subIndex) =>
+  new LogEvent(text, timeMs, offset, envelope, subIndex);
 
 /** Letters of version 0.1.0 do not say it: then the fields that every source gives are taken from the document. */
 function envelopeOf(letter: DeadLetter): Envelope {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { errorMessage } from "../../core/error.ts";
 import type { InputStatus, Source, SourceContext, SourceOutput } from "../../core/component.ts";
 import type { FileRules, Generation } from "./generation.ts";
-import { fileMatcher, findFiles, type FileMatcher } from "./glob.ts";
+import { fileMatcher, findFiles, type FileMatcher } from "../../disk/glob.ts";
 import type { FileOptions } from "./options.ts";
 import { flushDueMs, ReadBuffer, readTurn, type ReadSettings, type TurnEnd } from "./read-turn.ts";
 import { Tracker } from "./tracker.ts";

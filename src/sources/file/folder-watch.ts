@@ -2,7 +2,7 @@ import { watch, type FSWatcher } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isGone } from "./tracking.ts";
-import type { FileMatcher } from "./glob.ts";
+import type { FileMatcher } from "../../disk/glob.ts";
 import type { Notifications, NotificationsOptions, OnEvent } from "./watch.ts";
 
 /** Of one path no more is told than one change in so many milliseconds, and one more after them if there were others. */

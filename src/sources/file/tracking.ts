@@ -2,7 +2,7 @@ import type { SourceContext, SourceOutput } from "../../core/component.ts";
 import { systemErrorCode } from "../../core/error.ts";
 import type { FileTable } from "./file-table.ts";
 import type { FileRules, Generation } from "./generation.ts";
-import type { FileMatcher } from "./glob.ts";
+import type { FileMatcher } from "../../disk/glob.ts";
 import type { MetadataRules } from "./metadata.ts";
 
 export interface TrackerOptions {

@@ -1,5 +1,5 @@
 import type { SourceContext } from "../../core/component.ts";
-import type { FileMatcher } from "./glob.ts";
+import type { FileMatcher } from "../../disk/glob.ts";
 
 /** What a watcher says: something happened at a path. `structural`: it may be another file now, or none. */
 export type OnEvent = (path: string, structural: boolean) => void;

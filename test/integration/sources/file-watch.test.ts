@@ -3,7 +3,7 @@ import { appendFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { fileMatcher } from "../../../src/sources/file/glob.ts";
+import { fileMatcher } from "../../../src/disk/glob.ts";
 import { FolderNotifications } from "../../../src/sources/file/folder-watch.ts";
 import { until } from "../../support/source-output.ts";
 

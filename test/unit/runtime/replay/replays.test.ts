@@ -225,3 +225,23 @@ test("of the events made of one line only those are sent again that the sink ref
   assert.deepEqual(picky.delivered, ["good", "good too", "bad 1"]);
   await stop();
 });
+
+test("a document that a source made is given to the stages as one when its letter is replayed", async (t) => {
+  const stateDir = await temporaryFolder(t);
+  const input = new MemoryInput();
+  input.areDocuments = true;
+  input.push('{"@timestamp":"2026-01-02T03:04:05Z","message":"bad 1","frame":{"len":60}}', '{"message":"good"}');
+  const [first, second] = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
+  const parts = (sink: ScriptedSink, word: string): HostParts => ({
+    ...{ stateDir, sources: { memory: input.definition }, sinks: { a: { definition: sinkDefinition(sink) } } },
+    pipelines: { main: { from: ["memory"], to: ["a"], stages: [failing(word)] } },
+  });
+  const before = await start(t, makeHost(parts(first, "bad")));
+  await before.stop();
+  assert.deepEqual(first.delivered, ["good"]);
+  const [letter] = await lettersIn(stateDir);
+  assert.deepEqual([letter!.is_document, letter!.time], [true, "2026-01-02T03:04:05.000Z"]);
+  const { agent } = await start(t, makeHost(parts(second, "nothing")));
+  await agent.replayDeadLetters("", false, NEVER);
+  assert.deepEqual(second.delivered, ["bad 1"]);
+});

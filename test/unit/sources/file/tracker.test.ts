@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { OpenPartition } from "../../../../src/core/component.ts";
-import { fileMatcher } from "../../../../src/sources/file/glob.ts";
+import { fileMatcher } from "../../../../src/disk/glob.ts";
 import { newGenerationId, type Generation } from "../../../../src/sources/file/generation.ts";
 import { Tracker } from "../../../../src/sources/file/tracker.ts";
 import { temporaryFolder } from "../../../support/folders.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fileMatcher } from "../../../../src/sources/file/glob.ts";
+import { fileMatcher } from "../../../src/disk/glob.ts";
 
 describe("file globs", () => {
   it("match paths, and leave out what is excluded by name or by path", () => {

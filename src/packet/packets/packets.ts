@@ -1,0 +1,62 @@
+import { t, type Infer } from "../../core/schema.ts";
+import type { CaptureInterface } from "../capture/format.ts";
+import type { PacketBatch } from "../capture/packet-batch.ts";
+import type { HeaderColumns } from "../headers/header-columns.ts";
+import type { DocumentSink, PacketOutput } from "../output.ts";
+import { PacketEvents, type PacketEvent } from "../packet-event.ts";
+import { selectFields, type FieldSelection } from "./field-selection.ts";
+
+export const packetsOptions = t.object({
+  fields: t.array(t.string({ minLength: 1, "x-syntax": "field" }), {
+    default: [],
+    description:
+      "The fields to keep, by name; the name of an object keeps all that is in it (`frame`, `source.ip`, `dns`). Empty: all. `@timestamp` stays in any case.",
+    examples: [["frame.protocols", "frame.len", "source", "destination", "network.community_id", "dns"]],
+  }),
+  legacy_names: t.boolean({
+    default: false,
+    description: "Write `bootp` instead of `dhcp` in `frame.protocols`, as tshark did before version 3.",
+  }),
+});
+export type PacketsOptions = Infer<typeof packetsOptions>;
+
+/** The output `packets`: one event a packet. */
+export class PacketDocuments implements PacketOutput {
+  readonly #events = new PacketEvents();
+  readonly #select: FieldSelection | undefined;
+  readonly #hasLegacyNames: boolean;
+  #packets = 0;
+
+  constructor(options: PacketsOptions) {
+    this.#select = options.fields.length === 0 ? undefined : selectFields(options.fields);
+    this.#hasLegacyNames = options.legacy_names;
+  }
+
+  take(batch: PacketBatch, columns: HeaderColumns, interfaces: readonly CaptureInterface[], sink: DocumentSink): void {
+    const select = this.#select;
+    for (let i = 0; i < batch.count; i++) {
+      const event = this.#events.of(batch, columns, i, interfaces[batch.interfaceIndex[i]!]);
+      if (this.#hasLegacyNames) withLegacyNames(event);
+      const timeMs = batch.seconds[i]! * 1000 + batch.nanoseconds[i]! / 1e6;
+      sink.add(JSON.stringify(select === undefined ? event : select(event)), timeMs);
+    }
+    this.#packets += batch.count;
+  }
+
+  advance(): void {
+    // A packet waits for nothing.
+  }
+
+  finish(): void {
+    // Nothing is open.
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { packets_events: this.#packets };
+  }
+}
+
+function withLegacyNames(event: PacketEvent): void {
+  if (event.dhcpv4 === undefined) return;
+  event.frame.protocols = event.frame.protocols.replace(/\bdhcp\b/, "bootp");
+}

@@ -1,0 +1,17 @@
+import { createReadStream } from "node:fs";
+import { gunzipped } from "../../packet/capture/gunzip.ts";
+import { filterCapture } from "./capture-filter.ts";
+import type { PacketOptions } from "./options.ts";
+
+/** The bytes of a capture file, decompressed, and filtered where a filter is given. */
+export function openCaptureFile(
+  path: string,
+  { filter }: Pick<PacketOptions, "filter">,
+): { readonly chunks: AsyncIterable<Uint8Array>; close(): void } {
+  const input = createReadStream(path, { highWaterMark: 256 * 1024 });
+  const plain = gunzipped(input);
+  return {
+    chunks: filter === undefined ? plain : filterCapture(plain, filter),
+    close: () => input.destroy(),
+  };
+}

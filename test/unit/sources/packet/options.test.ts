@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { optionFaults, type PacketOptions } from "../../../../src/sources/packet/options.ts";
+
+const DEFAULTS: PacketOptions = {
+  ...{ outputs: ["packets"], driver: "auto", snap_length: 262_144, promiscuous: true, buffer_bytes: 16_777_216 },
+  ...{ exclude_own: true, count_interval_seconds: 60, restart_max_delay_ms: 60_000 },
+  ...{ settle_seconds: 10, poll_interval_seconds: 5 },
+};
+const pointers = (options: Partial<PacketOptions>): string[] =>
+  optionFaults({ ...DEFAULTS, ...options }).map(([pointer]) => pointer);
+
+test("packets come from exactly one place", () => {
+  assert.deepEqual(pointers({}), [""]);
+  assert.deepEqual(pointers({ interfaces: ["eth0"], stdin: true }), ["/stdin"]);
+  for (const one of [{ interfaces: ["eth0"] }, { files: ["*.pcap"] }, { stdin: true }, { command: ["cat"] }])
+    assert.deepEqual(pointers(one), []);
+});
+
+test("what only a live capture can do is an error for what was captured already", () => {
+  for (const from of [{ files: ["*.pcap"] }, { stdin: true }, { command: ["cat"] }]) {
+    const rest = { driver: "tcpdump", snap_length: 96, promiscuous: false, buffer_bytes: 1 << 20 } as const;
+    assert.deepEqual(pointers({ ...from, ...rest }), ["/driver", "/snap_length", "/promiscuous", "/buffer_bytes"]);
+  }
+  assert.deepEqual(pointers({ command: ["cat"], filter: "udp" }), ["/filter"]);
+  assert.deepEqual(pointers({ files: ["*.pcap"], filter: "udp" }), []);
+});
+
+test("any goes with no other interface, and nothing that looks like an option is an interface", () => {
+  assert.deepEqual(pointers({ interfaces: ["any", "eth0"] }), ["/interfaces"]);
+  assert.deepEqual(pointers({ interfaces: ["eth0", "-w/etc/passwd"] }), ["/interfaces/1"]);
+});
