@@ -114,7 +114,8 @@ _wiretail() {
     "check:--limit") return ;;
     "test:--min-coverage") return ;;
     "try:--limit") return ;;
-    "decode:--output") _wiretail_words "packets"; return ;;
+    "decode:--output") _wiretail_words "packets flows"; return ;;
+    "decode:--filter") return ;;
     "decode:--where") return ;;
     "decode:--limit") return ;;
   esac
@@ -180,7 +181,7 @@ _wiretail() {
       if [[ "$cur" == -* ]]; then _wiretail_words "--limit --json -h --help"; else if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log cri docker haproxy json-lines logfmt mysql-slow nginx-access nginx-error nginx-stream postgresql redis syslog tcpdump-text w3c"; fi; fi
       ;;
     "decode")
-      if [[ "$cur" == -* ]]; then _wiretail_words "--output --where --json --limit --utc -n --no-color -h --help"; else _wiretail_files -f; fi
+      if [[ "$cur" == -* ]]; then _wiretail_words "--output --filter --where --json --limit --utc -n --no-color -h --help"; else _wiretail_files -f; fi
       ;;
     "completion")
       if [[ "$cur" == -* ]]; then _wiretail_words "-h --help"; else _wiretail_words "bash zsh fish"; fi

@@ -2,19 +2,24 @@ import { createReadStream } from "node:fs";
 import { KqlSyntaxError, pointAtFault } from "../codec/kql/error.ts";
 import { parseKql } from "../codec/kql/parse.ts";
 import { compileGetterPredicate, type Getter } from "../codec/kql/predicate.ts";
-import { errorMessage } from "../core/error.ts";
+import { errorMessage, WiretailError } from "../core/error.ts";
 import { getIn } from "../core/path.ts";
 import { CaptureReader, type CaptureEnd } from "../packet/capture/capture-reader.ts";
 import { gunzipped } from "../packet/capture/gunzip.ts";
 import { HeaderDecoder } from "../packet/headers/decode.ts";
-import { PacketEvents, type PacketEvent } from "../packet/packet-event.ts";
+import { FlowOutput } from "../packet/flows/flow-output.ts";
+import type { DocumentSink, PacketOutput } from "../packet/output.ts";
+import { PacketEvents } from "../packet/packet-event.ts";
+import { filteredCapture } from "./capture-filter.ts";
+import { FLOW_TABLE_HEADER, flowLine } from "./flow-view.ts";
 import { PACKET_TABLE_HEADER, packetLine } from "./packet-view.ts";
 import { formatCount, paint, quietWriter, terminalOf, type Terminal } from "./terminal.ts";
 
 /** What the command line says: see commands/decode.ts. */
 export interface DecodeOptions {
-  readonly output: "packets";
+  readonly output: "packets" | "flows";
   readonly where?: string;
+  readonly filter?: string;
   readonly json?: boolean;
   readonly limit?: number;
   readonly utc?: boolean;
@@ -30,13 +35,17 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
   const select = predicateOf(options.where);
   const name = file === "-" ? "standard input" : file;
   const input = file === "-" ? process.stdin : createReadStream(file);
+  const capture = options.filter === undefined ? gunzipped(input) : filteredCapture(gunzipped(input), options.filter);
   const write = quietWriter(process.stdout);
-  const printer = new Printer(options, terminal, select);
+  const printer =
+    options.output === "packets"
+      ? new PacketPrinter(options, terminal, select)
+      : new DocumentPrinter(options, terminal, select);
   const reader = new CaptureReader(BATCH_PACKETS);
   let failure: unknown;
   let isStopped = false;
   try {
-    for await (const chunk of gunzipped(input)) {
+    for await (const chunk of capture) {
       if (!(await printer.print(reader, chunk, write))) {
         isStopped = true;
         break;
@@ -49,6 +58,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
     input.destroy();
   }
   const end = reader.end();
+  if (!isStopped) await printer.finish(write);
   const fault = isStopped ? undefined : faultOf(failure, end);
   const errors = terminalOf(process.stderr, process.env, !options.color);
   if (fault !== undefined) process.stderr.write(`${paint(errors, "red", "error:")} ${name}: ${fault}\n`);
@@ -60,6 +70,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
 function faultOf(failure: unknown, end: CaptureEnd): string | undefined {
   if (failure === undefined) return end.kind === "complete" ? undefined : end.message;
   if (end.kind === "malformed") return end.message;
+  if (failure instanceof WiretailError) return failure.message;
   const code = (failure as NodeJS.ErrnoException).code ?? "";
   if (!code.startsWith("Z_")) return `cannot be read: ${errorMessage(failure)}`;
   const what =
@@ -67,48 +78,114 @@ function faultOf(failure: unknown, end: CaptureEnd): string | undefined {
   return `${what} (after ${end.offset} bytes of capture); ${formatCount(end.packets)} packets before that are good`;
 }
 
-class Printer {
-  readonly #options: DecodeOptions;
-  readonly #terminal: Terminal;
-  readonly #select: ((event: PacketEvent) => boolean) | undefined;
-  readonly #decoder = new HeaderDecoder(BATCH_PACKETS);
-  readonly #events = new PacketEvents();
-  #printed = 0;
+/** Whether a document is asked for. */
+type Select = (document: unknown) => boolean;
+type Write = (text: string) => Promise<boolean>;
 
-  constructor(options: DecodeOptions, terminal: Terminal, select: ((event: PacketEvent) => boolean) | undefined) {
-    this.#options = options;
-    this.#terminal = terminal;
-    this.#select = select;
+/** What the printers have in common: how many were printed, and of what. */
+abstract class Printer {
+  protected readonly options: DecodeOptions;
+  protected readonly terminal: Terminal;
+  protected readonly select: Select | undefined;
+  protected readonly decoder = new HeaderDecoder(BATCH_PACKETS);
+  protected printed = 0;
+
+  constructor(options: DecodeOptions, terminal: Terminal, select: Select | undefined) {
+    this.options = options;
+    this.terminal = terminal;
+    this.select = select;
   }
 
-  /** Prints the packets that a chunk completes. False: no more are wanted. */
-  async print(reader: CaptureReader, chunk: Uint8Array, write: (text: string) => Promise<boolean>): Promise<boolean> {
-    const { json, limit = Infinity, utc } = this.#options;
-    for (const batch of reader.read(chunk)) {
-      const columns = this.#decoder.decode(batch);
-      let text = "";
-      if (this.#printed === 0 && json !== true) text = `${paint(this.#terminal, "bold", PACKET_TABLE_HEADER)}\n`;
-      const before = this.#printed;
-      for (let i = 0; i < batch.count && this.#printed < limit; i++) {
-        const event = this.#events.of(batch, columns, i, reader.interfaces[batch.interfaceIndex[i]!]);
-        if (this.#select?.(event) === false) continue;
-        this.#printed++;
-        text += json === true ? `${JSON.stringify(event)}\n` : `${packetLine(event, this.#terminal, utc === true)}\n`;
-      }
-      if (this.#printed > before && !(await write(text))) return false;
-      if (this.#printed >= limit) return false;
-    }
-    return true;
+  /** Prints what a chunk completes. False: no more is wanted. */
+  abstract print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean>;
+  /** Prints what is complete with the end of the capture. */
+  abstract finish(write: Write): Promise<void>;
+
+  protected heading(text: string): string {
+    const isFirst = this.printed === 0 && this.options.json !== true;
+    return isFirst ? `${paint(this.terminal, "bold", text)}\n` : "";
+  }
+
+  protected get hasEnough(): boolean {
+    return this.printed >= (this.options.limit ?? Infinity);
   }
 
   summary(end: CaptureEnd, interfaces: readonly { readonly dropped: number | undefined }[]): string {
     const dropped = interfaces.reduce((sum, each) => sum + (each.dropped ?? 0), 0);
     const lost = dropped > 0 ? `; ${formatCount(dropped)} were dropped when they were captured` : "";
-    return `${formatCount(this.#printed)} shown of ${formatCount(end.packets)} packets read${lost}`;
+    const { output } = this.options;
+    const what = output === "packets" ? "shown of" : `${output} shown, made of`;
+    return `${formatCount(this.printed)} ${what} ${formatCount(end.packets)} packets read${lost}`;
   }
 }
 
-function predicateOf(query: string | undefined): ((event: PacketEvent) => boolean) | undefined {
+class PacketPrinter extends Printer {
+  readonly #events = new PacketEvents();
+
+  async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
+    const { json, utc } = this.options;
+    for (const batch of reader.read(chunk)) {
+      const columns = this.decoder.decode(batch);
+      let text = this.heading(PACKET_TABLE_HEADER);
+      const before = this.printed;
+      for (let i = 0; i < batch.count && !this.hasEnough; i++) {
+        const event = this.#events.of(batch, columns, i, reader.interfaces[batch.interfaceIndex[i]!]);
+        if (this.select?.(event) === false) continue;
+        this.printed++;
+        text += json === true ? `${JSON.stringify(event)}\n` : `${packetLine(event, this.terminal, utc === true)}\n`;
+      }
+      if (this.printed > before && !(await write(text))) return false;
+      if (this.hasEnough) return false;
+    }
+    return true;
+  }
+
+  async finish(): Promise<void> {
+    // Every packet was printed when it came.
+  }
+}
+
+/** Prints the documents of an output. */
+class DocumentPrinter extends Printer {
+  readonly #output: PacketOutput = new FlowOutput();
+  #text = "";
+  readonly #sink: DocumentSink = {
+    add: (json) => {
+      if (this.hasEnough) return;
+      if (this.options.json === true && this.select === undefined) {
+        this.#text += `${json}\n`;
+      } else {
+        const document: unknown = JSON.parse(json);
+        if (this.select?.(document) === false) return;
+        if (this.options.json === true) this.#text += `${json}\n`;
+        else
+          this.#text += `${this.heading(FLOW_TABLE_HEADER)}${flowLine(document, this.terminal, this.options.utc === true)}\n`;
+      }
+      this.printed++;
+    },
+  };
+
+  async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
+    for (const batch of reader.read(chunk)) {
+      this.#output.take(batch, this.decoder.decode(batch), reader.interfaces, this.#sink);
+      if (!(await this.#flush(write)) || this.hasEnough) return false;
+    }
+    return true;
+  }
+
+  async finish(write: Write): Promise<void> {
+    this.#output.finish(this.#sink);
+    await this.#flush(write);
+  }
+
+  async #flush(write: Write): Promise<boolean> {
+    const text = this.#text;
+    this.#text = "";
+    return text === "" || (await write(text));
+  }
+}
+
+function predicateOf(query: string | undefined): Select | undefined {
   if (query === undefined) return undefined;
   try {
     const predicate = compileGetterPredicate(parseKql(query));

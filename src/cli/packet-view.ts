@@ -24,18 +24,22 @@ export function packetLine(event: PacketEvent, terminal: Terminal, isUtc: boolea
   return event.tags === undefined ? line : `${line} ${paint(terminal, "yellow", `[${event.tags.join(", ")}]`)}`;
 }
 
-/** With microseconds. */
-function timeText(time: string | undefined, isUtc: boolean): string {
+/** A time of RFC 3339 as people read it, with microseconds where it has them. */
+export function timeText(time: string | undefined, isUtc: boolean): string {
   if (time === undefined) return "-";
-  if (isUtc) return `${time.slice(0, 10)} ${time.slice(11, 26)}`;
+  const fraction = time.slice(19, 26).replace("Z", "");
+  if (isUtc) return `${time.slice(0, 10)} ${time.slice(11, 19)}${fraction}`;
   const local = new Date(`${time.slice(0, 19)}Z`);
   const two = (value: number): string => String(value).padStart(2, "0");
   const date = `${local.getFullYear()}-${two(local.getMonth() + 1)}-${two(local.getDate())}`;
-  return `${date} ${two(local.getHours())}:${two(local.getMinutes())}:${two(local.getSeconds())}${time.slice(19, 26)}`;
+  return `${date} ${two(local.getHours())}:${two(local.getMinutes())}:${two(local.getSeconds())}${fraction}`;
 }
 
 /** The innermost address of a tunnelled packet, and the MAC where there is no address. */
-function endpointText(endpoint: PacketEvent["source"], arpAddress: string | undefined): string {
+export function endpointText(
+  endpoint: Partial<NonNullable<PacketEvent["source"]>> | undefined,
+  arpAddress: string | undefined,
+): string {
   const ip = last(endpoint?.ip) ?? arpAddress;
   const port = last(endpoint?.port);
   if (ip === undefined) return endpoint?.mac ?? "-";

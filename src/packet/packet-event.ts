@@ -9,6 +9,7 @@ import { u16 } from "./headers/cursor.ts";
 import { FLAG, type HeaderColumns, TCP_FLAG_NAMES } from "./headers/header-columns.ts";
 import { PROTOCOL } from "./headers/ip-layers.ts";
 import { LAYER, LAYER_NAMES } from "./headers/layer.ts";
+import { TRANSPORTS } from "./transports.ts";
 
 /** A packet as an ECS document (docs/packets.md lists the fields). Members without a value are undefined. */
 export interface PacketEvent {
@@ -50,17 +51,6 @@ interface ArpSide {
   proto_ipv4: string;
 }
 
-const TRANSPORTS: Readonly<Record<number, string>> = {
-  [PROTOCOL.icmp]: "icmp",
-  [PROTOCOL.igmp]: "igmp",
-  [PROTOCOL.tcp]: "tcp",
-  [PROTOCOL.udp]: "udp",
-  [PROTOCOL.gre]: "gre",
-  [PROTOCOL.esp]: "esp",
-  [PROTOCOL.ah]: "ah",
-  [PROTOCOL.icmp6]: "ipv6-icmp",
-  [PROTOCOL.sctp]: "sctp",
-};
 const TAGS = [
   ["cut", FLAG.cut],
   ["malformed", FLAG.malformed],

@@ -69,6 +69,20 @@ describe("wiretail decode", () => {
     assert.equal(stderr, `${FRAMES.length} shown of ${FRAMES.length} packets read\n`);
   });
 
+  it("prints flows, of the packets that a filter of tcpdump lets through", async () => {
+    const path = file("a.pcap", CAPTURE);
+    const { code, stdout } = await decode([path, "--output", "flows", "--json", "--filter", "port 80"]);
+    const flows = stdout.trimEnd().split("\n");
+    assert.deepEqual([code, flows.length], [0, 2]);
+    assert.ok(flows.every((flow) => /"(destination|source)":{"ip":"[^"]*","port":80,/.test(flow)));
+    const table = await decode([path, "--output", "flows", "--where", "network.transport: igmp"]);
+    assert.match(table.stdout, /^start .*\n2023-11-14 22:13:\d\d\.000010 +0\.000000 {2}igmp .* 1\/0 .*\n$/);
+    assert.match(table.stderr, /^1 flows shown, made of \d+ packets read\n$/);
+    const wrong = await decode([path, "--filter", "no such"]);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /tcpdump with the filter "no such": .*(syntax error|can't parse)/);
+  });
+
   it("prints only what KQL selects, and as much as is wanted", async () => {
     const path = file("a.pcap", CAPTURE);
     const { stdout } = await decode([path, "--json", "--where", "frame.protocols: *arp and arp.opcode >= 2"]);

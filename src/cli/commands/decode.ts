@@ -6,13 +6,14 @@ export function decodeCommand(): Command {
   const command = new Command("decode")
     .summary("show what a packet capture holds")
     .description(
-      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets, one a line: as a table, or with --json as the events that would be shipped.",
+      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets or its flows (conversations), one a line: as a table, or with --json as the events that would be shipped.",
     )
     .argument("<file>", "the capture; - is standard input")
-    .addOption(new Option("--output <what>", "what to print").choices(["packets"]).default("packets"))
-    .option("--where <kql>", "print only packets for which this KQL query is true")
+    .addOption(new Option("--output <what>", "what to print").choices(["packets", "flows"]).default("packets"))
+    .option("--filter <bpf>", "read only packets that this filter of tcpdump lets through; needs tcpdump")
+    .option("--where <kql>", "print only packets or flows for which this KQL query is true")
     .option("--json", "print events, one nested JSON object a line")
-    .option("--limit <packets>", "stop after printing so many packets", parseLimit)
+    .option("--limit <count>", "stop after printing so many", parseLimit)
     .option("--utc", "show times in UTC instead of local time")
     .option("-n", "accepted for the habit of tcpdump: addresses and ports are numbers in any case")
     .option("--no-color", "no colours")
@@ -22,6 +23,7 @@ export function decodeCommand(): Command {
 Examples:
   wiretail decode capture.pcapng
   wiretail decode capture.pcap.gz --where 'destination.port: 443 and tcp.flags: syn'
+  wiretail decode capture.pcap --output flows --filter 'host 10.0.0.1 and tcp'
   tcpdump -i eth0 -w - | wiretail decode - --json
   ssh host tcpdump -U -w - not port 22 | wiretail decode -
 

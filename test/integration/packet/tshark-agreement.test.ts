@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { assertAgreesWithTshark } from "../../support/agreement.ts";
+import { assertFlowsAgree } from "../../support/flows.ts";
 import { exoticFrames, pcap, PcapngBlocks } from "../../support/frames.ts";
 import * as frames from "../../support/frames.ts";
 import { captureTraffic } from "../../support/namespaces.ts";
@@ -64,6 +65,11 @@ describe("every packet agrees with tshark", () => {
     it("on all interfaces at once", () => {
       const counts = assertAgreesWithTshark(captures.any);
       assert.ok((counts.get("sll:ethertype:ip:tcp") ?? 0) >= 5, JSON.stringify([...counts]));
+    });
+
+    it("and their flows with its conversations", () => {
+      assert.ok(assertFlowsAgree(captures.veth) >= 15);
+      assert.ok(assertFlowsAgree(captures.any) >= 10);
     });
 
     it("when the snap length cuts their headers", () => {
