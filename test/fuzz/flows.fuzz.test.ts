@@ -4,9 +4,9 @@ import fc from "fast-check";
 import { FlowOutput } from "../../src/packet/flows/flow-output.ts";
 import { documentsOf, segment, type FlowDocument } from "../support/flows.ts";
 import { exoticFrames, pcap } from "../support/frames.ts";
+import { FUZZ_MS } from "../support/fuzz.ts";
 
-const milliseconds = Number(process.env["WIRETAIL_FUZZ_SECONDS"] ?? 5) * 1000;
-const limits = { interruptAfterTimeLimit: milliseconds, numRuns: 10_000_000, markInterruptAsFailure: false };
+const limits = { interruptAfterTimeLimit: FUZZ_MS, numRuns: 10_000_000, markInterruptAsFailure: false };
 const FRAMES = exoticFrames().filter(({ linkType }) => linkType === 1);
 
 it("any frames, at any times, are counted in one record each, and no flow ends twice", () => {
