@@ -2,7 +2,8 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
-import { countRanges, destinationsOf, type RecordHead } from "../disk/journal/record.ts";
+import { countRanges, joinRanges, rangesFrom } from "../disk/journal/ranges.ts";
+import { destinationsOf, type RecordHead } from "../disk/journal/record.ts";
 import type { RecordPlace } from "../disk/journal/segment-index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
@@ -373,29 +374,4 @@ export class JournalFeed {
     }
     this.options.onMoved();
   }
-}
-
-/** Ranges sorted and joined where they touch or overlap. */
-export function joinRanges(ranges: readonly number[]): number[] {
-  const pairs: [number, number][] = [];
-  for (let i = 0; i < ranges.length; i += 2) pairs.push([ranges[i]!, ranges[i + 1]!]);
-  pairs.sort((a, b) => a[0] - b[0]);
-  const joined: number[] = [];
-  for (const [from, to] of pairs) {
-    if (joined.length > 0 && from <= joined.at(-1)!) joined[joined.length - 1] = Math.max(joined.at(-1)!, to);
-    else joined.push(from, to);
-  }
-  return joined;
-}
-
-/** What of the ranges is at or behind a position. */
-function rangesFrom(ranges: readonly number[], offsets: Float64Array, position: number): number[] {
-  const kept: number[] = [];
-  for (let i = 0; i < ranges.length; i += 2) {
-    let from = ranges[i]!;
-    const to = ranges[i + 1]!;
-    while (from < to && offsets[from]! < position) from++;
-    if (from < to) kept.push(from, to);
-  }
-  return kept;
 }

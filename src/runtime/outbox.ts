@@ -1,5 +1,6 @@
 import type { EncodedBatch } from "../core/batch.ts";
 import { WiretailError } from "../core/error.ts";
+import { Waiters } from "./waiters.ts";
 
 /** A batch in memory, held until every sink of its pipeline has settled its part. */
 export class OutboxEntry {
@@ -81,7 +82,7 @@ export class Outbox {
   readonly #budgetBytes: number;
   #heldBytes = 0;
   readonly #entries = new Set<OutboxEntry>();
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Waiters();
   /** Bytes held by sinks that are behind and cannot be let go of: the others get an eighth of the budget all the same. */
   pinnedBytes: () => number = () => 0;
   /** Bytes kept free of what sources read, for what is read back from the journal. */
@@ -134,18 +135,16 @@ export class Outbox {
     if (!this.isFull) return undefined;
     this.#onFull();
     if (!this.isFull) return undefined;
-    return new Promise((resolve) => this.#waiters.push(resolve));
+    return this.#waiters.wait();
   }
 
   /** Lets everyone go on who waits for room, room or not: the agent stops. */
   wakeAll(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
+    this.#waiters.wake();
   }
 
   /** Lets those go on who wait, if there is room now. */
   wake(): void {
-    if (this.#waiters.length > 0 && !this.isFull) this.wakeAll();
+    if (!this.#waiters.isEmpty && !this.isFull) this.wakeAll();
   }
 }

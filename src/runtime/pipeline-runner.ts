@@ -8,7 +8,7 @@ import { parseKql } from "../codec/kql/parse.ts";
 import { compilePredicate } from "../codec/kql/predicate.ts";
 import type { DeadLetter } from "../disk/dead-letters/letter.ts";
 import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
-import { countRanges } from "../disk/journal/record.ts";
+import { countRanges } from "../disk/journal/ranges.ts";
 import { backoffMs } from "./backoff.ts";
 import { BatchEncoder, toEvents, toEventsOfBytes } from "./batch-encoder.ts";
 import { sourceOfStages, type Checkpoints } from "./checkpoints.ts";

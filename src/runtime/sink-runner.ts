@@ -1,7 +1,7 @@
 import { encodingKey, type SinkBatch } from "../core/batch.ts";
 import type { BatchLimits, Log, Sink, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
-import type { CallOutcome } from "./call-pace.ts";
+import { loadSaidBy } from "./call-load.ts";
 import type { Clock } from "./clock.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
@@ -9,6 +9,7 @@ import { SinkHealth } from "./sink-health.ts";
 import type { QueuedSlice, Shipment } from "./sink-queue.ts";
 import { SinkSchedule } from "./sink-schedule.ts";
 import { queuedOf, SinkSettlement, type SinkCounts, type StoreRejected } from "./sink-settlement.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface SinkRunnerOptions {
   readonly name: string;
@@ -36,17 +37,15 @@ export interface SinkRunnerOptions {
  */
 export class SinkRunner {
   readonly counts: SinkCounts = {
-    ...{
-      routed: 0,
-      found: 0,
-      delivered: 0,
-      deadLettered: 0,
-      dropped: 0,
-      droppedBy: new Map(),
-      retried: 0,
-      requests: 0,
-      bytes: 0,
-    },
+    routed: 0,
+    found: 0,
+    delivered: 0,
+    deadLettered: 0,
+    dropped: 0,
+    droppedBy: new Map(),
+    retried: 0,
+    requests: 0,
+    bytes: 0,
   };
   /** Documents that wait for this sink outside of memory: in the journal, or to be written there. */
   away = 0;
@@ -60,7 +59,7 @@ export class SinkRunner {
   readonly #inFlight = new Set<Shipment>();
   #sequence = 0;
   readonly #stop = new AbortController();
-  #idleWaiters: (() => void)[] = [];
+  readonly #idle = new Waiters();
 
   constructor(options: SinkRunnerOptions) {
     const { sink, limits, windowBytes, clock, random, storeRejected, onSettled } = options;
@@ -238,14 +237,7 @@ export class SinkRunner {
     this.#schedule.isUrgent = true;
     this.#dispatch();
     while ((away ? this.queued : this.queuedInMemory) > 0 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener("abort", done);
-          resolve();
-        };
-        signal.addEventListener("abort", done);
-        this.#idleWaiters.push(done);
-      });
+      await this.#idle.wait(signal);
     }
     this.#schedule.isUrgent = false;
   }
@@ -253,7 +245,7 @@ export class SinkRunner {
   /** Gives up calls under way and closes the sink. What is not settled then has to be read again. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    while (this.#inFlight.size > 0) await this.#idle.wait();
     this.#abandon();
     await this.#options.sink.close();
   }
@@ -377,36 +369,9 @@ export class SinkRunner {
 
   #wakeIdle(): void {
     if (this.queuedInMemory > 0 && this.#inFlight.size > 0) return;
-    const waiters = this.#idleWaiters;
-    this.#idleWaiters = [];
-    for (const wake of waiters) wake();
+    this.#idle.wake();
   }
 }
-
-/** What an answer says of the server's load. */
-function loadSaidBy(result: WriteResult, { count, isLeftover }: Shipment): CallOutcome["kind"] {
-  switch (result.outcome) {
-    case "too_large":
-      return "too_large";
-    case "retry":
-      return "overloaded";
-    case "hold":
-      return "failed";
-    case "mixed": {
-      let putOff = 0;
-      for (const { outcome } of result.verdicts.values()) if (outcome === "retry") putOff++;
-      // Of a few that were refused before some are refused again, and it says nothing of the server.
-      if (putOff < FEW_PUT_OFF && (isLeftover || putOff < count)) return "taken";
-      return putOff > count * MUCH_PUT_OFF ? "overloaded" : "taken";
-    }
-    default:
-      return "taken";
-  }
-}
-
-/** A server that puts off more than this part of a call is overloaded; less may be one shard of many. */
-const MUCH_PUT_OFF = 0.1;
-const FEW_PUT_OFF = 50;
 
 /** The first index from `from` on, below `to`, whose offset is not before `position`; `to` when there is none. */
 function firstAtOrAfter(offsets: Float64Array, position: number, from: number, to: number): number {

@@ -2,16 +2,19 @@ import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
-import { countRanges, destinationRuns, encodeRecord, type EncodedRecord } from "../disk/journal/record.ts";
+import { countRanges, joinRanges } from "../disk/journal/ranges.ts";
+import { destinationRuns, encodeRecord, type EncodedRecord } from "../disk/journal/record.ts";
 import { backoffMs } from "./backoff.ts";
-import type { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
-import type { SinkConfig, WhenFull } from "./config/types.ts";
-import { joinRanges, JournalFeed } from "./journal-feed.ts";
+import type { SinkConfig } from "./config/types.ts";
+import { JournalFeed } from "./journal-feed.ts";
+import { JournalRoom, type AttachedFeed, type JournalRoomOptions } from "./journal-room.ts";
+import { backlogOf } from "./journal-shares.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
 import type { QueuedSlice } from "./sink-queue.ts";
 import type { SinkRunner } from "./sink-runner.ts";
+import { Waiters } from "./waiters.ts";
 
 /** A sink that needs a batch from the journal. */
 export interface SpoolNeed {
@@ -32,16 +35,11 @@ interface Item {
   record: EncodedRecord | undefined;
 }
 
-export interface SpoolerOptions {
-  readonly journal: Journal;
+export interface SpoolerOptions extends Pick<JournalRoomOptions, "journal" | "checkpoints" | "log" | "readAgain"> {
   readonly outbox: Outbox;
   readonly pool: BufferPool;
-  readonly checkpoints: Checkpoints;
   readonly clock: Clock;
-  readonly log: Log;
   readonly random: () => number;
-  /** Every event that the sink has to catch up with is read again from its inputs: their sources have to start anew. */
-  readonly readAgain: (sinkName: string, between: () => void) => Promise<void>;
 }
 
 /**
@@ -50,24 +48,22 @@ export interface SpoolerOptions {
  */
 export class Spooler {
   readonly #options: SpoolerOptions;
-  readonly #feeds = new Map<string, { readonly feed: JournalFeed; readonly whenFull: WhenFull }>();
+  readonly #feeds = new Map<string, AttachedFeed>();
+  readonly #room: JournalRoom;
   #queue: Item[] = [];
   /** Appended and not acknowledged, in order. */
   #issued: Item[] = [];
   #failedItems: Item[] = [];
   #failures = 0;
   #seenFailures = 0;
-  #isFull = false;
   #failure: string | undefined;
   #isChecking = false;
-  #isMakingRoom = false;
-  readonly #droppedSaid = new WeakMap<JournalFeed, number>();
-  readonly #resuming = new Set<JournalFeed>();
-  #idleWaiters: (() => void)[] = [];
+  readonly #idle = new Waiters();
   #isStopped = false;
 
   constructor(options: SpoolerOptions) {
     this.#options = options;
+    this.#room = new JournalRoom({ ...options, feeds: this.#feeds, maintain: () => this.maintain() });
     options.outbox.pinnedBytes = () => {
       let bytes = 0;
       for (const { feed } of this.#feeds.values()) if (feed.isSpooling) bytes += feed.options.runner.heldBytes;
@@ -90,7 +86,7 @@ export class Spooler {
   }
   /** The journal's budget is used up, and batches wait for room. */
   get isFull(): boolean {
-    return this.#isFull;
+    return this.#room.isFull;
   }
   /** Documents for sinks that are neither in their queues nor in the journal yet. */
   get unwritten(): number {
@@ -103,6 +99,10 @@ export class Spooler {
   get journal(): Journal {
     return this.#options.journal;
   }
+  /** The configured sinks, by identity. */
+  get feeds(): ReadonlyMap<string, AttachedFeed> {
+    return this.#feeds;
+  }
 
   /** Makes a sink's place in the journal; it begins to read what is there. */
   async feed(config: SinkConfig, runner: SinkRunner, log: Log): Promise<JournalFeed> {
@@ -114,7 +114,7 @@ export class Spooler {
         ...{ clock, log },
         readAheadBytes: () => this.#readAheadBytes,
         onMoved: () => {
-          if (this.#isFull) void this.#makeRoom();
+          if (this.#room.isFull) void this.#makeRoom();
         },
       },
       backlog,
@@ -158,20 +158,14 @@ export class Spooler {
   /** Resolves when all that was handed over is in the journal, or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
     while (this.#queue.length + this.#issued.length + this.#failedItems.length > 0 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener("abort", done);
-          resolve();
-        };
-        signal.addEventListener("abort", done);
-        this.#idleWaiters.push(done);
-      });
+      await this.#idle.wait(signal);
     }
   }
 
   /** Gives up what is not in the journal yet. */
   stop(): void {
     this.#isStopped = true;
+    this.#room.stop();
     for (const { feed } of this.#feeds.values()) feed.stop();
   }
 
@@ -179,7 +173,7 @@ export class Spooler {
   async maintain(): Promise<void> {
     const { journal, checkpoints, log } = this.#options;
     if (this.#isStopped) return;
-    for (const { feed } of this.#feeds.values()) this.#resume(feed);
+    for (const { feed } of this.#feeds.values()) this.#room.resume(feed);
     if (!journal.needsSaving) return;
     // What positions say of the journal must be no older than its cursors.
     const { cursors } = journal;
@@ -290,7 +284,7 @@ export class Spooler {
         void this.#makeRoom();
         return;
       }
-      this.#isFull = false;
+      this.#room.isFull = false;
       this.#queue.shift();
       this.#issued.push(item);
       done.then(
@@ -353,48 +347,8 @@ export class Spooler {
     });
   }
 
-  /** The budget is used up: what nobody reads goes first, then what sinks that allow it have there. */
   async #makeRoom(): Promise<void> {
-    if (this.#isMakingRoom) return;
-    this.#isMakingRoom = true;
-    const { journal, log } = this.#options;
-    if (!this.#isFull) {
-      log.warn("the journal is full", { bytes: journal.usedBytes, max_bytes: journal.maxBytes });
-    }
-    this.#isFull = true;
-    try {
-      const before = journal.usedBytes;
-      for (const sink of this.orphans) {
-        log.error("events in the journal for a sink that is not configured any more are given up", {
-          sink_identity: sink,
-          ...this.orphan(sink),
-        });
-        // Should it be configured again, its inputs are read again.
-        this.#options.checkpoints.rewind(sink);
-        journal.setCursor(sink, journal.nextSequence);
-      }
-      for (const { feed, whenFull } of this.#feeds.values()) {
-        if (whenFull === "reread" && feed.isSpooling && !feed.isSuspended) this.#giveUp(feed);
-      }
-      await this.maintain();
-      const dropping = [...this.#feeds.values()].filter(({ whenFull }) => whenFull === "drop_oldest");
-      // The oldest segment goes when all have passed it.
-      for (let dropped = 1; dropped > 0 && journal.usedBytes >= before && !this.#isStopped;) {
-        const upTo = journal.endOfOldestSegment;
-        dropped = 0;
-        for (const { feed } of dropping) dropped += await feed.dropBefore(upTo, "journal_full");
-        await this.maintain();
-      }
-      for (const { feed } of dropping) {
-        const events = feed.options.runner.counts.droppedBy.get("journal_full") ?? 0;
-        if (events === (this.#droppedSaid.get(feed) ?? 0)) continue;
-        this.#droppedSaid.set(feed, events);
-        log.error(`sink "${feed.options.name}" loses its oldest events, because the journal is full`, { events });
-      }
-    } finally {
-      this.#isMakingRoom = false;
-    }
-    if (this.#isFull && this.#hasRoom()) this.#pump();
+    if ((await this.#room.make()) && this.#room.isFull && this.#hasRoom()) this.#pump();
   }
 
   #hasRoom(): boolean {
@@ -402,75 +356,15 @@ export class Spooler {
     return record === undefined || this.#options.journal.hasRoom(record.byteLength);
   }
 
-  /** Identities of sinks that are not configured and that the journal holds something for. */
-  get orphans(): string[] {
-    const { journal } = this.#options;
-    const waits = (sink: string): boolean => journal.find(journal.cursor(sink), sink) !== undefined;
-    return [...journal.sinks].filter((sink) => !this.#feeds.has(sink) && waits(sink));
-  }
-
-  /** What the journal holds for a sink that is not configured. */
-  orphan(sink: string): { records: number; events: number; bytes: number } {
-    const { journal } = this.#options;
-    const sum = { records: 0, events: 0, bytes: 0 };
-    let place = journal.find(journal.cursor(sink), sink);
-    for (; place !== undefined; place = journal.find(place.sequence + 1, sink)) {
-      sum.records++;
-      sum.events += place.count;
-      sum.bytes += place.length;
-    }
-    return sum;
-  }
-
-  #giveUp(feed: JournalFeed): void {
-    const { runner, name, log, sink } = feed.options;
-    const events = runner.away;
-    log.error(`the journal is full: sink "${name}" gives up its share and reads its inputs again when it works`, {
-      events,
-    });
-    feed.isSuspended = true;
-    runner.dropAway(events, "read_again");
-    this.#options.checkpoints.rewind(sink);
-    feed.giveUp();
-  }
-
-  /** A sink that gave up its share begins again when it has settled what was left in memory. */
-  #resume(feed: JournalFeed): void {
-    if (!feed.isSuspended || this.#resuming.has(feed) || feed.options.runner.queued > 0 || feed.unwritten > 0) return;
-    this.#resuming.add(feed);
-    feed.options.log.info(`sink "${feed.options.name}" works again and catches up from its inputs`);
-    void this.#options
-      .readAgain(feed.options.name, () => {
-        feed.beginAgain();
-      })
-      .finally(() => {
-        this.#resuming.delete(feed);
-      });
-  }
-
   #wakeIdle(): void {
     if (this.#queue.length + this.#issued.length + this.#failedItems.length > 0) return;
-    const waiters = this.#idleWaiters;
-    this.#idleWaiters = [];
-    for (const wake of waiters) wake();
+    this.#idle.wake();
   }
 }
 
 /** A sink whose oldest event waits for longer is behind. */
 const BEHIND_MS = 1000;
 const CHECK_EVERY_MS = 100;
-
-/** How many documents the journal holds for a sink, as its records say. */
-async function backlogOf(journal: Journal, sink: string): Promise<number> {
-  let events = 0;
-  let place = journal.find(journal.cursor(sink), sink);
-  for (; place !== undefined; place = journal.find(place.sequence + 1, sink)) {
-    const head = await journal.readHead(place).catch(() => undefined);
-    const reader = head?.readers.find((each) => each.sink === sink);
-    events += reader === undefined ? place.count : countRanges(reader.ranges);
-  }
-  return events;
-}
 
 function recordOf({ entry, needs }: Item): EncodedRecord {
   const { destinations } = entry.batch;

@@ -1,6 +1,7 @@
 import { formatIsoTime } from "../core/time.ts";
 import type { HostConfig, SinkConfig, SourceConfig } from "./config/types.ts";
 import { equationsOf } from "./equations.ts";
+import { orphansOf, shareOf } from "./journal-shares.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PipelineRunner } from "./pipeline-runner.ts";
 import type { SinkRunner } from "./sink-runner.ts";
@@ -244,7 +245,7 @@ function journalStatus(spooler: Spooler): JournalStatus {
     oldest_at: isoOrNull(journal.oldestReadAtMs),
     full: spooler.isFull,
     error: spooler.failure ?? null,
-    orphans: spooler.orphans.map((sink) => ({ sink_identity: sink, ...spooler.orphan(sink) })),
+    orphans: orphansOf(journal, spooler.feeds).map((sink) => ({ sink_identity: sink, ...shareOf(journal, sink) })),
   };
 }
 

@@ -229,13 +229,6 @@ export function decodeRecord(
   return { sequence: header.sequence, head, batch };
 }
 
-/** Documents in ranges. */
-export function countRanges(ranges: readonly number[]): number {
-  let count = 0;
-  for (let i = 0; i < ranges.length; i += 2) count += ranges[i + 1]! - ranges[i]!;
-  return count;
-}
-
 /** Documents are encoded already; nothing asks for the envelope again. */
 const NO_ENVELOPE = { paths: [], values: [], offsetPath: undefined };
 

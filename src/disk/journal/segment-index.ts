@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { JournalFile } from "./file-system.ts";
-import { countRanges, type RecordHead } from "./record.ts";
+import { countRanges } from "./ranges.ts";
+import type { RecordHead } from "./record.ts";
 import { SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
 
 /** What is known of one record without reading it. */
