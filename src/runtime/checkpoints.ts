@@ -1,27 +1,12 @@
-import {
-  readCheckpoint,
-  writeCheckpoint,
-  type CheckpointData,
-  type KeptStage,
-  type PartitionCheckpoint,
-} from "../disk/checkpoint-file.ts";
 import type { KnownPartition, Log, ResumePoint } from "../core/component.ts";
-import { errorMessage } from "../core/error.ts";
+import { readCheckpoint, type CheckpointData, type KeptStage } from "../disk/checkpoint-file.ts";
 import { adopt, type Identities } from "./adoption.ts";
+import { CheckpointWriter, type GatheredCheckpoint } from "./checkpoint-writer.ts";
 import type { Clock } from "./clock.ts";
-import type { JournaledRange } from "./journaled-ranges.ts";
+import { loadPartition, savePartition, type PartitionState, type WrittenMark } from "./partition-state.ts";
 import { RouteProgress, type FoundBatch } from "./progress.ts";
 import { routeKey } from "./route-key.ts";
 import { SentMark } from "./sent-mark.ts";
-
-interface PartitionState {
-  source: string;
-  sourceIdentity: string | undefined;
-  identity: unknown;
-  readonly routes: Map<string, RouteProgress>;
-  /** Its input is gone: dropped once everything is settled. */
-  isForgotten: boolean;
-}
 
 /** A batch for one route, in a record of the journal. */
 export interface JournaledRouteBatch extends FoundBatch {
@@ -48,55 +33,30 @@ export interface JournalGap {
  * id of a new partition.
  */
 export class Checkpoints {
-  readonly #path: string;
-  readonly #clock: Clock;
   readonly #log: Log;
+  readonly #writer: CheckpointWriter;
   readonly #partitions = new Map<string, PartitionState>();
   #pipelines: Readonly<Record<string, string>> = {};
   /** Pipelines by the names that they had before. */
   readonly #renamed = new Map<string, string>();
   /** Of the sources that run, by name. */
   #sourceIdentities: ReadonlyMap<string, string> = new Map();
-  #isDirty = false;
-  /** A write was promised and has not looked at the data yet. */
-  #isGathering = false;
-  #writing: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #failure: string | undefined;
-  #isClosed = false;
   /** What the stages of pipelines keep, as JSON, by pipeline; and who says what it is now. */
   readonly #kept = new Map<string, string>();
   readonly #keepers = new Map<string, () => string>();
-  /** How long the last copy of all of it took to make. */
-  #gatherMs = 0;
+  /** What was in the journal when positions were written is known. Older versions did not keep it. */
+  #knowsJournal = false;
 
   private constructor(path: string, clock: Clock, log: Log) {
-    this.#path = path;
-    this.#clock = clock;
     this.#log = log;
+    this.#writer = new CheckpointWriter({ path, clock, log, gather: (isLast) => this.#gather(isLast) });
   }
 
   static async open(path: string, clock: Clock, log: Log): Promise<Checkpoints> {
     const checkpoints = new Checkpoints(path, clock, log);
     const { data, damage } = await readCheckpoint(path);
     if (damage !== undefined) log.error(damage);
-    for (const [id, entry] of Object.entries(data.partitions)) {
-      const routes = new Map<string, RouteProgress>();
-      for (const [route, [position, resume, sent]] of Object.entries(entry.routes)) {
-        const ranges = (entry.in_journal?.[route] ?? []).map(([from, fromResume, to]): JournaledRange => ({
-          from: { position: from, resume: fromResume },
-          to,
-        }));
-        const progress = new RouteProgress({ position, resume }, ranges);
-        if (sent !== undefined) progress.sentMark = new SentMark(sent, position);
-        routes.set(route, progress);
-      }
-      checkpoints.#partitions.set(id, {
-        ...{ source: entry.source, sourceIdentity: entry.source_identity },
-        ...{ identity: entry.identity, routes, isForgotten: false },
-      });
-    }
+    for (const [id, entry] of Object.entries(data.partitions)) checkpoints.#partitions.set(id, loadPartition(entry));
     for (const [pipeline, stages] of Object.entries(data.stages ?? {}))
       checkpoints.#kept.set(pipeline, JSON.stringify(stages));
     checkpoints.#pipelines = data.pipelines ?? {};
@@ -104,12 +64,9 @@ export class Checkpoints {
     return checkpoints;
   }
 
-  /** What was in the journal when positions were written is known. Older versions did not keep it. */
-  #knowsJournal = false;
-
   /** Why the last write failed, if it did. */
   get failure(): string | undefined {
-    return this.#failure;
+    return this.#writer.failure;
   }
 
   /**
@@ -385,108 +342,35 @@ export class Checkpoints {
 
   /** Something changed: a write follows within a second. */
   touch(): void {
-    this.#isDirty = true;
-    if (this.#isClosed || this.#cancelTimer !== undefined || this.#writing !== undefined) return;
-    this.#cancelTimer = this.#clock.after(Math.max(WRITE_EVERY_MS, GATHER_SHARE * this.#gatherMs), () => {
-      this.#cancelTimer = undefined;
-      // A failed write is logged and repeated by #write itself.
-      this.sync().catch(() => undefined);
-    });
+    this.#writer.touch();
   }
 
   /** Resolves when all that was said before this call is on disk. Many callers share one write. */
   sync(): Promise<void> {
-    if (this.#next !== undefined) return this.#next;
-    if (this.#writing === undefined) return (this.#writing = this.#write());
-    if (this.#isGathering) return this.#writing;
-    // The write under way may have begun before: this call needs the one after it.
-    this.#next = this.#writing
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = undefined;
-        return (this.#writing = this.#write());
-      });
-    return this.#next;
+    return this.#writer.sync();
   }
 
   /** Writes for the last time. Rejects when that fails. Later changes are not written: the lock may be another's. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    try {
-      await this.sync();
-    } finally {
-      this.#cancelTimer?.();
-      this.#cancelTimer = undefined;
-    }
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
-  async #write(): Promise<void> {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    // Callers of the same turn of the event loop share this write.
-    this.#isGathering = true;
-    await new Promise(setImmediate);
-    this.#isGathering = false;
-    this.#isDirty = false;
-    try {
-      const marks: [SentMark, number][] = [];
-      const began = this.#clock.monotonicMs();
-      const data = this.#data(marks);
-      // At the same moment as the positions: what they pass is in there.
-      for (const [pipeline, save] of this.#keepers) this.#kept.set(pipeline, save());
-      this.#gatherMs = this.#clock.monotonicMs() - began;
-      await writeCheckpoint(this.#path, data, new Map(this.#kept));
-      for (const [mark, written] of marks) mark.wrote(written);
-      if (this.#failure !== undefined) this.#log.info("checkpoints are written again", { path: this.#path });
-      this.#failure = undefined;
-    } catch (error) {
-      this.#isDirty = true;
-      if (this.#failure === undefined)
-        this.#log.error(`cannot write ${this.#path}: ${errorMessage(error)}; trying again every second`);
-      this.#failure = errorMessage(error);
-      throw error;
-    } finally {
-      this.#writing = undefined;
-      if (this.#isDirty && this.#next === undefined) this.touch();
-    }
-  }
-
-  /** `marks` gets the marks of what may have been sent, to be told once they are on disk. */
-  #data(marks: [SentMark, number][]): CheckpointData {
+  #gather(isLast: boolean): GatheredCheckpoint {
     const data: CheckpointData = { partitions: {}, pipelines: this.#pipelines, knows_journal: true };
+    const marks: WrittenMark[] = [];
     for (const [id, state] of this.#partitions) {
-      const all = [...state.routes.values()];
-      if (state.isForgotten && all.every((progress) => progress.isSettled)) {
+      if (state.isForgotten && [...state.routes.values()].every((progress) => progress.isSettled))
         this.#partitions.delete(id);
-        continue;
-      }
-      const routes: PartitionCheckpoint["routes"] = {};
-      const inJournal: NonNullable<PartitionCheckpoint["in_journal"]> = {};
-      for (const [route, { position, resume, sentMark, journaled }] of state.routes) {
-        if (journaled.length > 0)
-          inJournal[route] = journaled.map(({ from, to }) => [from.position, from.resume, to] as const);
-        if (sentMark === undefined) routes[route] = [position, resume];
-        else {
-          // After `close` nothing is sent any more.
-          const mark = this.#isClosed ? sentMark.last() : sentMark.next();
-          marks.push([sentMark, mark]);
-          routes[route] = [position, resume, mark];
-        }
-      }
-      data.partitions[id] = {
-        source: state.source,
-        ...(state.sourceIdentity === undefined ? {} : { source_identity: state.sourceIdentity }),
-        ...{ identity: state.identity, routes },
-        ...(Object.keys(inJournal).length === 0 ? {} : { in_journal: inJournal }),
-      };
+      else data.partitions[id] = savePartition(state, isLast, marks);
     }
-    return data;
+    // At the same moment as the positions: what they pass is in there.
+    for (const [pipeline, save] of this.#keepers) this.#kept.set(pipeline, save());
+    const written = (): void => {
+      for (const each of marks) each.mark.wrote(each.written);
+    };
+    return { data, stages: new Map(this.#kept), written };
   }
 }
-
-const WRITE_EVERY_MS = 1000;
-/** Gathering what is to be written takes no more than one part in so many of the time. */
-const GATHER_SHARE = 20;
 
 /** What partitions of a pipeline's stages have for a source: no name of a source in a configuration. */
 export function sourceOfStages(pipeline: string): string {

@@ -141,7 +141,11 @@ function mutants(): readonly Mutant[] {
           to: "this.position = endPosition;\n        this.resume = resume;\n        if (count === 0)",
         },
         // At once, and long before the delivery, so that every kill finds one.
-        { file: "src/runtime/checkpoints.js", from: "const WRITE_EVERY_MS = 1000;", to: "const WRITE_EVERY_MS = 5;" },
+        {
+          file: "src/runtime/checkpoint-writer.js",
+          from: "const WRITE_EVERY_MS = 1000;",
+          to: "const WRITE_EVERY_MS = 5;",
+        },
         {
           file: "src/runtime/sink-runner.js",
           from: "result = await sink.write(",
