@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import { pumpLines } from "../../codec/line-stream.ts";
 import { LineSplitter } from "../../codec/lines.ts";
+import { encodingOption } from "../../codec/text-encoding.ts";
 import {
   defineSource,
   type InputStatus,
@@ -13,7 +14,7 @@ import {
 import { WiretailError } from "../../core/error.ts";
 import { Path } from "../../core/path.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { encodingOption, ENCODINGS } from "../../codec/text-encoding.ts";
+import { encodingFaults, maxLineBytes, streamEncoding } from "../line-options.ts";
 
 const options = t.object({
   command: t.array(t.string(), {
@@ -53,17 +54,8 @@ const options = t.object({
     maximum: 600_000,
     description: "Milliseconds between SIGTERM and SIGKILL when the agent stops.",
   }),
-  max_line_bytes: t.integer({
-    default: 1_048_576,
-    minimum: 64,
-    maximum: 67_108_864,
-    description:
-      "Bytes of a line. The rest is given up and counted, and the event gets the flag `truncated` in `log.flags`.",
-  }),
-  encoding: t.enum(ENCODINGS, {
-    default: "utf-8",
-    description: "How the text is encoded. A byte order mark at its beginning (UTF-8 or UTF-16) wins.",
-  }),
+  max_line_bytes: maxLineBytes,
+  encoding: streamEncoding,
 });
 type CommandOptions = Infer<typeof options>;
 
@@ -87,10 +79,7 @@ export const command = defineSource({
       options: { type: "command", command: ["journalctl", "-f", "-n", "0", "-u", "ssh", "-o", "cat"] },
     },
   ],
-  validate: ({ encoding }) => {
-    const { fault } = encodingOption(encoding);
-    return fault === undefined ? [] : [["/encoding", fault]];
-  },
+  validate: ({ encoding }) => encodingFaults(encoding),
   create: (given, context) => new CommandSource(given, context),
 });
 

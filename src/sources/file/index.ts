@@ -3,6 +3,7 @@ import { defineSource } from "../../core/component.ts";
 import type { LineRules } from "../../codec/lines.ts";
 import { compilePattern } from "../../codec/pattern.ts";
 import { encodingOption } from "../../codec/text-encoding.ts";
+import { encodingFaults } from "../line-options.ts";
 import { FileSource } from "./file-source.ts";
 import type { FileRules } from "./generation.ts";
 import { FILE_METRICS } from "./losses.ts";
@@ -44,10 +45,7 @@ export const file = defineSource({
       },
     },
   ],
-  validate: (options) => {
-    const { fault } = encodingOption(options.encoding);
-    return [...patterns(options).faults, ...(fault === undefined ? [] : [["/encoding", fault] as const])];
-  },
+  validate: (options) => [...patterns(options).faults, ...encodingFaults(options.encoding)],
   create: (options, context) => new FileSource(options, context, lineRulesOf(options)),
 });
 

@@ -1,6 +1,7 @@
-import { t, type Infer } from "../../core/schema.ts";
-import { FILE_FIELDS } from "./metadata.ts";
 import { ENCODINGS } from "../../codec/text-encoding.ts";
+import { t, type Infer } from "../../core/schema.ts";
+import { maxLineBytes } from "../line-options.ts";
+import { FILE_FIELDS } from "./metadata.ts";
 
 const multiline = t.object(
   {
@@ -107,13 +108,7 @@ export const fileOptions = t.object({
     }),
   ),
   multiline: t.optional(multiline),
-  max_line_bytes: t.integer({
-    default: 1_048_576,
-    minimum: 64,
-    maximum: 67_108_864,
-    description:
-      "Bytes of a line. The rest is given up and counted, and the event gets the flag `truncated` in `log.flags`.",
-  }),
+  max_line_bytes: maxLineBytes,
   idle_line_flush_ms: t.integer({
     default: 5000,
     minimum: 10,

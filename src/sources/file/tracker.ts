@@ -1,19 +1,15 @@
-import { stat } from "node:fs/promises";
 import { errorMessage } from "../../core/error.ts";
 import type { InputStatus, SourceContext, SourceOutput } from "../../core/component.ts";
 import { Announcing } from "./announcing.ts";
 import { Archives } from "./archives.ts";
-import { isCopyInProgress } from "./copy-check.ts";
 import { Deletion } from "./deletion.ts";
 import { FileTable, type PathState } from "./file-table.ts";
-import { placeKey, type Generation } from "./generation.ts";
-import { isGzip } from "./gzip-file.ts";
-import { openFile, readAt } from "./identity.ts";
+import type { Generation } from "./generation.ts";
+import { Looking } from "./looking.ts";
 import { reportLoss } from "./losses.ts";
 import { Recovery } from "./recovery.ts";
 import { Replacement } from "./replacement.ts";
-import { isCompressedName } from "./rotated-name.ts";
-import { isGone, LOOK_INTERVAL_MS, type TrackerOptions, type Tracking } from "./tracking.ts";
+import { LOOK_INTERVAL_MS, type TrackerOptions, type Tracking } from "./tracking.ts";
 import { Trouble } from "./trouble.ts";
 import { Unseen } from "./unseen.ts";
 
@@ -21,7 +17,8 @@ import { Unseen } from "./unseen.ts";
 const WAITING_AT_ONCE = 16;
 
 /**
- * Decides which generation is behind which path. All decisions run one after another (`serial`); reading does not.
+ * Decides when it is looked which generation is behind which path, and what becomes of those that were read to their end.
+ * All decisions run one after another (`serial`); reading does not.
  * `schedule` is called when a generation may have something to read.
  */
 export class Tracker implements Tracking {
@@ -35,6 +32,7 @@ export class Tracker implements Tracking {
   readonly #archives: Archives;
   readonly #recovery: Recovery;
   readonly #deletion: Deletion;
+  readonly #looking: Looking;
   readonly #replacement: Replacement;
   readonly #unseen: Unseen;
   readonly #trouble: Trouble;
@@ -69,6 +67,10 @@ export class Tracker implements Tracking {
     this.#deletion = new Deletion(this);
     this.#replacement = new Replacement(this);
     this.#trouble = new Trouble(this);
+    this.#looking = new Looking(this, {
+      ...{ announcing: this.#announcing, archives: this.#archives, recovery: this.#recovery },
+      ...{ replacement: this.#replacement, unseen: this.#unseen, trouble: this.#trouble },
+    });
   }
 
   get generations(): ReadonlySet<Generation> {
@@ -104,7 +106,7 @@ export class Tracker implements Tracking {
     await this.serial(async () => {
       try {
         await this.#recovery.begin();
-        for (const path of paths) await this.#look(path, startAtEnd);
+        for (const path of paths) await this.#looking.look(path, startAtEnd);
         this.#sayIgnored();
         const early = this.#early ?? [];
         this.#early = undefined;
@@ -135,7 +137,7 @@ export class Tracker implements Tracking {
   #queueLook(state: PathState): void {
     if (state.isLookQueued) return;
     state.isLookQueued = true;
-    void this.serial(() => this.#look(state.path, undefined));
+    void this.serial(() => this.#looking.look(state.path, undefined));
   }
 
   /** The file may have grown. */
@@ -307,114 +309,7 @@ export class Tracker implements Tracking {
   }
 
   look(path: string): Promise<void> {
-    return this.options.matcher.matches(path) ? this.#look(path, undefined) : Promise.resolve();
-  }
-
-  /** `startAtEnd` is given only for the files that are there when the source starts. */
-  async #look(path: string, startAtEnd: boolean | undefined): Promise<void> {
-    const { table, context } = this;
-    // Those that were stopped while they were opened are not in the table, and must not be taken for new.
-    if (this.signal.aborted) return;
-    const state = table.stateOf(path);
-    state.isLookQueued = false;
-    state.lastLookMs = context.monotonicMs();
-    const readBefore = state.current?.position ?? 0;
-    let stats;
-    try {
-      stats = await stat(path, { bigint: true });
-    } catch (error) {
-      if (isGone(error)) return this.#gone(state);
-      this.#trouble.pathFailed(state, error);
-      return;
-    }
-    if (!stats.isFile()) return this.#gone(state);
-    const key = placeKey(stats);
-    const gen = table.at(key);
-    if (gen?.compressed !== undefined) return;
-    const size = Number(stats.size);
-    if (gen !== undefined && state.current === gen && size < readBefore) gen.truncated = true;
-    if (state.current !== undefined && state.current !== gen) this.#detach(state);
-    if (gen !== undefined) {
-      if (gen.place.path !== path && !(await this.#rename(gen, path))) return;
-      state.current = gen;
-      state.error = undefined;
-      gen.detachedAtMs = undefined;
-      gen.closing = false;
-      gen.mtimeMs = Number(stats.mtimeMs);
-      if (size > gen.seenEnd) await this.#grown(gen, size);
-      const look = `${size}:${stats.mtimeNs}`;
-      if (look !== gen.lookedAt || gen.truncated) {
-        gen.lookedAt = look;
-        this.schedule(gen);
-      }
-      return;
-    }
-    if (this.#recovery.claims(path, key)) return;
-    if (this.#isTooOld(state, Number(stats.mtimeMs))) return;
-    if (isCompressedName(path) && (await this.#isCompressed(state, key, startAtEnd ?? false))) return;
-    // A start may fall between the copy and the truncation: then the checkpoint knows the original.
-    const isNew = (startAtEnd === undefined || this.output.known.length > 0) && !context.once;
-    if (isNew && (await isCopyInProgress(state, key, stats.size, this))) return;
-    if (startAtEnd === undefined && state.previous !== undefined)
-      await this.#findUnseen(path, state.previous.announced ? state.previous : (state.anchor ?? state.previous));
-    if (this.signal.aborted) return;
-    if (this.#unseen.isMoving(path)) {
-      state.lookAtMs = context.monotonicMs() + LOOK_INTERVAL_MS;
-      return;
-    }
-    // Renamed meanwhile, and found by that under its new name.
-    if (table.at(key) !== undefined) return this.#look(path, startAtEnd);
-    this.#announcing.create(state, key, startAtEnd ?? false);
-  }
-
-  /** Rotation may have been quicker than our looks: what came and went at the path after the last that was seen. */
-  async #findUnseen(path: string, previous: Generation): Promise<void> {
-    const { mtimeMs } = previous;
-    const head = previous.identity().head;
-    // Compressed already, and perhaps read to its end from the open file.
-    const stats = await previous.handle?.stat().catch(() => undefined);
-    const isGone = stats === undefined || stats.nlink === 0;
-    const copy = isGone && !previous.ended ? await this.#replacement.placeOfCopy(previous) : undefined;
-    const place = copy ?? (isGone ? undefined : previous.place);
-    const lost = isGone && copy === undefined ? [{ mtimeMs, head, key: previous.key }] : [];
-    const found = place === undefined ? undefined : { place, mtimeMs, head: previous.head };
-    await this.#unseen.find(path, { found, lost });
-  }
-
-  /** Whether it is a compressed file. Its bytes are no lines; and what it holds was read before it was compressed. */
-  async #isCompressed(state: PathState, key: string, startAtEnd: boolean): Promise<boolean> {
-    if (state.compressedKey === key) return true;
-    if (this.options.readsArchives === true) {
-      try {
-        return await this.#archives.look(state, key, startAtEnd);
-      } catch (error) {
-        if (!this.signal.aborted) this.#trouble.pathFailed(state, error);
-        return true;
-      }
-    }
-    try {
-      const file = await openFile(state.path);
-      try {
-        if (!isGzip(await readAt(file, 0, 3))) return false;
-      } finally {
-        await file.close();
-      }
-    } catch {
-      // It is said when it is opened to be read.
-      return false;
-    }
-    state.compressedKey = key;
-    const why =
-      'rotated files are finished from their compressed remains by themselves, and others only with "compressed": "read"';
-    this.context.log.warn(`${state.path} is compressed and left out: ${why}`);
-    return true;
-  }
-
-  #isTooOld(state: PathState, mtimeMs: number): boolean {
-    const { ignoreOlderMs } = this.options;
-    const hasHistory = state.previous !== undefined && !state.previous.ended;
-    state.isIgnored = ignoreOlderMs !== undefined && !hasHistory && this.context.now() - mtimeMs > ignoreOlderMs;
-    return state.isIgnored;
+    return this.options.matcher.matches(path) ? this.#looking.look(path, undefined) : Promise.resolve();
   }
 
   #sayIgnored(): void {
@@ -423,57 +318,6 @@ export class Tracker implements Tracking {
     const files = ignored.length === 1 ? "1 file is" : `${ignored.length.toLocaleString("en-US")} files are`;
     const why = "not written to for ignore_older_ms; read from their beginning when somebody writes to them";
     this.context.log.info(`${files} left out: ${why}`, { first: ignored[0]!.path });
-  }
-
-  /** What is lost by a later truncation can only be said if the growth was that of the same content. */
-  async #grown(gen: Generation, size: number): Promise<void> {
-    gen.unverifiedEnd = size;
-    gen.lastGrowthMs = this.context.monotonicMs();
-    if (gen.handle === undefined) return;
-    const holds = await gen.holdsContent().catch(() => false);
-    if (holds) gen.seenEnd = Math.max(gen.seenEnd, size);
-    // Should it be gone after the next start, it is known how much was not read.
-    if (holds && gen.announced && gen.notedEnd !== gen.seenEnd) this.output.update(gen.id, gen.identity());
-  }
-
-  /** The file was renamed to a path that matches too. False when it is another name (a link) of the same file. */
-  async #rename(gen: Generation, path: string): Promise<boolean> {
-    const old = gen.place.path;
-    const there = await stat(old, { bigint: true }).catch(() => undefined);
-    if (there !== undefined && placeKey(there) === gen.key && this.options.matcher.matches(old)) return false;
-    const state = this.table.paths.get(old);
-    if (state?.current === gen) {
-      state.current = undefined;
-      state.previous = gen;
-    }
-    gen.place = { ...gen.place, path };
-    gen.drained = false;
-    if (gen.announced) this.output.update(gen.id, gen.identity());
-    this.context.log.info(`${old}: rotated_file; goes on as ${path}`);
-    this.schedule(gen);
-    return true;
-  }
-
-  #detach(state: PathState): void {
-    const gen = state.current!;
-    state.current = undefined;
-    if (state.previous?.announced === true) state.anchor = gen.announced ? undefined : state.previous;
-    state.previous = gen;
-    if (gen.place.path !== state.path) return;
-    gen.detachedAtMs = this.context.monotonicMs();
-    gen.drained = false;
-    this.context.log.info(`${state.path}: rotated or deleted; the old file is read to its end`);
-    this.schedule(gen);
-  }
-
-  #gone(state: PathState): void {
-    if (state.current !== undefined) this.#detach(state);
-    state.error = undefined;
-    state.copyUntilMs = undefined;
-    // What was asked for while this look was under way may be about a newer file.
-    if (state.lookAtMs !== Infinity) return;
-    const isOver = (gen: Generation | undefined): boolean => gen === undefined || gen.ended;
-    if (isOver(state.previous) && isOver(state.anchor)) this.table.paths.delete(state.path);
   }
 
   inputs(): InputStatus[] {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import { pumpLines } from "../../codec/line-stream.ts";
+import { encodingOption } from "../../codec/text-encoding.ts";
 import {
   defineSource,
   type InputStatus,
@@ -9,20 +10,11 @@ import {
   type SourceOutput,
 } from "../../core/component.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { encodingOption, ENCODINGS } from "../../codec/text-encoding.ts";
+import { encodingFaults, maxLineBytes, streamEncoding } from "../line-options.ts";
 
 const options = t.object({
-  max_line_bytes: t.integer({
-    default: 1_048_576,
-    minimum: 64,
-    maximum: 67_108_864,
-    description:
-      "Bytes of a line. The rest is given up and counted, and the event gets the flag `truncated` in `log.flags`.",
-  }),
-  encoding: t.enum(ENCODINGS, {
-    default: "utf-8",
-    description: "How the text is encoded. A byte order mark at its beginning (UTF-8 or UTF-16) wins.",
-  }),
+  max_line_bytes: maxLineBytes,
+  encoding: streamEncoding,
 });
 
 /** Reads standard input. */
@@ -41,10 +33,7 @@ export const stdin = defineSource({
       options: { type: "stdin" },
     },
   ],
-  validate: ({ encoding }) => {
-    const { fault } = encodingOption(encoding);
-    return fault === undefined ? [] : [["/encoding", fault]];
-  },
+  validate: ({ encoding }) => encodingFaults(encoding),
   create: (given, context) => new StdinSource(given, context, process.stdin),
 });
 
