@@ -123,7 +123,7 @@ test("rollup: after ten kill -9 at random points every line is counted once, at 
 const MUTANTS = [
   {
     what: "forgets which events it has counted",
-    file: "stages/rollup/index.js",
+    file: "stages/rollup/rollup.js",
     from: "this.#positions.load(saved.positions)",
     to: "void saved.positions",
   },

@@ -3,6 +3,7 @@ import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { EventKey, shortened } from "../event-key.ts";
+import { keptState } from "../kept-state.ts";
 import { Positions, type SavedPositions } from "../positions.ts";
 
 const schema = t.object({
@@ -36,7 +37,13 @@ interface First {
 
 interface Saved {
   readonly positions: SavedPositions;
-  readonly firsts: readonly (readonly [key: string, ...First[keyof First][]])[];
+  readonly firsts: readonly (readonly [
+    key: string,
+    timeMs: number,
+    partition: string,
+    offset: number,
+    subIndex: number,
+  ])[];
 }
 
 class Dedupe implements Stage {
@@ -49,16 +56,13 @@ class Dedupe implements Stage {
   #version = 0;
 
   constructor(options: Infer<typeof schema>) {
-    const version = (): number => this.#version;
-    this.kept = {
-      get version() {
-        return version();
+    this.kept = keptState<Saved>(
+      () => this.#version,
+      (isKnown) => this.#save(isKnown),
+      (saved) => {
+        this.#load(saved);
       },
-      save: (isKnown) => this.#save(isKnown),
-      load: (state) => {
-        this.#load(state as Saved);
-      },
-    };
+    );
     this.#key = options.fields === undefined ? undefined : new EventKey(options.fields);
     this.#windowMs = options.window_seconds * 1000;
     this.#firsts = new BoundedMap(options.max_keys);
@@ -87,16 +91,16 @@ class Dedupe implements Stage {
     return undefined;
   }
 
-  #save(isKnown: (partitionId: string) => boolean): unknown {
+  #save(isKnown: (partitionId: string) => boolean): Saved {
     const firsts = this.#firsts
       .entries()
-      .map(([key, { timeMs, partition, offset, subIndex }]) => [key, timeMs, partition, offset, subIndex]);
+      .map(([key, { timeMs, partition, offset, subIndex }]) => [key, timeMs, partition, offset, subIndex] as const);
     return { positions: this.#positions.save(isKnown), firsts };
   }
 
   #load({ positions, firsts }: Saved): void {
     const read = firsts.map(([key, timeMs, partition, offset, subIndex]) => {
-      return [key, { timeMs, partition, offset, subIndex } as First] as const;
+      return [key, { timeMs, partition, offset, subIndex }] as const;
     });
     this.#positions.load(positions);
     for (const [key, first] of read) this.#firsts.set(key, first);

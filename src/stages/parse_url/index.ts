@@ -1,10 +1,7 @@
 import { parseUrlParts, type UrlParts } from "../../codec/url.ts";
-import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
-import { WiretailError } from "../../core/error.ts";
-import type { LogEvent } from "../../core/event.ts";
-import { Path } from "../../core/path.ts";
-import { t, type Infer } from "../../core/schema.ts";
-import { FOUND, noText, ParsedFields } from "../parsed-fields.ts";
+import { defineStage } from "../../core/component.ts";
+import { t } from "../../core/schema.ts";
+import { TextParts } from "../text-parts.ts";
 
 const schema = t.object({
   field: t.string({
@@ -24,36 +21,11 @@ const PARTS: readonly (keyof UrlParts)[] = [
   ...(["scheme", "username", "domain", "port", "path", "extension", "query", "fragment"] as const),
 ];
 
-class ParseUrl implements Stage {
-  readonly #source: Path;
-  readonly #target: ParsedFields;
-  readonly #keeps: boolean;
-  readonly #found: unknown[];
-
-  constructor(options: Infer<typeof schema>) {
-    const fields = PARTS.map((part) => `${options.target}.${part}`);
-    this.#source = new Path(options.field);
-    this.#keeps = options.keep_field;
-    const clash = fields.find((field) => field === options.field || field.startsWith(options.field + "."));
-    if (clash !== undefined && options.keep_field)
-      throw new WiretailError("WT_FORMAT_INVALID", `${clash} would take the place of ${options.field}`, {
-        hint: "Set keep_field to false, or another target.",
-      });
-    // With a field of its own that is there already, the source stays.
-    this.#target = new ParsedFields(options.keep_field ? [...fields, options.field] : fields, options.field, false);
-    this.#found = [...PARTS, ""].map(() => undefined);
-  }
-
-  apply(event: LogEvent): undefined | StageFailure {
-    const text = event.get(this.#source);
-    if (typeof text !== "string") return noText(this.#source, text);
-    const parts = parseUrlParts(text);
-    if (typeof parts === "string") return new StageFailure(`${this.#source.name} ${parts}`);
-    const found = this.#found;
-    for (let i = 0; i < PARTS.length; i++) found[i] = parts[PARTS[i]!];
-    found[PARTS.length] = this.#keeps ? text : undefined;
-    return this.#target.write(event, found, FOUND);
-  }
+function takeUrlApart(text: string, found: unknown[]): string | undefined {
+  const parts = parseUrlParts(text);
+  if (typeof parts === "string") return parts;
+  for (let i = 0; i < PARTS.length; i++) found[i] = parts[PARTS[i]!];
+  return undefined;
 }
 
 /** Takes a URL apart. */
@@ -90,5 +62,5 @@ export const parseUrl = defineStage({
       ],
     },
   ],
-  create: (options) => new ParseUrl(options),
+  create: (options) => new TextParts(options, PARTS, takeUrlApart),
 });

@@ -1,10 +1,7 @@
-import { defineStage, type Stage, type StageFailure } from "../../core/component.ts";
-import { WiretailError } from "../../core/error.ts";
-import type { LogEvent } from "../../core/event.ts";
-import { Path } from "../../core/path.ts";
-import { t, type Infer } from "../../core/schema.ts";
+import { defineStage } from "../../core/component.ts";
+import { t } from "../../core/schema.ts";
 import { BoundedMap } from "../bounded-map.ts";
-import { FOUND, noText, ParsedFields } from "../parsed-fields.ts";
+import { TextParts, type TakeApart } from "../text-parts.ts";
 import { agentOf, MAX_CHARACTERS, PARTS } from "./agent.ts";
 
 const schema = t.object({
@@ -26,39 +23,16 @@ const schema = t.object({
   }),
 });
 
-class ParseUserAgent implements Stage {
-  readonly #source: Path;
-  readonly #target: ParsedFields;
-  readonly #keeps: boolean;
-  readonly #cache: BoundedMap<readonly (string | undefined)[]>;
-  readonly #found: unknown[];
-
-  constructor(options: Infer<typeof schema>) {
-    const fields = PARTS.map((part) => `${options.target}.${part}`);
-    this.#source = new Path(options.field);
-    this.#keeps = options.keep_field;
-    const clash = fields.find((field) => field === options.field || field.startsWith(options.field + "."));
-    if (clash !== undefined && options.keep_field)
-      throw new WiretailError("WT_FORMAT_INVALID", `${clash} would take the place of ${options.field}`, {
-        hint: "Set keep_field to false, or another target.",
-      });
-    // With a field of its own that is there already, the source stays.
-    this.#target = new ParsedFields(options.keep_field ? [...fields, options.field] : fields, options.field, false);
-    this.#cache = new BoundedMap(options.cache_entries);
-    this.#found = [...PARTS, ""].map(() => undefined);
-  }
-
-  apply(event: LogEvent): undefined | StageFailure {
-    const text = event.get(this.#source);
-    if (typeof text !== "string") return noText(this.#source, text);
+/** Remembers the parts of the last texts. */
+function takeAgentsApart(cacheEntries: number): TakeApart {
+  const cache = new BoundedMap<readonly (string | undefined)[]>(cacheEntries);
+  return (text, found) => {
     const known = text.slice(0, MAX_CHARACTERS);
-    let parts = this.#cache.get(known);
-    if (parts === undefined) this.#cache.set(known, (parts = agentOf(known)));
-    const found = this.#found;
+    let parts = cache.get(known);
+    if (parts === undefined) cache.set(known, (parts = agentOf(known)));
     for (let i = 0; i < PARTS.length; i++) found[i] = parts[i];
-    found[PARTS.length] = this.#keeps ? text : undefined;
-    return this.#target.write(event, found, FOUND);
-  }
+    return undefined;
+  };
 }
 
 /** Says which program a client is. */
@@ -103,5 +77,5 @@ export const parseUserAgent = defineStage({
       ],
     },
   ],
-  create: (options) => new ParseUserAgent(options),
+  create: (options) => new TextParts(options, PARTS, takeAgentsApart(options.cache_entries)),
 });

@@ -5,6 +5,7 @@ import type { LogEvent } from "../../core/event.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { EventKey, shortened } from "../event-key.ts";
+import { keptState } from "../kept-state.ts";
 import { isBehind, Positions, type SavedPositions } from "../positions.ts";
 
 const schema = t.object({
@@ -53,16 +54,13 @@ class Throttle implements Stage {
   #version = 0;
 
   constructor(options: Infer<typeof schema>) {
-    const version = (): number => this.#version;
-    this.kept = {
-      get version() {
-        return version();
+    this.kept = keptState<Saved>(
+      () => this.#version,
+      (isKnown) => this.#save(isKnown),
+      (saved) => {
+        this.#load(saved);
       },
-      save: (isKnown) => this.#save(isKnown),
-      load: (state) => {
-        this.#load(state as Saved);
-      },
-    };
+    );
     this.#limit = options.limit;
     this.#windowMs = options.window_seconds * 1000;
     this.#windows = new BoundedMap(options.max_keys);
@@ -100,10 +98,10 @@ class Throttle implements Stage {
     return undefined;
   }
 
-  #save(isKnown: (partitionId: string) => boolean): unknown {
+  #save(isKnown: (partitionId: string) => boolean): Saved {
     const windows = this.#windows.entries().map(([key, { count, upTo }]) => {
       const places = [...upTo].map(([id, { offset, subIndex }]) => [id, offset, subIndex] as const);
-      return [key, count, places.filter(([id]) => isKnown(id))];
+      return [key, count, places.filter(([id]) => isKnown(id))] as const;
     });
     return { positions: this.#positions.save(isKnown), windows };
   }
