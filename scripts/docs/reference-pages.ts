@@ -3,10 +3,10 @@ import { EXIT_WORDS } from "../../src/cli/completion/man.ts";
 import { EXIT_CODES } from "../../src/cli/exit-code.ts";
 import { ERROR_CODES } from "../../src/core/error.ts";
 import type { ComponentLists } from "../../src/runtime/config/load.ts";
-import type { AgentStatus } from "../../src/runtime/status.ts";
 import { statusSamples } from "../../src/runtime/status-samples.ts";
 import { metricName } from "./component-page.ts";
 import { code, GENERATED, table } from "./markdown.ts";
+import { ONE_OF_EACH } from "./status-sample.ts";
 
 /** The way into the reference. */
 export function indexPage(components: ComponentLists): string {
@@ -91,93 +91,3 @@ export function metricsPage(components: ComponentLists): string {
   }
   return GENERATED + parts.join("\n");
 }
-
-const ZERO_STAGE = {
-  in_events: 0,
-  out_events: 0,
-  created_events: 0,
-  dropped_events: 0,
-  dropped_on_error_events: 0,
-  held_events: 0,
-  dead_lettered_events: 0,
-  failed_events: 0,
-  seconds: 0,
-};
-
-/** A status with one source, stage and sink: it has every sample that there can be. */
-const ONE_OF_EACH: AgentStatus = {
-  version: "",
-  pid: 0,
-  hostname: "",
-  config_file: "",
-  state_dir: "",
-  started_at: "",
-  now: "",
-  uptime_seconds: 0,
-  healthy: true,
-  checkpoint_error: null,
-  memory: { queued_bytes: 0, budget_bytes: 0, resident_bytes: 0 },
-  dead_letters: { letters: 0, bytes: 0, max_bytes: 0, oldest_at: null, dropped: { budget: 0, age: 0 } },
-  journal: { used_bytes: 0, max_bytes: 0, records: 0, oldest_at: null, full: false, error: null, orphans: [] },
-  dead_letters_dropped: 0,
-  sources: [
-    {
-      ...{
-        name: "",
-        type: "",
-        state: "running",
-        error: null,
-        waiting_since: null,
-        waiting_for: null,
-        read_events: 0,
-        read_bytes: 0,
-      },
-      ...{ into_pipelines_events: { pipeline: 0 }, dropped_events: {}, dropped: { reason: 0 } },
-      ...{ lag_bytes: 0, lag_seconds: 0, eta_seconds: 0, inputs: [] },
-    },
-  ],
-  pipelines: [
-    {
-      name: "",
-      in_events: 0,
-      out_events: 0,
-      skipped_events: 0,
-      compiled_events: 0,
-      routes: {},
-      stages: [{ stage: "", ...ZERO_STAGE }],
-    },
-  ],
-  slowest_stage: null,
-  equations: [],
-  sinks: [
-    {
-      ...{
-        name: "",
-        type: "",
-        state: "working",
-        routed_events: 0,
-        from_pipelines_events: 0,
-        replayed_events: 0,
-        delivered_events: 0,
-        queued_events: 0,
-      },
-      ...{
-        dead_lettered_events: 0,
-        retried_events: 0,
-        requests: 0,
-        in_flight_requests: 0,
-        allowed_requests: 0,
-        allowed_request_bytes: 0,
-        request_seconds: 0,
-        sent_bytes: 0,
-      },
-      ...{
-        found_in_journal_events: 0,
-        queued_in_memory_events: 0,
-        queued_in_journal_events: 0,
-        dropped_events: { reason: 0 },
-      },
-      ...{ oldest_queued_seconds: null, failing_since: null, next_attempt: null, last_error: null, notes: [] },
-    },
-  ],
-};

@@ -1,30 +1,10 @@
+import { IDLE_SINK } from "../../scripts/docs/status-sample.ts";
 import type { AgentStatus, SinkStatus } from "../../src/runtime/status.ts";
 
 /** A sink as `status` shows it: one that works and was given nothing, but for what `over` says. */
 export const sinkStatus = (name: string, type: string, over: Partial<SinkStatus>): SinkStatus => ({
-  ...{
-    name,
-    type,
-    state: "working",
-    routed_events: 0,
-    from_pipelines_events: 0,
-    replayed_events: 0,
-    delivered_events: 0,
-    queued_events: 0,
-    dead_lettered_events: 0,
-  },
-  ...{
-    retried_events: 0,
-    requests: 0,
-    in_flight_requests: 0,
-    allowed_requests: 2,
-    allowed_request_bytes: 1000,
-    request_seconds: 0,
-    sent_bytes: 0,
-    oldest_queued_seconds: null,
-  },
-  ...{ found_in_journal_events: 0, queued_in_memory_events: 0, queued_in_journal_events: 0, dropped_events: {} },
-  ...{ failing_since: null, next_attempt: null, last_error: null, notes: [], ...over },
+  ...IDLE_SINK,
+  ...{ name, type, allowed_requests: 2, allowed_request_bytes: 1000, ...over },
 });
 
 const NO_MORE = { created_events: 0, dropped_on_error_events: 0, held_events: 0 };

@@ -111,13 +111,14 @@ async function runSearch(words: string, given: SearchCommandOptions): Promise<nu
   const { openStore } = await import("../../store/search.ts");
   const store = await openStore({ folder });
   const write = quietWriter(process.stdout);
+  const search: Search = { store, selection, limit, options, terminal, write };
   try {
     const summary =
       options.id !== undefined
         ? await showOne(store, options.id, options, write)
         : near === undefined
-          ? await show(store, selection, limit, options, terminal, write)
-          : await showContext(store, selection, { limit: limit ?? DEFAULT_LIMIT, near }, options, terminal, write);
+          ? await show(search)
+          : await showContext(search, near);
     const { segments, bytes } = store.size;
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
     const errors = terminalOf(process.stderr, process.env, !options.color);
@@ -131,19 +132,22 @@ async function runSearch(words: string, given: SearchCommandOptions): Promise<nu
 }
 
 type Write = (text: string) => Promise<boolean>;
+/** What is looked for, and where and how it is shown. */
+interface Search {
+  readonly store: StoreReader;
+  readonly selection: Selection;
+  readonly limit: number | undefined;
+  readonly options: SearchCommandOptions;
+  readonly terminal: Terminal;
+  readonly write: Write;
+}
 interface Summary {
   readonly matched: number;
   readonly text: string;
 }
 
-async function show(
-  store: StoreReader,
-  selection: Selection,
-  limit: number | undefined,
-  options: SearchCommandOptions,
-  terminal: Terminal,
-  write: Write,
-): Promise<Summary> {
+async function show(search: Search): Promise<Summary> {
+  const { store, selection, limit, options, terminal, write } = search;
   if (options.top !== undefined) {
     const top = await store.top(selection, options.top, limit ?? TOP_VALUES);
     const lines =
@@ -170,7 +174,7 @@ async function show(
     await writeLines(lines, write);
     return { matched, text: `${formatCount(matched)} events` };
   }
-  return showEvents(store, selection, limit, options, terminal, write);
+  return showEvents(search);
 }
 
 /** Options that belong to a search and not to how it is called. */
@@ -210,12 +214,8 @@ function visibleJson(text: string): string {
 }
 
 async function showContext(
-  store: StoreReader,
-  selection: Selection,
-  { limit, near }: { readonly limit: number; readonly near: { readonly before: number; readonly after: number } },
-  options: SearchCommandOptions,
-  terminal: Terminal,
-  write: Write,
+  { store, selection, limit = DEFAULT_LIMIT, options, terminal, write }: Search,
+  near: { readonly before: number; readonly after: number },
 ): Promise<Summary> {
   const { surroundings } = await import("../search-context.ts");
   const { matched, documents } = await store.search(selection, options.order ?? "newest", limit);
@@ -251,14 +251,8 @@ function lineMaker(options: SearchCommandOptions, terminal: Terminal): (json: st
   return (json) => eventLine(json, { terminal, fields, utc: options.utc === true });
 }
 
-async function showEvents(
-  store: StoreReader,
-  selection: Selection,
-  limit: number | undefined,
-  options: SearchCommandOptions,
-  terminal: Terminal,
-  write: Write,
-): Promise<Summary> {
+async function showEvents(search: Search): Promise<Summary> {
+  const { store, selection, limit, options, terminal, write } = search;
   const fields = fieldsOf(options);
   const line = lineMaker(options, terminal);
   if (options.csv === true) await write(csvHeader(fields) + "\n");
