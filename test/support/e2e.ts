@@ -151,25 +151,14 @@ export async function waitFor(
   }
 }
 
-/** Writes numbered lines into a file as an application does: opens it by name for each batch, so that rotation works. */
-export class NumberedWriter {
-  readonly path: string;
+/** Writes numbered lines, a few at a time. */
+export abstract class LineWriter {
   /** Lines written so far: 0 … count - 1. */
   count = 0;
   #isStopped = false;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(path: string) {
-    this.path = path;
-  }
-
-  async write(lines: number): Promise<void> {
-    let text = "";
-    for (let i = 0; i < lines; i++) text += `${numberedLine(this.count + i)}\n`;
-    await mkdir(dirname(this.path), { recursive: true });
-    await appendFile(this.path, text);
-    this.count += lines;
-  }
+  abstract write(lines: number): Promise<void>;
 
   /** Writes a few lines every few milliseconds until `stop`. */
   start(linesEach = 20, everyMs = 5): void {
@@ -184,6 +173,24 @@ export class NumberedWriter {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
+  }
+}
+
+/** Writes numbered lines into a file as an application does: opens it by name for each batch, so that rotation works. */
+export class NumberedWriter extends LineWriter {
+  readonly path: string;
+
+  constructor(path: string) {
+    super();
+    this.path = path;
+  }
+
+  async write(lines: number): Promise<void> {
+    let text = "";
+    for (let i = 0; i < lines; i++) text += `${numberedLine(this.count + i)}\n`;
+    await mkdir(dirname(this.path), { recursive: true });
+    await appendFile(this.path, text);
+    this.count += lines;
   }
 }
 

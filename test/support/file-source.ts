@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv } from "ajv";
@@ -26,6 +26,10 @@ export interface Running {
   kill(): Promise<void>;
 }
 
+/** Timings with which rotations are noticed soon and nothing waits for the end of a line. */
+export const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 100, rotate_grace_ms: 300 };
+
+/** A folder with logs, and the sources that read them. */
 export class Bench {
   readonly dir: string;
   readonly durable = new Durable();
@@ -36,7 +40,10 @@ export class Bench {
   }
 
   static async make(): Promise<Bench> {
-    return new Bench(await mkdtemp(join(tmpdir(), "wiretail-file-")));
+    const bench = new Bench(await mkdtemp(join(tmpdir(), "wiretail-file-")));
+    // logrotate leaves folders alone that others may write to.
+    await mkdir(bench.path(""), { mode: 0o755 });
+    return bench;
   }
 
   path(name: string): string {

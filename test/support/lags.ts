@@ -1,19 +1,16 @@
 import { appendFile, mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { numberedLine } from "./e2e.ts";
+import { LineWriter, numberedLine } from "./e2e.ts";
 
 /** Writes numbered lines that say when they were written, in turns into several files of a folder. */
-export class TimedWriter {
-  /** Lines written so far: 0 … count - 1. */
-  count = 0;
+export class TimedWriter extends LineWriter {
   readonly #files: readonly string[];
   readonly #folder: string;
   #turn = 0;
-  #isStopped = false;
-  #running: Promise<void> = Promise.resolve();
 
   constructor(folder: string, files: number) {
+    super();
     this.#folder = folder;
     this.#files = Array.from({ length: files }, (_, i) => join(folder, `${i}.log`));
   }
@@ -24,20 +21,6 @@ export class TimedWriter {
     for (let i = 0; i < lines; i++) text += `${numberedLine(this.count + i)} at ${Date.now()}\n`;
     await appendFile(this.#files[this.#turn++ % this.#files.length]!, text);
     this.count += lines;
-  }
-
-  start(linesEach: number, everyMs: number): void {
-    this.#running = (async () => {
-      while (!this.#isStopped) {
-        await this.write(linesEach);
-        await sleep(everyMs);
-      }
-    })();
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await this.#running;
   }
 }
 

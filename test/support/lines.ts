@@ -36,3 +36,15 @@ export function makeLines(lines: readonly string[], options: LineBatchOptions = 
     ...(options.ack === undefined ? {} : { ack: options.ack }),
   };
 }
+
+/** "line 3", "line 4", … without the last. */
+export function numbered(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
+}
+
+/** The same as the text of a file. */
+export function numberedText(from: number, to: number): string {
+  return numbered(from, to)
+    .map((line) => line + "\n")
+    .join("");
+}

@@ -1,5 +1,5 @@
 import { Ajv } from "ajv";
-import type { AnyStage, Stage } from "../../src/core/component.ts";
+import { DROP, StageFailure, type AnyStage, type Stage } from "../../src/core/component.ts";
 import { LogEvent, type Envelope } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
 
@@ -29,4 +29,29 @@ export function stageOf(definition: AnyStage, options: Readonly<Record<string, u
   const faults = definition.validate?.(validated) ?? [];
   if (faults.length > 0) throw new Error(faults.map((fault) => fault.join(" ")).join("; "));
   return definition.create(validated, { now: () => TEST_NOW_MS, baseDir: "." });
+}
+
+/** What a stage makes of an input: of the event what `taken` says, the reason of a failure, or "dropped". */
+export function outcomeOf(
+  definition: AnyStage,
+  options: Readonly<Record<string, unknown>>,
+  input: string | Readonly<Record<string, unknown>>,
+  taken: (event: LogEvent) => unknown = ownFields,
+): unknown {
+  const event = eventOf(input);
+  const outcome = stageOf(definition, options).apply(event);
+  if (outcome instanceof StageFailure) return outcome.message;
+  return outcome === DROP ? "dropped" : taken(event);
+}
+
+/** The fields of an event and its time, without those that its source gave it. */
+export function timedFields(event: LogEvent): Record<string, unknown> {
+  const { host: _host, ecs: _ecs, log: _log, ...fields } = event.toObject();
+  return fields;
+}
+
+/** The same without the time. */
+export function ownFields(event: LogEvent): Record<string, unknown> {
+  const { "@timestamp": _time, ...own } = timedFields(event);
+  return own;
 }

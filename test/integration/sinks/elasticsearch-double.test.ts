@@ -3,27 +3,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Sink, WriteResult } from "../../../src/core/component.ts";
-import { elasticsearch } from "../../../src/sinks/elasticsearch/index.ts";
 import type { ElasticsearchOptions } from "../../../src/sinks/elasticsearch/options.ts";
 import { sinkContract } from "../../contract/sink-contract.ts";
 import { makeBatch, makeSinkBatch } from "../../support/batches.ts";
-import { makeContext, type TestContext } from "../../support/context.ts";
+import type { TestContext } from "../../support/context.ts";
 import { ElasticsearchDouble, makeCertificate, type Answer } from "../../support/doubles/elasticsearch.ts";
+import { openElasticsearch as open } from "../../support/elasticsearch-sink.ts";
 
 const signal = new AbortController().signal;
-
-async function open(options: Partial<ElasticsearchOptions>): Promise<{ sink: Sink; context: TestContext }> {
-  const context = makeContext({ id: "es" });
-  const defaults = {
-    tls: { verify: true },
-    compression: "gzip",
-    compression_level: 1,
-    request_timeout_ms: 20_000,
-    unknown_error_timeout_ms: 900_000,
-    install_template: true,
-  } as const;
-  return { sink: await elasticsearch.create({ ...defaults, ...options }, context), context };
-}
 
 function write(sink: Sink, lines: readonly string[], attempt = 1, firstOffset = 0): Promise<WriteResult> {
   const batch = makeBatch({ lines, encoding: sink.encoding, firstOffset });

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sink, Verdict, WriteResult } from "../../../src/core/component.ts";
-import { elasticsearch } from "../../../src/sinks/elasticsearch/index.ts";
 import type { ElasticsearchOptions } from "../../../src/sinks/elasticsearch/options.ts";
 import { sinkContract } from "../../contract/sink-contract.ts";
 import { makeBatch, makeSinkBatch } from "../../support/batches.ts";
-import { makeContext, type TestContext } from "../../support/context.ts";
+import { openElasticsearch } from "../../support/elasticsearch-sink.ts";
 import { ElasticsearchProbe } from "../../support/servers/elasticsearch-client.ts";
 import {
   ELASTICSEARCH_VERSIONS,
@@ -21,22 +20,7 @@ const fresh = () => `t${Date.now().toString(36)}${(unique++).toString(36)}`;
 
 const freshStream = () => ({ type: "logs", dataset: fresh(), namespace: "default" });
 
-async function open(
-  url: string,
-  options: Partial<ElasticsearchOptions>,
-): Promise<{ sink: Sink; context: TestContext }> {
-  const context = makeContext({ id: "es" });
-  const defaults = {
-    tls: { verify: true },
-    compression: "gzip",
-    compression_level: 1,
-    request_timeout_ms: 20_000,
-    unknown_error_timeout_ms: 900_000,
-    install_template: true,
-  } as const;
-  const sink = await elasticsearch.create({ nodes: [url], ...defaults, ...options }, context);
-  return { sink, context };
-}
+const open = (url: string, options: Partial<ElasticsearchOptions>) => openElasticsearch({ nodes: [url], ...options });
 
 function write(
   sink: Sink,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFile, mkdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Bench } from "../../support/file-source.ts";
@@ -17,7 +17,6 @@ describe("archives as inputs", () => {
   let log: string;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
     log = bench.path("app.log");
   });
   afterEach(() => bench[Symbol.asyncDispose]());

@@ -17,13 +17,10 @@ import {
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { GzipFile } from "../../../src/sources/file/gzip-file.ts";
-import { Bench } from "../../support/file-source.ts";
+import { Bench, FAST } from "../../support/file-source.ts";
+import { numbered as numbers, numberedText as lines } from "../../support/lines.ts";
 import { MemoryOutput, until } from "../../support/source-output.ts";
 
-const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 100, rotate_grace_ms: 300 };
-const lines = (from: number, to: number): string =>
-  Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join("");
-const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 const byNumber = (a: string, b: string): number => Number(a.slice(5)) - Number(b.slice(5));
 const reasons = (output: MemoryOutput) => output.drops.map(({ count, reason }) => [reason, count]);
 
@@ -32,7 +29,6 @@ describe("what was rotated while the file source was down", () => {
   let log: string;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true, mode: 0o755 });
     log = bench.path("app.log");
   });
   afterEach(() => bench[Symbol.asyncDispose]());

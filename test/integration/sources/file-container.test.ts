@@ -3,10 +3,9 @@ import { execFileSync } from "node:child_process";
 import { appendFile, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Bench } from "../../support/file-source.ts";
+import { Bench, FAST } from "../../support/file-source.ts";
 import { until, type MemoryOutput } from "../../support/source-output.ts";
 
-const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 100, rotate_grace_ms: 300 };
 const ID = "0123456789abcdef".repeat(4);
 
 const cri = (tag: string, text: string, stream = "stdout"): string =>

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdir, readdir, rename, unlink, utimes, writeFile } from "node:fs/promises";
+import { appendFile, readdir, rename, unlink, utimes, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { OpenPartition } from "../../../src/core/component.ts";
-import { Bench } from "../../support/file-source.ts";
+import { Bench, FAST } from "../../support/file-source.ts";
 import { MemoryOutput, until } from "../../support/source-output.ts";
-
-const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 100, rotate_grace_ms: 300 };
 
 /** Dies, as the whole process would, when a file is noted as about to be deleted. */
 class DyingOutput extends MemoryOutput {
@@ -24,7 +22,6 @@ describe("files that are left out, and files that are deleted", () => {
   let log: string;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
     log = bench.path("a.log");
   });
   afterEach(() => bench[Symbol.asyncDispose]());

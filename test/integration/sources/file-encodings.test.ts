@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdir, rename, writeFile } from "node:fs/promises";
+import { appendFile, rename, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Bench } from "../../support/file-source.ts";
+import { Bench, FAST } from "../../support/file-source.ts";
 import { MemoryOutput, until } from "../../support/source-output.ts";
-
-const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 100, rotate_grace_ms: 300 };
 
 describe("files in other encodings", () => {
   let bench: Bench;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
   });
   afterEach(() => bench[Symbol.asyncDispose]());
 

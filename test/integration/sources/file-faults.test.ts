@@ -6,18 +6,16 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Bench } from "../../support/file-source.ts";
+import { numberedText as lines } from "../../support/lines.ts";
 import { MemoryOutput, until } from "../../support/source-output.ts";
 
 const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 50, rotate_grace_ms: 300 };
-const lines = (from: number, to: number): string =>
-  Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join("");
 
 describe("the file source in trouble", () => {
   let bench: Bench;
   let log: string;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
     log = bench.path("app.log");
   });
   afterEach(() => bench[Symbol.asyncDispose]());

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, open, readFile, rm, stat, truncate, type FileHandle } from "node:fs/promises";
+import { open, readFile, rm, stat, truncate, type FileHandle } from "node:fs/promises";
 import { it } from "node:test";
 import { headOf, type FileIdentity } from "../../../src/sources/file/identity.ts";
 import { logrotate } from "../../support/e2e.ts";
@@ -31,7 +31,6 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
   const how = [names, ...compression].join(", ");
   it(`gives every numbered line once, or says exactly how much it lost, through Debian's logrotate (${how}; ${include}; seed ${seed})`, async (t) => {
     await using bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true, mode: 0o755 });
     const log = bench.path("app.log");
     const pick = randomBelow(seed);
     const options = {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdir, rename, writeFile } from "node:fs/promises";
+import { appendFile, rename, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Bench } from "../../support/file-source.ts";
 import { until } from "../../support/source-output.ts";
@@ -11,7 +11,6 @@ describe("a folder of 10,000 files", () => {
   let bench: Bench;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
   });
   afterEach(() => bench[Symbol.asyncDispose]());
 

@@ -14,13 +14,9 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Bench } from "../../support/file-source.ts";
+import { Bench, FAST } from "../../support/file-source.ts";
+import { numbered as numbers, numberedText as lines } from "../../support/lines.ts";
 import { until } from "../../support/source-output.ts";
-
-const FAST = { idle_line_flush_ms: 60_000, poll_interval_ms: 100, rotate_grace_ms: 300 };
-const lines = (from: number, to: number): string =>
-  Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join("");
-const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 
 for (const watch of ["notify", "chokidar", "poll"] as const) {
   describe(`rotation while the file source runs (${watch})`, () => {
@@ -28,7 +24,6 @@ for (const watch of ["notify", "chokidar", "poll"] as const) {
     let log: string;
     beforeEach(async () => {
       bench = await Bench.make();
-      await mkdir(bench.path(""), { recursive: true });
       log = bench.path("connections.log");
     });
     afterEach(() => bench[Symbol.asyncDispose]());
@@ -173,7 +168,6 @@ describe("rotation while the file source is down", () => {
   let log: string;
   beforeEach(async () => {
     bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
     log = bench.path("connections.log");
   });
   afterEach(() => bench[Symbol.asyncDispose]());

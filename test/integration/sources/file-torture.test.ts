@@ -1,20 +1,10 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdir, open, readdir, rename, truncate, unlink, type FileHandle } from "node:fs/promises";
+import { copyFile, open, readdir, rename, truncate, unlink, type FileHandle } from "node:fs/promises";
 import { basename } from "node:path";
 import { it } from "node:test";
 import { Bench, type Running } from "../../support/file-source.ts";
+import { randomBelow } from "../../support/random.ts";
 import { MemoryOutput, until } from "../../support/source-output.ts";
-
-/** A small generator of its own, so that a seed says everything (mulberry32). */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const ROUNDS = 25;
 const FIRST = Number(process.env["WIRETAIL_TORTURE_FIRST"] ?? 1);
@@ -24,9 +14,8 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
   const include = seed % 2 === 0 ? "app.log" : "app.log*";
   it(`gives every numbered line exactly once through random rotation, kills and restarts (${include}, seed ${seed})`, async () => {
     await using bench = await Bench.make();
-    await mkdir(bench.path(""), { recursive: true });
     const log = bench.path("app.log");
-    const pick = random(seed);
+    const pick = randomBelow(seed);
     const options = {
       include: [bench.path(include)],
       poll_interval_ms: 50,

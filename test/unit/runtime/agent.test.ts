@@ -14,23 +14,16 @@ import type { AgentStatus } from "../../../src/runtime/status.ts";
 import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
 import { temporaryFolder } from "../../support/folders.ts";
 import { makeHost, sinkDefinition, type HostParts } from "../../support/host.ts";
+import { numbered } from "../../support/lines.ts";
 import { MemoryInput } from "../../support/memory-source.ts";
 import { ScriptedSink } from "../../support/scripted-sink.ts";
+import { until } from "../../support/until.ts";
 
 const QUICK = { maxAgeMs: 5 };
-const numbered = (from: number, to: number): string[] =>
-  Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 const hanging = (_messages: readonly string[], signal: AbortSignal): Promise<WriteResult> =>
   new Promise((resolve) => {
     signal.addEventListener("abort", () => resolve({ outcome: "retry", reason: "aborted" }), { once: true });
   });
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 5000; !condition();) {
-    assert.ok(Date.now() < deadline, `in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 /** Starts an agent that is stopped when the test ends. */
 async function start(test: TestContext, config: HostConfig, isOnce = false) {

@@ -7,26 +7,19 @@ import { DELIVERED } from "../../../src/core/component.ts";
 import { parseSegmentName, scanSegment } from "../../../src/disk/journal/segment.ts";
 import { Agent } from "../../../src/runtime/agent.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
-import type { HostConfig } from "../../../src/runtime/config/types.ts";
+import type { HostConfig, SinkConfig } from "../../../src/runtime/config/types.ts";
 import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
 import { temporaryFolder } from "../../support/folders.ts";
 import { makeHost, sinkDefinition, type HostParts } from "../../support/host.ts";
+import { numbered } from "../../support/lines.ts";
 import { MemoryInput } from "../../support/memory-source.ts";
 import { ScriptedSink } from "../../support/scripted-sink.ts";
+import { until } from "../../support/until.ts";
 
 const QUICK = { maxAgeMs: 5 };
 /** A batch takes 64 KiB of memory at least, however small it is: room for a few. */
 const SMALL = { memoryBudgetBytes: 300_000 };
-const numbered = (from: number, to: number): string[] =>
-  Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 const failing = (): WriteResult => ({ outcome: "retry", reason: "it is down" });
-
-async function until(what: string, condition: () => boolean, explain = (): unknown => ""): Promise<void> {
-  for (const deadline = Date.now() + 15_000; !condition();) {
-    if (Date.now() > deadline) assert.fail(`in time: ${what} ${JSON.stringify(explain())}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 const running = new Map<TestContext, (() => Promise<void>)[]>();
 
@@ -96,6 +89,18 @@ function withTwo(
   };
 }
 
+/** A host whose sink "bad" was down until all of 200 lines were in the journal for it, and that was stopped then. */
+async function afterOutage(t: TestContext, input: MemoryInput, good: ScriptedSink[], bad: ScriptedSink[]) {
+  const stateDir = await stateFolder(t);
+  const host = withTwo(stateDir, input, good, bad);
+  const { agent, stop } = await start(t, makeHost(host));
+  input.push(...numbered(0, 200));
+  await until("the good sink has all", () => good[0]!.delivered.length === 200);
+  await until("all is in the journal", () => agent.status().sinks[1]!.queued_in_journal_events > 150);
+  assert.deepEqual(await stop(), { undelivered: 0 });
+  return { stateDir, host };
+}
+
 test("a sink that is down holds up no other when memory is full, and gets everything once and in order when it is back", async (t) => {
   const stateDir = await stateFolder(t);
   const input = new MemoryInput();
@@ -131,16 +136,10 @@ test("a sink that is down holds up no other when memory is full, and gets everyt
 });
 
 test("after a restart in the middle of an outage a sink goes on from the journal, and nothing of it is read again", async (t) => {
-  const stateDir = await stateFolder(t);
   const input = new MemoryInput();
   const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
   const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
-  const host = withTwo(stateDir, input, good, bad);
-  const one = await start(t, makeHost(host));
-  input.push(...numbered(0, 200));
-  await until("the good sink has all", () => good[0]!.delivered.length === 200);
-  await until("all is in the journal", () => one.agent.status().sinks[1]!.queued_in_journal_events > 150);
-  assert.deepEqual(await one.stop(), { undelivered: 0 });
+  const { host } = await afterOutage(t, input, good, bad);
   const two = await start(t, makeHost(host));
   await until("the rest", () => bad[1]!.delivered.length === 200);
   input.push(...numbered(200, 220));
@@ -157,16 +156,10 @@ for (const [where, which] of [
   ["at the end", (records: number) => records - 1],
 ] as const) {
   test(`a damaged record ${where} of the journal is read again from the input, with what came after it: once and in order`, async (t) => {
-    const stateDir = await stateFolder(t);
     const input = new MemoryInput();
     const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
     const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
-    const host = withTwo(stateDir, input, good, bad);
-    const one = await start(t, makeHost(host));
-    input.push(...numbered(0, 200));
-    await until("the good sink has all", () => good[0]!.delivered.length === 200);
-    await until("all is in the journal", () => one.agent.status().sinks[1]!.queued_in_journal_events > 150);
-    assert.deepEqual(await one.stop(), { undelivered: 0 });
+    const { stateDir, host } = await afterOutage(t, input, good, bad);
     const damaged = await damageRecord(stateDir, which);
     const two = await start(t, makeHost(host));
     await until("it is read from there", () => input.starts[1] === damaged.start);
@@ -185,16 +178,10 @@ for (const [where, which] of [
 }
 
 test("a journal that is gone is made up for from the inputs", async (t) => {
-  const stateDir = await stateFolder(t);
   const input = new MemoryInput();
   const good = [new ScriptedSink([], QUICK), new ScriptedSink([], QUICK)];
   const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
-  const host = withTwo(stateDir, input, good, bad);
-  const one = await start(t, makeHost(host));
-  input.push(...numbered(0, 200));
-  await until("the good sink has all", () => good[0]!.delivered.length === 200);
-  await until("all is in the journal", () => one.agent.status().sinks[1]!.queued_in_journal_events > 150);
-  assert.deepEqual(await one.stop(), { undelivered: 0 });
+  const { stateDir, host } = await afterOutage(t, input, good, bad);
   await rm(join(stateDir, "journal"), { recursive: true });
   const two = await start(t, makeHost(host));
   await until("all of it", () => bad[1]!.delivered.length === 200);
@@ -309,14 +296,20 @@ test("a sink that is replaced while it is behind leaves its successor what it ha
   assertEquations(agent);
 });
 
-const LITTLE = { journal: { maxBytes: 20_000 } };
-
-test("when the journal is full, a sink with block makes sources wait, and nothing is lost", async (t) => {
+/** Pushes 600 lines through an agent whose journal is too small for those of its sink "bad", which is down. */
+async function fillJournal(t: TestContext, whenFull: SinkConfig["whenFull"]) {
   const stateDir = await stateFolder(t);
   const input = new MemoryInput();
   const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
-  const { agent, context } = await start(t, makeHost(withTwo(stateDir, input, [good], [bad], LITTLE)));
+  const parts = withTwo(stateDir, input, [good], [bad], { journal: { maxBytes: 20_000 } });
+  const sinks = { ...parts.sinks, bad: { ...parts.sinks["bad"]!, whenFull } };
+  const { agent, context } = await start(t, makeHost({ ...parts, sinks }));
   input.push(...numbered(0, 600));
+  return { input, good, bad, agent, context };
+}
+
+test("when the journal is full, a sink with block makes sources wait, and nothing is lost", async (t) => {
+  const { good, bad, agent, context } = await fillJournal(t, "block");
   await until("the source waits", () => context.logged.some(({ message }) => message.includes("journal is full")));
   assert.ok(good.delivered.length > 50 && good.delivered.length < 600);
   assert.ok(agent.status().journal!.used_bytes <= 20_000);
@@ -327,13 +320,7 @@ test("when the journal is full, a sink with block makes sources wait, and nothin
 });
 
 test("when the journal is full, a sink with drop_oldest loses its oldest events, counted and said, and holds up nobody", async (t) => {
-  const stateDir = await stateFolder(t);
-  const input = new MemoryInput();
-  const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
-  const parts = withTwo(stateDir, input, [good], [bad], LITTLE);
-  const sinks = { ...parts.sinks, bad: { ...parts.sinks["bad"]!, whenFull: "drop_oldest" as const } };
-  const { agent, context } = await start(t, makeHost({ ...parts, sinks }));
-  input.push(...numbered(0, 600));
+  const { good, bad, agent, context } = await fillJournal(t, "drop_oldest");
   await until("the good sink has all", () => good.delivered.length === 600);
   assertEquations(agent);
   bad.answer = () => DELIVERED;
@@ -347,13 +334,7 @@ test("when the journal is full, a sink with drop_oldest loses its oldest events,
 });
 
 test("when the journal is full, a sink with reread gives up its share and catches up from the inputs themselves", async (t) => {
-  const stateDir = await stateFolder(t);
-  const input = new MemoryInput();
-  const [good, bad] = [new ScriptedSink([], QUICK), new ScriptedSink(failing, QUICK)];
-  const parts = withTwo(stateDir, input, [good], [bad], LITTLE);
-  const sinks = { ...parts.sinks, bad: { ...parts.sinks["bad"]!, whenFull: "reread" as const } };
-  const { agent, context } = await start(t, makeHost({ ...parts, sinks }));
-  input.push(...numbered(0, 600));
+  const { input, good, bad, agent, context } = await fillJournal(t, "reread");
   await until("the good sink has all", () => good.delivered.length === 600);
   assert.ok(context.logged.some(({ message }) => message.includes("gives up its share")));
   await until("its share is gone", () => agent.status().journal!.used_bytes < 1000);

@@ -18,6 +18,7 @@ import { temporaryFolder } from "../../support/folders.ts";
 import { makeHost, sinkDefinition } from "../../support/host.ts";
 import { MemoryInput } from "../../support/memory-source.ts";
 import { ScriptedSink } from "../../support/scripted-sink.ts";
+import { until } from "../../support/until.ts";
 
 const QUICK = { maxAgeMs: 5 };
 const location = { file: "host.json", line: 1, column: 1, pointer: "" };
@@ -48,13 +49,6 @@ const asMessage = stage(
   }),
   {},
 );
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 5000; !condition();) {
-    assert.ok(Date.now() < deadline, `in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 async function run(config: HostConfig, isOnce = false): Promise<Agent> {
   return Agent.start({

@@ -10,6 +10,7 @@ import { makeHost, sinkDefinition, type HostParts } from "../../support/host.ts"
 import { MemoryInput } from "../../support/memory-source.ts";
 import { stageConfig } from "../../support/pipelines.ts";
 import { ScriptedSink } from "../../support/scripted-sink.ts";
+import { until } from "../../support/until.ts";
 
 const QUICK = { maxAgeMs: 5 };
 const hanging = (_messages: readonly string[], signal: AbortSignal): Promise<WriteResult> =>
@@ -29,13 +30,6 @@ const ROUTE = stageConfig({
     otherwise: ["a"],
   },
 });
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 5000; !condition();) {
-    assert.ok(Date.now() < deadline, `in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 async function start(t: TestContext, host: HostParts) {
   const agent = await Agent.start({

@@ -1,39 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { StageFailure, type AnyStage } from "../../../src/core/component.ts";
-import type { LogEvent } from "../../../src/core/event.ts";
+import { StageFailure } from "../../../src/core/component.ts";
 import { Path } from "../../../src/core/path.ts";
 import { convert } from "../../../src/stages/convert/index.ts";
 import { filter } from "../../../src/stages/filter/index.ts";
 import { remove } from "../../../src/stages/remove/index.ts";
 import { rename } from "../../../src/stages/rename/index.ts";
 import { set } from "../../../src/stages/set/index.ts";
-import { eventOf, stageOf } from "../../support/stages.ts";
-
-const ENVELOPE = ["@timestamp", "host", "ecs", "log"];
-
-/** What the event holds besides its envelope after the stage, or the reason of the failure. */
-function after(
-  definition: AnyStage,
-  options: Record<string, unknown>,
-  input: string | Record<string, unknown>,
-): unknown {
-  const event = eventOf(input);
-  const outcome = stageOf(definition, options).apply(event);
-  return outcome instanceof StageFailure ? outcome.message : own(event);
-}
-function own(event: LogEvent): unknown {
-  return Object.fromEntries(Object.entries(event.toObject()).filter(([key]) => !ENVELOPE.includes(key)));
-}
+import { eventOf, outcomeOf, ownFields, stageOf } from "../../support/stages.ts";
 
 describe("set", () => {
   it("works all values out before it sets any", () => {
-    assert.deepEqual(after(set, { fields: { a: "{b}", b: "{a}" } }, { a: 1, b: 2 }), { a: 2, b: 1 });
+    assert.deepEqual(outcomeOf(set, { fields: { a: "{b}", b: "{a}" } }, { a: 1, b: 2 }), { a: 2, b: 1 });
   });
 
   it("writes numbers, objects and braces into text", () => {
     const options = { fields: { text: "{{{n}}} {o} {t}" } };
-    assert.deepEqual(after(set, options, { n: 1.5, o: { x: [1] }, t: "t" }), {
+    assert.deepEqual(outcomeOf(set, options, { n: 1.5, o: { x: [1] }, t: "t" }), {
       text: '{1.5} {"x":[1]} t',
       n: 1.5,
       o: { x: [1] },
@@ -43,7 +26,7 @@ describe("set", () => {
 
   it("fails, setting nothing, when a field of a text is absent", () => {
     assert.equal(
-      after(set, { fields: { a: 1, b: "{none} {x}" } }, { x: 1 }),
+      outcomeOf(set, { fields: { a: 1, b: "{none} {x}" } }, { x: 1 }),
       "b: the event lacks one of the fields none, x",
     );
   });
@@ -57,8 +40,8 @@ describe("set", () => {
     one.set(new Path("moved"), one.get(new Path("made")));
     one.set(new Path("moved.again"), "z");
     one.set(new Path("copy.k"), 2);
-    assert.deepEqual(own(other), { o: { k: 1 }, made: { list: ["x"] }, copy: { k: 1 } });
-    assert.deepEqual(own(one), {
+    assert.deepEqual(ownFields(other), { o: { k: 1 }, made: { list: ["x"] }, copy: { k: 1 } });
+    assert.deepEqual(ownFields(one), {
       o: { k: 1 },
       made: { list: ["x"], more: "y" },
       copy: { k: 2 },
@@ -68,7 +51,7 @@ describe("set", () => {
     stage.apply(third);
     third.set(new Path("inner.moved"), third.get(new Path("made")));
     third.set(new Path("inner.moved.more"), "y");
-    assert.deepEqual(own(third), {
+    assert.deepEqual(ownFields(third), {
       o: { k: 1 },
       made: { list: ["x"] },
       copy: { k: 1 },
@@ -84,7 +67,7 @@ describe("set", () => {
     assert.equal(stage.apply(event), undefined);
     assert.equal(event.timeMs, Date.parse("2019-12-11T20:47:14.285Z"));
     assert.equal(event.get(new Path("host.name")), "other");
-    assert.deepEqual(own(event), { message: "line", a: { b: 1, c: 2 }, nothing: null });
+    assert.deepEqual(ownFields(event), { message: "line", a: { b: 1, c: 2 }, nothing: null });
   });
 
   it("refuses templates that do not close", () => {
@@ -95,20 +78,23 @@ describe("set", () => {
 
 describe("rename", () => {
   it("swaps names, moves objects, and moves a field inside itself", () => {
-    assert.deepEqual(after(rename, { fields: { a: "b", b: "a" } }, { a: 1, b: 2 }), { a: 2, b: 1 });
-    assert.deepEqual(after(rename, { fields: { message: "message.text" } }, "x"), { message: { text: "x" } });
-    assert.deepEqual(after(rename, { fields: { "o.p": "q" } }, { o: { p: { r: 1 } } }), { q: { r: 1 } });
+    assert.deepEqual(outcomeOf(rename, { fields: { a: "b", b: "a" } }, { a: 1, b: 2 }), { a: 2, b: 1 });
+    assert.deepEqual(outcomeOf(rename, { fields: { message: "message.text" } }, "x"), { message: { text: "x" } });
+    assert.deepEqual(outcomeOf(rename, { fields: { "o.p": "q" } }, { o: { p: { r: 1 } } }), { q: { r: 1 } });
   });
 
   it("passes over what is missing, unless it is told not to", () => {
-    assert.deepEqual(after(rename, { fields: { x: "y" } }, { a: 1 }), { a: 1 });
-    assert.equal(after(rename, { fields: { a: "b", x: "y" }, ignore_missing: false }, { a: 1 }), "there is no field x");
+    assert.deepEqual(outcomeOf(rename, { fields: { x: "y" } }, { a: 1 }), { a: 1 });
+    assert.equal(
+      outcomeOf(rename, { fields: { a: "b", x: "y" }, ignore_missing: false }, { a: 1 }),
+      "there is no field x",
+    );
   });
 
   it("refuses what cannot be", () => {
     assert.throws(() => stageOf(rename, { fields: { "@timestamp": "t" } }), /@timestamp/);
     assert.throws(() => stageOf(rename, { fields: { a: "a" } }), /the new name is the old one/);
-    assert.match(String(after(rename, { fields: { a: "b.c" } }, { a: 1, b: "text" })), /^cannot set b\.c/);
+    assert.match(String(outcomeOf(rename, { fields: { a: "b.c" } }, { a: 1, b: "text" })), /^cannot set b\.c/);
   });
 });
 
@@ -116,7 +102,7 @@ describe("remove", () => {
   it("removes fields, objects and literal dotted keys, and fields of the envelope", () => {
     const event = eventOf({ a: { b: 1, c: 2 }, "x.y": 1, z: 1 });
     stageOf(remove, { fields: ["a.b", "x.y", "none", "host.name"] }).apply(event);
-    assert.deepEqual(own(event), { a: { c: 2 }, z: 1 });
+    assert.deepEqual(ownFields(event), { a: { c: 2 }, z: 1 });
     assert.equal(event.get(new Path("host.name")), undefined);
   });
 });
@@ -152,7 +138,7 @@ describe("convert", () => {
       ["ip", 1, undefined],
     ];
     for (const [type, value, expected] of rows) {
-      const result = after(convert, { fields: { v: type } }, { v: value });
+      const result = outcomeOf(convert, { fields: { v: type } }, { v: value });
       const shown = `${JSON.stringify(value)} as ${type}`;
       if (expected === undefined) assert.equal(result, `v: ${JSON.stringify(value)} is not of type ${type}`, shown);
       else assert.deepEqual(result, { v: expected }, shown);
@@ -162,7 +148,7 @@ describe("convert", () => {
   it("changes no field when one of them is not of its type", () => {
     const event = eventOf({ a: "1", b: "x" });
     assert.ok(stageOf(convert, { fields: { a: "integer", b: "integer" } }).apply(event) instanceof StageFailure);
-    assert.deepEqual(own(event), { a: "1", b: "x" });
+    assert.deepEqual(ownFields(event), { a: "1", b: "x" });
   });
 });
 

@@ -2,22 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseCefMessage } from "../../../src/codec/cef/parse.ts";
 import { parseUrlParts } from "../../../src/codec/url.ts";
-import { StageFailure, type AnyStage } from "../../../src/core/component.ts";
+import type { AnyStage } from "../../../src/core/component.ts";
 import { parseCef } from "../../../src/stages/parse_cef/index.ts";
 import { parseUrl } from "../../../src/stages/parse_url/index.ts";
-import { eventOf, stageOf } from "../../support/stages.ts";
+import { outcomeOf, stageOf, timedFields } from "../../support/stages.ts";
 
-function parsed(
+const parsed = (
   definition: AnyStage,
   options: Record<string, unknown>,
   input: string | Record<string, unknown>,
-): unknown {
-  const event = eventOf(input);
-  const outcome = stageOf(definition, options).apply(event);
-  if (outcome instanceof StageFailure) return outcome.message;
-  const { host: _host, ecs: _ecs, log: _log, ...document } = event.toObject();
-  return document;
-}
+): unknown => outcomeOf(definition, options, input, timedFields);
 
 describe("parse_cef", () => {
   const cef = (text: string, options: Record<string, unknown> = {}): Record<string, unknown> | string =>

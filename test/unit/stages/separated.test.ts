@@ -1,25 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DROP, StageFailure } from "../../../src/core/component.ts";
 import { parseCsv } from "../../../src/stages/parse_csv/index.ts";
 import { parseKv } from "../../../src/stages/parse_kv/index.ts";
-import { eventOf, stageOf } from "../../support/stages.ts";
+import { outcomeOf, stageOf } from "../../support/stages.ts";
 
-/** The event's own fields, or why the stage failed, or "dropped". */
-function parsed(
-  definition: typeof parseKv | typeof parseCsv,
-  options: Record<string, unknown>,
-  input: string | Record<string, unknown>,
-): unknown {
-  const event = eventOf(input);
-  const outcome = stageOf(definition, options).apply(event);
-  if (outcome instanceof StageFailure) return outcome.message;
-  if (outcome === DROP) return "dropped";
-  const { "@timestamp": _time, host: _host, ecs: _ecs, log: _log, ...own } = event.toObject();
-  return own;
-}
-const kv = (text: string, options: Record<string, unknown> = {}): unknown => parsed(parseKv, options, text);
-const csv = (text: string, options: Record<string, unknown> = {}): unknown => parsed(parseCsv, options, text);
+const kv = (text: string, options: Record<string, unknown> = {}): unknown => outcomeOf(parseKv, options, text);
+const csv = (text: string, options: Record<string, unknown> = {}): unknown => outcomeOf(parseCsv, options, text);
 
 describe("parse_kv", () => {
   it("reads lines as Go's and Heroku's programs write them", () => {
@@ -127,16 +113,16 @@ describe("parse_kv", () => {
   });
 
   it("puts the pairs where the target says, also into the field that they were read from", () => {
-    assert.deepEqual(parsed(parseKv, { target: "message" }, "a=1"), { message: { a: "1" } });
-    assert.deepEqual(parsed(parseKv, { target: "message.kv", keep_original: true }, "a=1"), {
+    assert.deepEqual(outcomeOf(parseKv, { target: "message" }, "a=1"), { message: { a: "1" } });
+    assert.deepEqual(outcomeOf(parseKv, { target: "message.kv", keep_original: true }, "a=1"), {
       message: { kv: { a: "1" } },
       event: { original: "a=1" },
     });
-    assert.deepEqual(parsed(parseKv, { target: "event", keep_original: true }, "a=1"), {
+    assert.deepEqual(outcomeOf(parseKv, { target: "event", keep_original: true }, "a=1"), {
       event: { a: "1", original: "a=1" },
     });
     assert.equal(
-      parsed(parseKv, { target: "a.b" }, { message: "a=1", a: 7 }),
+      outcomeOf(parseKv, { target: "a.b" }, { message: "a=1", a: 7 }),
       "cannot set a.b: a field above it holds a value that is not an object",
     );
   });
