@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { checkTools, ensureBuilt, ensureInstalled, runScript, tryStep } from "./steps.mjs";
 
 const LEAST_PERCENT_OF_LINES = 90;
-const FOLDERS = ["core", "codec", "disk"];
+const FOLDERS = ["core", "codec", "disk", "packet"];
 const C8 = "node_modules/c8/bin/c8.js";
 const WHERE = ["--temp-directory", "coverage/tmp", "--reports-dir", "coverage"];
 
