@@ -5,7 +5,7 @@ import { CaptureReader } from "../../src/packet/capture/capture-reader.ts";
 import { MAX_FRAME_BYTES } from "../../src/packet/capture/format.ts";
 import { CommunityId } from "../../src/packet/community-id.ts";
 import { HeaderDecoder } from "../../src/packet/headers/decode.ts";
-import { FLAG } from "../../src/packet/headers/header-columns.ts";
+import { FLAG, type HeaderColumns } from "../../src/packet/headers/header-columns.ts";
 import { readCapture } from "../support/captures.ts";
 import { PacketEvents } from "../../src/packet/packet-event.ts";
 import { eth, exoticFrames, ip4, join, pcap, PcapngBlocks, tcp, udp } from "../support/frames.ts";
@@ -87,7 +87,22 @@ it("any bytes are read to an end with a statement, the same in chunks of any siz
   );
 });
 
-it("any frames are decoded, and no offset lies outside of its frame", () => {
+/** Every column but the numbers of stacks of layers, which depend on what came before. */
+function assertSameColumns(ours: HeaderColumns, expected: HeaderColumns, count: number): void {
+  const [one, other] = [ours, expected].map((columns) => Object.entries(columns)) as [
+    [string, unknown][],
+    [string, unknown][],
+  ];
+  one.forEach(([name, column], i) => {
+    if (!ArrayBuffer.isView(column) || name === "path") return;
+    const used = (column as Uint8Array).length / ours.path.length;
+    const [left, right] = [column, other[i]![1]].map((each) => (each as Uint8Array).subarray(0, used * count));
+    assert.deepEqual(left, right, name);
+  });
+  for (let i = 0; i < count; i++) assert.equal(ours.paths.text(ours.path[i]!), expected.paths.text(expected.path[i]!));
+}
+
+it("any frames are decoded in one step as layer by layer, and no offset lies outside of its frame", () => {
   const linkTypes = [0, 1, 9, 12, 101, 108, 113, 228, 229, 276, 147];
   const changed = fc
     .tuple(
@@ -102,6 +117,7 @@ it("any frames are decoded, and no offset lies outside of its frame", () => {
     });
   const random = fc.record({ bytes: fc.uint8Array({ maxLength: 200 }), linkType: fc.constantFrom(...linkTypes) });
   const decoder = new HeaderDecoder(8);
+  const layered = new HeaderDecoder(8, true);
   const communityId = new CommunityId();
   fc.assert(
     fc.property(fc.oneof(changed, random), ({ bytes, linkType }) => {
@@ -109,6 +125,7 @@ it("any frames are decoded, and no offset lies outside of its frame", () => {
       const other = Buffer.alloc(300, 0x45);
       for (const batch of new CaptureReader(8).read(pcap([other, bytes, other], { linkType }))) {
         const columns = decoder.decode(batch);
+        assertSameColumns(columns, layered.decode(batch), batch.count);
         const from = batch.frameAt[1]!;
         const to = from + batch.capturedLength[1]!;
         const single = [columns.sourceMacAt, columns.destinationMacAt, columns.vlanAt, columns.mplsAt, columns.arpAt];

@@ -3,6 +3,7 @@ import { Cursor, NEXT } from "./cursor.ts";
 import { FLAG, HeaderColumns } from "./header-columns.ts";
 import { byProtocol, ip4, ip6 } from "./ip-layers.ts";
 import * as link from "./link-layers.ts";
+import { decodeOrdinary, ordinaryPaths } from "./ordinary.ts";
 
 /** Steps from header to header in one frame, at most (a tunnel takes four): hostile frames hold thousands. */
 const MAX_STEPS = 64;
@@ -15,9 +16,14 @@ const MAX_STEPS = 64;
 export class HeaderDecoder {
   readonly columns: HeaderColumns;
   readonly #cursor: Cursor;
+  readonly #isLayered: boolean;
 
-  /** `capacity`: the most packets in a batch. */
-  constructor(capacity: number) {
+  /**
+   * `capacity`: the most packets in a batch. `isLayered`: take even ordinary packets layer by layer, to compare the two
+   * ways.
+   */
+  constructor(capacity: number, isLayered = false) {
+    this.#isLayered = isLayered;
     this.columns = new HeaderColumns(capacity);
     this.#cursor = new Cursor(this.columns);
   }
@@ -27,8 +33,12 @@ export class HeaderDecoder {
     const { columns } = this;
     const c = this.#cursor;
     columns.clear(batch.count);
-    c.bytes = batch.bytes;
-    for (let i = 0; i < batch.count; i++) {
+    const { bytes } = batch;
+    c.bytes = bytes;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // Numbers of stacks are others after `clear` has trimmed them, so they are looked up each time: 14 steps a batch.
+    const ordinary = ordinaryPaths(columns.paths);
+    for (let i = this.#startAt(batch, view, ordinary, 0); i < batch.count;) {
       const at = batch.frameAt[i]!;
       const captured = batch.capturedLength[i]!;
       c.packet = i;
@@ -40,8 +50,14 @@ export class HeaderDecoder {
       c.isFragment = false;
       decodeFrame(c, link.firstOf(batch.linkType[i]!));
       columns.path[i] = c.path;
+      i = this.#startAt(batch, view, ordinary, i + 1);
     }
     return columns;
+  }
+
+  /** The first packet from `i` on that only the decoders of single layers can take. */
+  #startAt(batch: PacketBatch, view: DataView, ordinary: Int32Array, i: number): number {
+    return this.#isLayered ? i : decodeOrdinary(batch, view, this.columns, ordinary, i);
   }
 }
 
