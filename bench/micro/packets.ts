@@ -6,7 +6,7 @@
  */
 import { CaptureReader } from "../../src/packet/capture/capture-reader.ts";
 import { HeaderDecoder } from "../../src/packet/headers/decode.ts";
-import { PacketEvents } from "../../src/packet/packet-event.ts";
+import { PacketJson } from "../../src/packet/packet-json.ts";
 import { eth, exoticFrames, ip4, ip6, pcap, tag, tcp, udp } from "../../test/support/frames.ts";
 
 const PACKETS = 20_000;
@@ -21,7 +21,7 @@ const address = (i: number): string => `10.${(i >> 12) & 15}.${(i >> 6) & 63}.${
 function ordinary(i: number): Buffer {
   const source = address(i * 7);
   if (i % 10 < 6) return eth(0x0800, ip4(6, tcp(40_000 + (i % 999), 443, 0x18, payloadOf(i), OPTIONS), { source }));
-  if (i % 10 < 8) return eth(0x0800, ip4(17, udp(50_000, 53, payloadOf(i)), { source }));
+  if (i % 10 < 8) return eth(0x0800, ip4(17, udp(50_000, 3478, payloadOf(i)), { source }));
   if (i % 10 === 8) return eth(0x86dd, ip6(6, tcp(40_000, 443, 0x10, payloadOf(i), OPTIONS)));
   return eth(0x8100, tag(100, 0x0800, ip4(6, tcp(40_000, 80, 0x10, payloadOf(i)), { source })));
 }
@@ -65,7 +65,7 @@ for (const [name, capture] of Object.entries(captures)) {
     decoded = Math.min(decoded, decoding / packets);
     read = Math.min(read, (all - decoding) / packets);
   }
-  const events = new PacketEvents();
+  const documents = new PacketJson();
   let written = 0;
   let bytes = 0;
   const began = process.hrtime.bigint();
@@ -73,8 +73,7 @@ for (const [name, capture] of Object.entries(captures)) {
     const reader = new CaptureReader(1024);
     for (const batch of reader.read(capture)) {
       const columns = decoder.decode(batch);
-      for (let i = 0; i < batch.count; i++)
-        bytes += JSON.stringify(events.of(batch, columns, i, reader.interfaces[0])).length;
+      for (let i = 0; i < batch.count; i++) bytes += documents.of(batch, columns, i, reader.interfaces[0]).length;
       written += batch.count;
     }
   }

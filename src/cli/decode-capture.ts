@@ -10,6 +10,7 @@ import { HeaderDecoder } from "../packet/headers/decode.ts";
 import { FlowOutput } from "../packet/flows/flow-output.ts";
 import type { DocumentSink, PacketOutput } from "../packet/output.ts";
 import { PacketEvents } from "../packet/packet-event.ts";
+import { PacketJson } from "../packet/packet-json.ts";
 import { filteredCapture } from "./capture-filter.ts";
 import { FLOW_TABLE_HEADER, flowLine } from "./flow-view.ts";
 import { PACKET_TABLE_HEADER, packetLine } from "./packet-view.ts";
@@ -121,6 +122,7 @@ abstract class Printer {
 
 class PacketPrinter extends Printer {
   readonly #events = new PacketEvents();
+  readonly #json = new PacketJson();
 
   async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
     const { json, utc } = this.options;
@@ -129,7 +131,13 @@ class PacketPrinter extends Printer {
       let text = this.heading(PACKET_TABLE_HEADER);
       const before = this.printed;
       for (let i = 0; i < batch.count && !this.hasEnough; i++) {
-        const event = this.#events.of(batch, columns, i, reader.interfaces[batch.interfaceIndex[i]!]);
+        const from = reader.interfaces[batch.interfaceIndex[i]!];
+        if (json === true && this.select === undefined) {
+          this.printed++;
+          text += `${this.#json.of(batch, columns, i, from)}\n`;
+          continue;
+        }
+        const event = this.#events.of(batch, columns, i, from);
         if (this.select?.(event) === false) continue;
         this.printed++;
         text += json === true ? `${JSON.stringify(event)}\n` : `${packetLine(event, this.terminal, utc === true)}\n`;

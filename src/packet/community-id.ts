@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { HeaderColumns } from "./headers/header-columns.ts";
 import { PROTOCOL } from "./headers/ip-layers.ts";
 
@@ -89,7 +89,7 @@ export class CommunityId {
     const key = input.toString("latin1");
     let id = this.#known.get(key);
     if (id === undefined) {
-      id = "1:" + createHash("sha1").update(input).digest("base64");
+      id = "1:" + hash("sha1", input, "base64");
       if (this.#known.size >= MAX_KNOWN) this.#known.clear();
       this.#known.set(key, id);
     }

@@ -8,6 +8,7 @@ import { HeaderDecoder } from "../../src/packet/headers/decode.ts";
 import { FLAG, type HeaderColumns } from "../../src/packet/headers/header-columns.ts";
 import { readCapture } from "../support/captures.ts";
 import { PacketEvents } from "../../src/packet/packet-event.ts";
+import { PacketJson } from "../../src/packet/packet-json.ts";
 import { eth, exoticFrames, ip4, join, pcap, PcapngBlocks, tcp, udp } from "../support/frames.ts";
 import { FUZZ_MS } from "../support/fuzz.ts";
 
@@ -118,6 +119,7 @@ it("any frames are decoded in one step as layer by layer, and no offset lies out
   const random = fc.record({ bytes: fc.uint8Array({ maxLength: 200 }), linkType: fc.constantFrom(...linkTypes) });
   const decoder = new HeaderDecoder(8);
   const layered = new HeaderDecoder(8, true);
+  const [json, events] = [new PacketJson(), new PacketEvents()];
   const communityId = new CommunityId();
   fc.assert(
     fc.property(fc.oneof(changed, random), ({ bytes, linkType }) => {
@@ -125,6 +127,7 @@ it("any frames are decoded in one step as layer by layer, and no offset lies out
       const other = Buffer.alloc(300, 0x45);
       for (const batch of new CaptureReader(8).read(pcap([other, bytes, other], { linkType }))) {
         const columns = decoder.decode(batch);
+        assert.equal(json.of(batch, columns, 1, undefined), JSON.stringify(events.of(batch, columns, 1, undefined)));
         assertSameColumns(columns, layered.decode(batch), batch.count);
         const from = batch.frameAt[1]!;
         const to = from + batch.capturedLength[1]!;
@@ -160,7 +163,7 @@ it("any payload of a known application becomes a document that JSON can hold", (
     );
   const payload = fc.oneof(fc.uint8Array({ maxLength: 400 }), dnsLike, dhcpLike);
   const decoder = new HeaderDecoder(8);
-  const events = new PacketEvents();
+  const [json, events] = [new PacketJson(), new PacketEvents()];
   fc.assert(
     fc.property(payload, ports, fc.boolean(), (body, port, isTcp) => {
       const tcpBody = join([body.length >> 8, body.length & 255], body);
@@ -169,7 +172,9 @@ it("any payload of a known application becomes a document that JSON can hold", (
       for (const batch of reader.read(pcap([frame, Buffer.alloc(600, 0xc0)]))) {
         const columns = decoder.decode(batch);
         const event = events.of(batch, columns, 0, reader.interfaces[0]);
-        assert.ok(JSON.stringify(event).length < 100_000);
+        const text = JSON.stringify(event);
+        assert.ok(text.length < 100_000);
+        assert.equal(json.of(batch, columns, 0, reader.interfaces[0]), text);
         assert.ok(body.length < 3 || event.dns !== undefined || event.dhcpv4 !== undefined || event.tags !== undefined);
       }
     }),

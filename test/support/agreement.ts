@@ -5,6 +5,7 @@ import { CommunityId } from "../../src/packet/community-id.ts";
 import { HeaderDecoder } from "../../src/packet/headers/decode.ts";
 import { FLAG } from "../../src/packet/headers/header-columns.ts";
 import { PacketEvents, type PacketEvent } from "../../src/packet/packet-event.ts";
+import { assertSameDocuments } from "./packet-documents.ts";
 import { headerLayers, tsharkFields } from "./tshark.ts";
 
 const FIELDS = [
@@ -37,6 +38,7 @@ export function assertAgreesWithTshark(file: string): Map<string, number> {
   const communityId = new CommunityId();
   const counts = new Map<string, number>();
   let number = 0;
+  assertSameDocuments(readFileSync(file));
   for (const batch of reader.read(readFileSync(file))) {
     const columns = decoder.decode(batch);
     for (let i = 0; i < batch.count; i++) {

@@ -3,7 +3,9 @@ import type { CaptureInterface } from "../capture/format.ts";
 import type { PacketBatch } from "../capture/packet-batch.ts";
 import type { HeaderColumns } from "../headers/header-columns.ts";
 import type { DocumentSink, PacketOutput } from "../output.ts";
+import { LAYER } from "../headers/layer.ts";
 import { PacketEvents, type PacketEvent } from "../packet-event.ts";
+import { PacketJson } from "../packet-json.ts";
 import { selectFields, type FieldSelection } from "./field-selection.ts";
 
 export const packetsOptions = t.object({
@@ -23,6 +25,7 @@ export type PacketsOptions = Infer<typeof packetsOptions>;
 /** The output `packets`: one event a packet. */
 export class PacketDocuments implements PacketOutput {
   readonly #events = new PacketEvents();
+  readonly #json = new PacketJson();
   readonly #select: FieldSelection | undefined;
   readonly #hasLegacyNames: boolean;
   #packets = 0;
@@ -35,9 +38,14 @@ export class PacketDocuments implements PacketOutput {
   take(batch: PacketBatch, columns: HeaderColumns, interfaces: readonly CaptureInterface[], sink: DocumentSink): void {
     const select = this.#select;
     for (let i = 0; i < batch.count; i++) {
-      const event = this.#events.of(batch, columns, i, interfaces[batch.interfaceIndex[i]!]);
-      if (this.#hasLegacyNames) withLegacyNames(event);
+      const from = interfaces[batch.interfaceIndex[i]!];
       const timeMs = batch.seconds[i]! * 1000 + batch.nanoseconds[i]! / 1e6;
+      if (select === undefined && !(this.#hasLegacyNames && columns.application[i] === LAYER.dhcp)) {
+        sink.add(this.#json.of(batch, columns, i, from), timeMs);
+        continue;
+      }
+      const event = this.#events.of(batch, columns, i, from);
+      if (this.#hasLegacyNames) withLegacyNames(event);
       sink.add(JSON.stringify(select === undefined ? event : select(event)), timeMs);
     }
     this.#packets += batch.count;

@@ -1,0 +1,191 @@
+import { formatIsoTime } from "../core/time.ts";
+import { formatIp4, formatIp6, formatMac } from "./address.ts";
+import type { CaptureInterface } from "./capture/format.ts";
+import type { PacketBatch } from "./capture/packet-batch.ts";
+import { CommunityId } from "./community-id.ts";
+import { decodeDhcp } from "./dhcp/message.ts";
+import { decodeDns } from "./dns/message.ts";
+import { u16, u32 } from "./headers/cursor.ts";
+import { type HeaderColumns, TCP_FLAG_NAMES } from "./headers/header-columns.ts";
+import { PROTOCOL } from "./headers/ip-layers.ts";
+import { LAYER, LAYER_NAMES } from "./headers/layer.ts";
+import { PacketEvents } from "./packet-event.ts";
+
+/** Both directions of a conversation have an entry. A power of two. */
+const ENTRIES = 16_384;
+const KEY_WORDS = 14;
+/** Below this, microseconds are exact in milliseconds as float64. */
+const TIME_LIMIT = 2 ** 32;
+const DIGITS: readonly string[] = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, "0"));
+const EVENT = '"event":{"kind":"event","category":["network"],"type":["info"],"dataset":"packet"},"frame":{"number":';
+
+/**
+ * Writes packets as JSON: the very text that JSON.stringify makes of PacketEvents' documents, for ordinary packets without
+ * making those (bench/results/packets.md has the difference). What is the same for all packets of one direction of a
+ * conversation (addresses, ports, Community ID) is kept. Keep one a capture.
+ */
+export class PacketJson {
+  readonly #events = new PacketEvents();
+  readonly #communityId = new CommunityId();
+  /** Of what the text at the same place is: addresses, ports, MACs and so on. */
+  readonly #keys = new Int32Array(ENTRIES * KEY_WORDS);
+  readonly #key = new Int32Array(KEY_WORDS);
+  readonly #heads: string[] = Array.from({ length: ENTRIES }, () => "");
+  readonly #tails: string[] = Array.from({ length: ENTRIES }, () => "");
+  readonly #tcpFlags: (string | undefined)[] = [];
+  readonly #observers = new Map<string, string>();
+  #second = NaN;
+  #secondText = "";
+
+  /** The document of packet `i` as JSON. */
+  of(batch: PacketBatch, columns: HeaderColumns, i: number, from: CaptureInterface | undefined): string {
+    const seconds = batch.seconds[i]!;
+    const slot = 2 * i;
+    const protocol = columns.ipProtocol[slot]!;
+    const isOrdinary =
+      columns.flags[i] === 0 &&
+      columns.ipAt[slot]! >= 0 &&
+      columns.ipAt[slot + 1]! < 0 &&
+      columns.payloadAt[i]! >= 0 &&
+      (protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp) &&
+      columns.vlanCount[i]! <= 1 &&
+      seconds >= 0 &&
+      seconds < TIME_LIMIT;
+    const application =
+      isOrdinary && columns.application[i]! >= 0 ? applicationText(batch.bytes, columns, i, protocol) : "";
+    // A message that cannot be read makes a document of another kind.
+    if (!isOrdinary || application === undefined) return JSON.stringify(this.#events.of(batch, columns, i, from));
+
+    const { bytes } = batch;
+    const length = batch.originalLength[i]!;
+    const nanoseconds = batch.nanoseconds[i]!;
+    if (seconds !== this.#second) {
+      this.#second = seconds;
+      this.#secondText = formatIsoTime(seconds * 1000).slice(0, 20);
+    }
+    const second = this.#secondText;
+    const micros = (nanoseconds / 1000) | 0;
+    const ms = (micros / 1000) | 0;
+    const begin = second + DIGITS[ms]!;
+    const restOfMicros = DIGITS[micros - ms * 1000]!;
+    const stamp = micros === ms * 1000 ? begin : begin + restOfMicros;
+    const exact = begin + restOfMicros + DIGITS[nanoseconds - micros * 1000]!;
+    const entry = this.#entry(bytes, columns, i, protocol);
+    const ipAt = columns.ipAt[slot]!;
+    const ttl = bytes[ipAt + (columns.ipVersion[slot] === 4 ? 8 : 7)]!;
+    let json =
+      `{"@timestamp":"${stamp}Z",${EVENT}${batch.firstNumber + i},"time":"${exact}Z","len":${length},"cap_len":${batch.capturedLength[i]!}` +
+      `,"protocols":"${columns.paths.text(columns.path[i]!)}"}${this.#heads[entry]!}${length}${this.#tails[entry]!}${ttl}}`;
+    const payload = columns.payloadOriginalLength[i]!;
+    if (protocol === PROTOCOL.tcp) {
+      const flags = columns.tcpFlags[i]!;
+      json += `,"tcp":{"flags":${(this.#tcpFlags[flags] ??= flagsText(flags))},"seq_raw":${columns.tcpSequence[i]!},"ack_raw":${columns.tcpAcknowledgment[i]!},"window_size_value":${columns.tcpWindow[i]!},"len":${payload}}${application}`;
+    } else {
+      json += `,"udp":{"len":${payload}}${application}`;
+    }
+    return from?.name === undefined ? `${json}}` : `${json}${this.#observer(from.name)}}`;
+  }
+
+  #observer(name: string): string {
+    let text = this.#observers.get(name);
+    if (text === undefined) {
+      text = `,"observer":{"ingress":{"interface":{"name":${JSON.stringify(name)}}}}`;
+      // As many as captures have interfaces; hostile ones must not fill memory.
+      if (this.#observers.size >= 1000) this.#observers.clear();
+      this.#observers.set(name, text);
+    }
+    return text;
+  }
+
+  /** The entry that has the texts of the packet's conversation and direction. */
+  #entry(bytes: Uint8Array, columns: HeaderColumns, i: number, protocol: number): number {
+    const key = this.#key;
+    const slot = 2 * i;
+    const ipAt = columns.ipAt[slot]!;
+    const isVersion6 = columns.ipVersion[slot] === 6;
+    if (isVersion6) {
+      for (let word = 0; word < 8; word++) key[word] = u32(bytes, ipAt + 8 + 4 * word);
+    } else {
+      key[0] = u32(bytes, ipAt + 12);
+      key[1] = u32(bytes, ipAt + 16);
+      for (let word = 2; word < 8; word++) key[word] = 0;
+    }
+    key[8] = (columns.sourcePort[slot]! << 16) | columns.destinationPort[slot]!;
+    const sourceAt = columns.sourceMacAt[i]!;
+    const destinationAt = columns.destinationMacAt[i]!;
+    const vlanAt = columns.vlanAt[i]!;
+    // Never 0, as empty entries are.
+    key[9] =
+      (1 << 30) |
+      (protocol << 16) |
+      ((columns.application[i]! + 1) << 8) |
+      (isVersion6 ? 8 : 0) |
+      (sourceAt >= 0 ? 4 : 0) |
+      (destinationAt >= 0 ? 2 : 0) |
+      (vlanAt >= 0 ? 1 : 0);
+    key[10] = sourceAt < 0 ? 0 : u32(bytes, sourceAt);
+    key[11] = destinationAt < 0 ? 0 : u32(bytes, destinationAt);
+    key[12] =
+      ((sourceAt < 0 ? 0 : u16(bytes, sourceAt + 4)) << 16) | (destinationAt < 0 ? 0 : u16(bytes, destinationAt + 4));
+    key[13] = vlanAt < 0 ? 0 : u16(bytes, vlanAt) & 0xfff;
+    let hash = 0;
+    for (let word = 0; word < KEY_WORDS; word++) hash = Math.imul((hash ^ key[word]!) + (hash >>> 15), 0x9e3779b1);
+    const entry = (hash ^ (hash >>> 16)) & (ENTRIES - 1);
+    const keys = this.#keys;
+    const at = entry * KEY_WORDS;
+    for (let word = 0; word < KEY_WORDS; word++) {
+      if (keys[at + word] === key[word]) continue;
+      keys.set(key, at);
+      this.#fill(entry, bytes, columns, i, protocol);
+      break;
+    }
+    return entry;
+  }
+
+  #fill(entry: number, bytes: Uint8Array, columns: HeaderColumns, i: number, protocol: number): void {
+    const slot = 2 * i;
+    const at = columns.ipAt[slot]!;
+    const isVersion6 = columns.ipVersion[slot] === 6;
+    const source = isVersion6 ? formatIp6(bytes, at + 8) : formatIp4(bytes, at + 12);
+    const destination = isVersion6 ? formatIp6(bytes, at + 24) : formatIp4(bytes, at + 16);
+    const application = columns.application[i]!;
+    const vlanAt = columns.vlanAt[i]!;
+    this.#heads[entry] = flat(
+      sideText("source", source, columns.sourcePort[slot]!, bytes, columns.sourceMacAt[i]!) +
+        sideText("destination", destination, columns.destinationPort[slot]!, bytes, columns.destinationMacAt[i]!) +
+        `,"network":{"type":"${isVersion6 ? "ipv6" : "ipv4"}","transport":"${protocol === PROTOCOL.tcp ? "tcp" : "udp"}"` +
+        `,"iana_number":"${protocol}"${application < 0 ? "" : `,"protocol":"${LAYER_NAMES[application]!}"`},"bytes":`,
+    );
+    this.#tails[entry] = flat(
+      `,"community_id":"${this.#communityId.of(bytes, columns, i)!}"` +
+        `${vlanAt < 0 ? "" : `,"vlan":{"id":"${u16(bytes, vlanAt) & 0xfff}"}`}},"ip":{"ttl":`,
+    );
+  }
+}
+
+function sideText(name: string, ip: string, port: number, bytes: Uint8Array, macAt: number): string {
+  const mac = macAt < 0 ? "" : `,"mac":"${formatMac(bytes, macAt)}"`;
+  return `,"${name}":{"ip":"${ip}","port":${port}${mac}}`;
+}
+
+function flagsText(flags: number): string {
+  return JSON.stringify(TCP_FLAG_NAMES.filter((_, bit) => ((flags >> bit) & 1) === 1));
+}
+
+/** What DNS or DHCP say, as members of the document; undefined: the message cannot be read. */
+function applicationText(bytes: Uint8Array, columns: HeaderColumns, i: number, protocol: number): string | undefined {
+  const at = columns.payloadAt[i]!;
+  const end = at + columns.payloadLength[i]!;
+  if (columns.application[i] === LAYER.dhcp) {
+    const message = decodeDhcp(bytes, at, end);
+    return message === undefined ? undefined : `,"dhcpv4":${JSON.stringify(message)}`;
+  }
+  // Over TCP the message's length stands before it.
+  const message = decodeDns(bytes, at + (protocol === PROTOCOL.tcp ? 2 : 0), end);
+  return message === undefined ? undefined : `,"dns":${JSON.stringify(message)}`;
+}
+
+/** The same text in one piece: text that was put together is gone through anew whenever something is added to it. */
+function flat(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
+}
