@@ -3,7 +3,7 @@ import type { ResumePoint } from "../../core/component.ts";
 import type { Announcing } from "./announcing.ts";
 import type { PathState } from "./file-table.ts";
 import { placeOf, type Generation } from "./generation.ts";
-import { GzipFile, isGzip } from "./gzip-file.ts";
+import { GzipFile, isGzip, mayBecomeGzip } from "./gzip-file.ts";
 import {
   examine,
   HEAD_BYTES,
@@ -14,7 +14,7 @@ import {
   type FileIdentity,
   type Head,
 } from "./identity.ts";
-import { isGone, LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
+import { isGone, LOOK_INTERVAL_MS, RETRY_MS, type Tracking } from "./tracking.ts";
 
 /** Archives that are read at the same time: each takes an open file and some 200 KiB. */
 const AT_ONCE = 4;
@@ -82,7 +82,12 @@ export class Archives {
       const file = await openFile(path);
       let gzip: GzipFile | undefined;
       try {
-        if (!isGzip(await readAt(file, 0, 3))) return this.#no(path);
+        const first = await readAt(file, 0, 3);
+        if (mayBecomeGzip(first)) {
+          state.lookAtMs = context.monotonicMs() + RETRY_MS;
+          return true;
+        }
+        if (!isGzip(first)) return this.#no(path);
         const stats = await file.stat({ bigint: true });
         if (!this.#isWhole(state, key, stats.size)) return this.#wait(state);
         gzip = await GzipFile.open(file);

@@ -28,6 +28,11 @@ export function isGzip(first: Buffer): boolean {
   return first.length >= MAGIC.length && first.subarray(0, MAGIC.length).equals(MAGIC);
 }
 
+/** Whether it has so few bytes that nobody can say yet: gzip makes its file before it writes to it. */
+export function mayBecomeGzip(first: Buffer): boolean {
+  return first.length < MAGIC.length && MAGIC.subarray(0, first.length).equals(first);
+}
+
 /**
  * What a gzip file (RFC 1952, of any number of members) unpacks to, read by position as if it were a plain file. It is
  * unpacked as a stream: going on where the last read began costs nothing again, going back unpacks from the beginning.

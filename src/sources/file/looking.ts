@@ -4,12 +4,12 @@ import type { Archives } from "./archives.ts";
 import { isCopyInProgress } from "./copy-check.ts";
 import type { PathState } from "./file-table.ts";
 import { placeKey, type Generation } from "./generation.ts";
-import { isGzip } from "./gzip-file.ts";
+import { isGzip, mayBecomeGzip } from "./gzip-file.ts";
 import { openFile, readAt } from "./identity.ts";
 import type { Recovery } from "./recovery.ts";
 import type { Replacement } from "./replacement.ts";
 import { isCompressedName } from "./rotated-name.ts";
-import { isGone, LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
+import { isGone, LOOK_INTERVAL_MS, RETRY_MS, type Tracking } from "./tracking.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Unseen } from "./unseen.ts";
 
@@ -122,7 +122,12 @@ export class Looking {
     try {
       const file = await openFile(state.path);
       try {
-        if (!isGzip(await readAt(file, 0, 3))) return false;
+        const first = await readAt(file, 0, 3);
+        if (mayBecomeGzip(first)) {
+          state.lookAtMs = this.#tracking.context.monotonicMs() + RETRY_MS;
+          return true;
+        }
+        if (!isGzip(first)) return false;
       } finally {
         await file.close();
       }

@@ -186,7 +186,8 @@ export class Recovery {
       return;
     }
     this.#unresolved.delete(known.id);
-    this.#tracking.table.stateOf(path).error = undefined;
+    const state = this.#tracking.table.paths.get(path);
+    if (state !== undefined) state.error = undefined;
     if (found === undefined) return this.#reportLost(known, identity, wanted, there);
     const at = found.place.path === path ? "" : ` at ${found.place.path}`;
     context.log.info(`${path}: ${found.rule}${at}`, lookFields(found, wanted));
@@ -254,10 +255,11 @@ export class Recovery {
   }
 
   #takePlace(gen: Generation, identity: FileIdentity, found: Found): void {
-    const { table } = this.#tracking;
+    const { table, options } = this.#tracking;
     table.moveTo(gen, found, this.#tracking);
     for (const path of [identity.path, identity.at]) {
-      if (path === undefined) continue;
+      // Known paths are looked at, and what comes to them is read: not so a rotated name that `include` leaves out.
+      if (path === undefined || !options.matcher.matches(path)) continue;
       const state = table.stateOf(path);
       state.error = undefined;
       if (path !== found.place.path) state.previous = gen;

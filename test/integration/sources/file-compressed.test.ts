@@ -159,6 +159,24 @@ describe("what was rotated while the file source was down", () => {
     }
   });
 
+  for (const compressed of ["skip", "read"] as const) {
+    it(`is not taken for text when its compressed file is seen before gzip wrote to it (${compressed})`, async () => {
+      await writeFile(log, lines(0, 10));
+      const run = bench.start({ include: [log + "*"], exclude: [], watch: "poll", compressed, ...FAST });
+      await until(() => run.output.count === 10);
+      const packed = await open(log + ".1.gz", "w");
+      // Long enough for some looks.
+      await new Promise((resolve) => setTimeout(resolve, 5 * FAST.poll_interval_ms));
+      await packed.write(gzipSync(lines(500, 510)));
+      await packed.close();
+      await until(() => run.messages.some((message) => /app\.log\.1\.gz.*compressed/.test(message)));
+      const expected = compressed === "read" ? [...numbers(0, 10), ...numbers(500, 510)] : numbers(0, 10);
+      await until(() => run.output.count >= expected.length);
+      await run.stop();
+      assert.deepEqual(run.output.texts(), expected);
+    });
+  }
+
   it("is finished from a compressed file of several members, from a place of its own for each sink", async () => {
     const all = lines(0, 200_000);
     await writeFile(log, all);

@@ -215,6 +215,31 @@ describe("rotation while the file source is down", () => {
     });
   }
 
+  it("does not read a copy again that it finishes over several starts, when include leaves out its name", async () => {
+    await writeFile(log, lines(0, 10));
+    await bench.once({ include: [log] });
+    await appendFile(log, lines(10, 20));
+    await copyFile(log, log + ".1");
+    await truncate(log, 0);
+    await appendFile(log, lines(20, 30));
+    // Two starts of which no sink takes anything; the second one looks for the file where the first one found it.
+    for (let i = 0; i < 2; i++) {
+      const run = bench.start({ include: [log], watch: "poll", ...FAST });
+      run.output.autoAck = false;
+      await until(() => run.output.count >= 10);
+      await run.kill();
+    }
+    const run = bench.start({ include: [log], watch: "poll", ...FAST });
+    await until(() => run.output.forgotten.length === 1);
+    const ended = run.messages.length;
+    // Every path that is known is looked at more than once.
+    await appendFile(log, lines(30, 40));
+    await until(() => run.output.count >= 30);
+    await new Promise((resolve) => setTimeout(resolve, 15 * FAST.poll_interval_ms));
+    await run.stop();
+    assert.deepEqual(run.output.texts(), numbers(10, 40), run.messages.slice(ended).join("\n"));
+  });
+
   it("reads a file from its beginning that replaced the known one, be it shorter or longer", async () => {
     for (const [from, to] of [
       [100, 103],
