@@ -28,6 +28,7 @@ import { parseRegex } from "../stages/parse_regex/index.ts";
 import { parseSyslog } from "../stages/parse_syslog/index.ts";
 import { parseTimestamp } from "../stages/parse_timestamp/index.ts";
 import { redact } from "../stages/redact/index.ts";
+import { parseTshark } from "../stages/parse_tshark/index.ts";
 import { parseUrl } from "../stages/parse_url/index.ts";
 import { parseUserAgent } from "../stages/parse_user_agent/index.ts";
 import { remove } from "../stages/remove/index.ts";
@@ -44,6 +45,7 @@ export const components: ComponentLists = {
   sources: [fileSource, stdin, command, packet],
   stages: [
     ...[parseRegex, parseJson, parseKv, parseCsv, parseDissect, parseSyslog, parseGrok, parseCef, parseW3c, parseUrl],
+    parseTshark,
     ...[
       parseNginx,
       parseUserAgent,

@@ -11,6 +11,7 @@ import { loadPipelineFile } from "../../runtime/config/pipeline-file.ts";
 import { formatProblem } from "../../runtime/config/problems.ts";
 import { EMPTY_ENVELOPE, madeEvent, sampleEvent } from "../../runtime/sample-events.ts";
 import { StageChain, type StageCounts } from "../../runtime/stage-chain.ts";
+import { joinedObjects } from "../array-lines.ts";
 import { changeLine, fieldChanges, fieldsOf } from "../field-changes.ts";
 import { paint, visible, type Screen } from "../screen.ts";
 import { plural } from "./check.ts";
@@ -63,7 +64,7 @@ export async function runTry(
     lines.close();
   });
   try {
-    for await (const line of lines) {
+    for await (const line of joinedObjects(lines)) {
       if (limit > 0 && count === limit) {
         stopped = true;
         break;
@@ -204,7 +205,7 @@ export function tryCommand(): Command {
       "Runs lines through a pipeline and shows every event before and after each stage, with the fields that changed and the time it took.",
     )
     .argument("<pipeline>", "the name of a shipped pipeline, or the path of a pipeline file")
-    .argument("[file]", "a file of lines; - or nothing is standard input")
+    .argument("[file]", "a file of lines, or a list of JSON objects printed over many; - or nothing is standard input")
     .option(
       "--limit <lines>",
       `stop after so many lines, 0 for all (default: ${DEFAULT_LIMIT}, with --json all)`,

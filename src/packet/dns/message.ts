@@ -1,15 +1,11 @@
+import { DNS_TYPES, dnsClassName, dnsHeaderFlags, dnsTypeName, type DnsHeaderFlags } from "../../codec/dns-names.ts";
 import { formatIp4, formatIp6 } from "../address.ts";
 import { u16, u32 } from "../headers/cursor.ts";
 import { NameReader } from "./name.ts";
 
 /** A DNS message (RFC 1035, and multicast DNS and LLMNR, which look alike) as ECS has it under `dns`. */
-export interface DnsMessage {
+export interface DnsMessage extends DnsHeaderFlags {
   readonly id: number;
-  readonly type: "query" | "answer";
-  readonly op_code: string;
-  /** Of answers. */
-  readonly response_code: string | undefined;
-  readonly header_flags: readonly string[];
   readonly question: DnsQuestion | undefined;
   readonly answers: readonly DnsRecord[] | undefined;
   readonly resolved_ip: readonly string[] | undefined;
@@ -38,28 +34,6 @@ const HEADER_BYTES = 12;
 /** More answers than these are counted, but not shown. */
 const MAX_ANSWERS = 128;
 
-const TYPES: Readonly<Record<number, string>> = {
-  ...{ 1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 28: "AAAA", 29: "LOC" },
-  ...{ 33: "SRV", 35: "NAPTR", 39: "DNAME", 41: "OPT", 43: "DS", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 50: "NSEC3" },
-  ...{ 51: "NSEC3PARAM", 52: "TLSA", 64: "SVCB", 65: "HTTPS", 99: "SPF", 249: "TKEY", 250: "TSIG", 251: "IXFR" },
-  ...{ 252: "AXFR", 255: "ANY", 257: "CAA" },
-};
-const CLASSES: Readonly<Record<number, string>> = { 1: "IN", 3: "CH", 4: "HS", 254: "NONE", 255: "ANY" };
-const OP_CODES: Readonly<Record<number, string>> = { 0: "QUERY", 1: "IQUERY", 2: "STATUS", 4: "NOTIFY", 5: "UPDATE" };
-const RESPONSE_CODES: Readonly<Record<number, string>> = {
-  ...{ 0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN" },
-  ...{ 7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE" },
-};
-/** Bits of the second word of the header, as ECS abbreviates them. */
-const FLAGS = [
-  ["AA", 0x0400],
-  ["TC", 0x0200],
-  ["RD", 0x0100],
-  ["RA", 0x0080],
-  ["AD", 0x0020],
-  ["CD", 0x0010],
-] as const;
-
 /**
  * Decodes the message in `bytes` from `from` to `to`: 0 id | 2 flags | 4 four counts | 12 questions, answers,
  * authorities, additionals. Undefined: it is malformed or not all there. Nothing makes it throw; its time is bounded by
@@ -68,7 +42,6 @@ const FLAGS = [
 export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessage | undefined {
   if (to - from < HEADER_BYTES) return undefined;
   const flags = u16(bytes, from + 2);
-  const isAnswer = (flags & 0x8000) !== 0;
   const names = new NameReader();
   const questions = u16(bytes, from + 4);
   let at = from + HEADER_BYTES;
@@ -76,11 +49,10 @@ export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessa
   for (let i = 0; i < questions; i++) {
     if (!names.read(bytes, from, to, at) || to - names.end < 4) return undefined;
     at = names.end + 4;
-    // In multicast DNS the highest bit of the class asks for an answer to one host (RFC 6762 section 5.4).
     question ??= {
       name: names.name,
-      type: typeName(u16(bytes, names.end)),
-      class: className(u16(bytes, names.end + 2) & 0x7fff),
+      type: dnsTypeName(u16(bytes, names.end)),
+      class: dnsClassName(u16(bytes, names.end + 2)),
     };
   }
   const count = u16(bytes, from + 6);
@@ -98,16 +70,12 @@ export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessa
     const type = u16(bytes, fixedAt);
     const data = recordData(type, bytes, from, to, dataAt, length, names);
     if ((type === 1 || type === 28) && data !== undefined) addresses.push(data);
-    // There the highest bit of the class says that caches are to forget what they have (section 10.2).
-    const recordClass = className(u16(bytes, fixedAt + 2) & 0x7fff);
-    answers.push({ name, type: typeName(type), class: recordClass, ttl: u32(bytes, fixedAt + 4), data });
+    const recordClass = dnsClassName(u16(bytes, fixedAt + 2));
+    answers.push({ name, type: dnsTypeName(type), class: recordClass, ttl: u32(bytes, fixedAt + 4), data });
   }
   return {
     id: u16(bytes, from),
-    type: isAnswer ? "answer" : "query",
-    op_code: OP_CODES[(flags >> 11) & 15] ?? String((flags >> 11) & 15),
-    response_code: isAnswer ? (RESPONSE_CODES[flags & 15] ?? String(flags & 15)) : undefined,
-    header_flags: FLAGS.filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name),
+    ...dnsHeaderFlags(flags),
     question,
     answers: answers.length === 0 ? undefined : answers,
     resolved_ip: addresses.length === 0 ? undefined : addresses,
@@ -116,15 +84,6 @@ export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessa
     authorities_count: u16(bytes, from + 8),
     additionals_count: u16(bytes, from + 10),
   };
-}
-
-/** RFC 3597 for types without a name. */
-function typeName(type: number): string {
-  return TYPES[type] ?? `TYPE${type}`;
-}
-
-function className(value: number): string {
-  return CLASSES[value] ?? `CLASS${value}`;
 }
 
 function recordData(
@@ -137,7 +96,7 @@ function recordData(
   names: NameReader,
 ): string | undefined {
   const end = at + length;
-  switch (TYPES[type]) {
+  switch (DNS_TYPES[type]) {
     case "A":
       return length === 4 ? formatIp4(bytes, at) : undefined;
     case "AAAA":
