@@ -37,16 +37,30 @@ export interface ChildEnd {
   readonly text: string;
 }
 
-/** A program that ends with the agent, whatever happens. */
-export class CaptureChild {
+/** A capture that runs: a child of ours, or of the capture service. */
+export interface CaptureProcess {
+  /** The capture's bytes. */
   readonly stdout: AsyncIterable<Uint8Array>;
-  /** Resolves when it has ended and its standard error is read. */
+  /** Resolves when it has ended and everything that it said is read. */
+  readonly ended: Promise<ChildEnd>;
+  /** Has it tell what it counted, where the program can. */
+  askCounts(): void;
+  /** Ends it: first kindly, so that what it captured arrives. */
+  stop(): void;
+}
+
+/** A program that ends with the agent, whatever happens. */
+export class CaptureChild implements CaptureProcess {
+  readonly stdout: AsyncIterable<Uint8Array>;
   readonly ended: Promise<ChildEnd>;
   readonly #child: ChildProcess;
   #killTimer: NodeJS.Timeout | undefined;
 
-  /** `onLine` is given what it writes to standard error. */
-  constructor(argv: readonly string[], onLine: (line: string) => void) {
+  readonly #countsSignal: NodeJS.Signals | undefined;
+
+  /** `onLine` is given what it writes to standard error; `countsSignal` has it write its counts there. */
+  constructor(argv: readonly string[], onLine: (line: string) => void, countsSignal?: NodeJS.Signals) {
+    this.#countsSignal = countsSignal;
     const child = spawn("/bin/sh", ["-c", SCRIPT, "wiretail-capture", ...argv], {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
@@ -72,16 +86,10 @@ export class CaptureChild {
     });
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
+  askCounts(): void {
+    if (this.#countsSignal !== undefined) this.#child.kill(this.#countsSignal);
   }
 
-  /** Has it tell what it counted. */
-  signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
-  }
-
-  /** Ends it: first kindly, so that what it captured arrives. */
   stop(): void {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill("SIGTERM");

@@ -13,7 +13,7 @@ import {
   type RunCounts,
 } from "./capture-counts.ts";
 import { CaptureFeed, type FedOutput } from "./capture-feed.ts";
-import { CaptureChild, type ChildEnd } from "./child.ts";
+import type { CaptureProcess, ChildEnd } from "./child.ts";
 import { DocumentBatches } from "./document-batches.ts";
 import { NO_COUNTS, type Driver } from "./drivers/driver.ts";
 import type { PacketOptions } from "./options.ts";
@@ -32,7 +32,8 @@ export interface LiveOptions {
   readonly options: PacketOptions;
   readonly context: SourceContext;
   readonly driver: Driver;
-  readonly argv: readonly string[];
+  /** Starts it; `onLine` is given what it says. */
+  readonly start: (onLine: (line: string) => void) => CaptureProcess;
   /** As `status` names it. */
   readonly name: string;
   /** Undefined for a command: what it captures on is its own business. */
@@ -103,14 +104,14 @@ export class LiveCapture {
   }
 
   async #capture(to: SourceOutput, signal: AbortSignal): Promise<{ end: ChildEnd; said: string }> {
-    const { context, driver, argv, interfaceName, options } = this.#live;
+    const { context, driver, interfaceName, options } = this.#live;
     const { feed, reports } = await this.#openFeed(to);
     if (signal.aborted) return { end: { ok: true, isMissing: false, text: "" }, said: "" };
     const run = { feed, counts: this.#runCounts(feed) };
     this.#run = run;
     let last = "";
     let remedy: string | undefined;
-    const child = new CaptureChild(argv, (line) => {
+    const child = this.#live.start((line) => {
       const counts = driver.counts(line, run.counts.driver);
       if (counts !== undefined) run.counts.driver = counts;
       else if (!driver.isNoise(line)) {
@@ -127,8 +128,7 @@ export class LiveCapture {
     if (interfaceName !== undefined) {
       ticker.every(1000, () => feed.advance(context.now() - LATENESS_MS));
       ticker.every(options.count_interval_seconds * 1000, () => this.#report(reports, to));
-      if (driver.tellCounts !== undefined)
-        ticker.every(COUNTS_MS, () => Promise.resolve(child.signal(driver.tellCounts!)));
+      ticker.every(COUNTS_MS, () => Promise.resolve(child.askCounts()));
     }
     try {
       for await (const chunk of child.stdout) {

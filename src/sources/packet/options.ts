@@ -63,6 +63,14 @@ export const packetOptions = t.object({
     description:
       "The program that captures: `tcpdump` (kernel time stamps, exact counts of what was dropped), `dumpcap` (counts only when it ends). `auto`: the first of these that is installed.",
   }),
+  service_socket: t.optional(
+    t.string({
+      minLength: 1,
+      "x-syntax": "path",
+      description:
+        "The unix socket of the capture service, which captures for an agent without privileges; `{interface}` in it becomes the interface's name. Default: `/run/wiretail-capture/{interface}/capture.sock`, where that is there and the agent is not root.",
+    }),
+  ),
   snap_length: t.integer({
     default: 262_144,
     minimum: 64,
@@ -141,6 +149,7 @@ function notLive(options: PacketOptions): [string, string][] {
   if (options.snap_length !== 262_144) faults.push(["/snap_length", fromElsewhere]);
   if (!options.promiscuous) faults.push(["/promiscuous", fromElsewhere]);
   if (options.buffer_bytes !== 16_777_216) faults.push(["/buffer_bytes", fromElsewhere]);
+  if (options.service_socket !== undefined) faults.push(["/service_socket", fromElsewhere]);
   if (options.command !== undefined && options.filter !== undefined)
     faults.push(["/filter", "the command itself has to filter: put the expression among its arguments"]);
   return faults;

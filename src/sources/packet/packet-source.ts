@@ -7,8 +7,11 @@ import { CaptureFeed } from "./capture-feed.ts";
 import { CaptureFiles } from "./capture-files.ts";
 import { filterCapture } from "./capture-filter.ts";
 import { chooseDriver, COMMAND } from "./drivers/choose.ts";
-import { LiveCapture } from "./live-capture.ts";
+import { CaptureChild } from "./child.ts";
+import { LiveCapture, type LiveOptions } from "./live-capture.ts";
 import type { PacketOptions } from "./options.ts";
+import { ServiceCapture } from "./service/client.ts";
+import { SERVICE, serviceSocket } from "./service/driver.ts";
 import { watchOwnConnections } from "./own-connections.ts";
 
 /** Packets, from wherever they come, as documents. */
@@ -41,7 +44,8 @@ export class PacketSource implements Source {
     }
     if (options.command !== undefined) {
       const [name] = options.command;
-      const live = { options, context, driver: COMMAND, argv: options.command, name: name!, own: undefined };
+      const start: LiveOptions["start"] = (onLine) => new CaptureChild(options.command!, onLine);
+      const live = { options, context, driver: COMMAND, start, name: name!, own: undefined };
       const capture = new LiveCapture({ ...live, interfaceName: undefined });
       this.#parts = [capture];
       return capture.run(output, signal);
@@ -56,10 +60,9 @@ export class PacketSource implements Source {
     const onAbort = (): void => stop.abort();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const driver = chooseDriver(options.driver);
       const captures = names.map((name) => {
-        const argv = driver.argv(options, name);
-        return new LiveCapture({ options, context, driver, argv, name, interfaceName: name, own: watch?.own });
+        const how = { ...howToCapture(options, name), options, context, own: watch?.own };
+        return new LiveCapture({ ...how, name, interfaceName: name });
       });
       this.#parts = captures;
       if (signal.aborted) return;
@@ -87,6 +90,17 @@ export class PacketSource implements Source {
       for (const [name, value] of Object.entries(part.counters())) sums[name] = (sums[name] ?? 0) + value;
     return sums;
   }
+}
+
+/** By the capture service where one is there for the interface, else by a program of our own. */
+function howToCapture(options: PacketOptions, name: string): Pick<LiveOptions, "driver" | "start"> {
+  const socket = serviceSocket(options, name);
+  if (socket !== undefined) {
+    return { driver: SERVICE, start: (onLine) => new ServiceCapture(socket, options, onLine) };
+  }
+  const driver = chooseDriver(options.driver);
+  const argv = driver.argv(options, name);
+  return { driver, start: (onLine) => new CaptureChild(argv, onLine, driver.tellCounts) };
 }
 
 /** A capture from standard input, once. */
