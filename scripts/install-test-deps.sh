@@ -19,6 +19,8 @@ fish --version                             fish
 man --version                              man-db
 tcpdump --version                          tcpdump
 tshark --version                           tshark
+tcpreplay --version                        tcpreplay
+sysctl --version                           procps
 dnsmasq --version                          dnsmasq-base
 busybox true                               busybox
 ip -V                                      iproute2

@@ -11,7 +11,7 @@ import { FlowOutput } from "../packet/flows/flow-output.ts";
 import type { DocumentSink, PacketOutput } from "../packet/output.ts";
 import { PacketEvents } from "../packet/packet-event.ts";
 import { PacketJson } from "../packet/packet-json.ts";
-import { filteredCapture } from "./capture-filter.ts";
+import { filteredCapture } from "../packet/capture/bpf-filter.ts";
 import { FLOW_TABLE_HEADER, flowLine } from "./flow-view.ts";
 import { PACKET_TABLE_HEADER, packetLine } from "./packet-view.ts";
 import { formatCount, paint, quietWriter, terminalOf, type Terminal } from "./terminal.ts";

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
+import { captureCommand } from "./commands/capture.ts";
 import { checkCommand } from "./commands/check.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { decodeCommand } from "./commands/decode.ts";
 import { initCommand } from "./commands/init.ts";
+import { interfacesCommand } from "./commands/interfaces.ts";
 import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
 import { stateCommand } from "./commands/state.ts";
@@ -51,7 +53,15 @@ Documentation: the docs folder of the package; report defects in the project's i
       deadLettersCommand(),
       stateCommand(),
     ],
-    ...[checkCommand(), testCommand(), tryCommand(), decodeCommand(), completionCommand()],
+    ...[
+      checkCommand(),
+      testCommand(),
+      tryCommand(),
+      decodeCommand(),
+      interfacesCommand(),
+      captureCommand(),
+      completionCommand(),
+    ],
   ]) {
     for (const each of [command, ...command.commands]) {
       const name = each === command ? command.name() : `${command.name()} ${each.name()}`;

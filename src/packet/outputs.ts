@@ -1,4 +1,6 @@
 import type { Schema } from "../core/schema.ts";
+import { FlowOutput } from "./flows/flow-output.ts";
+import { flowsOptions, toFlowOptions } from "./flows/flows-options.ts";
 import type { PacketOutput } from "./output.ts";
 import { PacketDocuments, packetsOptions } from "./packets/packets.ts";
 
@@ -9,7 +11,13 @@ interface OutputDefinition<O = never> {
   /** Options, all with defaults. */
   readonly schema: Schema<O>;
   /** Makes one for one capture. */
-  create(options: O): PacketOutput;
+  create(options: O, machine: CapturingMachine): PacketOutput;
+}
+
+/** What is known of the machine where a capture is made; nothing for captures that were made elsewhere. */
+export interface CapturingMachine {
+  /** Whether an address, as ECS writes it, is one of its own. */
+  readonly isOwn?: ((ip: string) => boolean) | undefined;
 }
 
 function define<O>(definition: OutputDefinition<O>): OutputDefinition<O> {
@@ -23,15 +31,20 @@ export const PACKET_OUTPUTS = {
     schema: packetsOptions,
     create: (options) => new PacketDocuments(options),
   }),
+  flows: define({
+    summary: "one event a conversation, when it is over, and what there is of it now and then",
+    schema: flowsOptions,
+    create: (options, machine) => new FlowOutput(toFlowOptions(options, machine.isOwn)),
+  }),
 };
 
 export type OutputName = keyof typeof PACKET_OUTPUTS;
 export const OUTPUT_NAMES = Object.keys(PACKET_OUTPUTS) as [OutputName, ...OutputName[]];
 
 /** Makes an output for one capture. `options` are validated ones, or none. */
-export function createOutput(name: OutputName, options: unknown): PacketOutput {
+export function createOutput(name: OutputName, options: unknown, machine: CapturingMachine = {}): PacketOutput {
   const definition = PACKET_OUTPUTS[name];
-  return definition.create((options ?? defaultsOf(definition.schema)) as never);
+  return definition.create((options ?? defaultsOf(definition.schema)) as never, machine);
 }
 
 /** The defaults of a schema of which every property has one. */

@@ -37,8 +37,8 @@ for (const name of hostFiles) {
   });
 }
 
-function verifyUnit(text: string): { status: number | null; output: string } {
-  const file = join(temporary, "wiretail.service");
+function verifyUnit(text: string, name = "wiretail.service"): { status: number | null; output: string } {
+  const file = join(temporary, name);
   writeFileSync(file, text);
   const { status, stdout, stderr, error } = spawnSync("systemd-analyze", ["verify", file], { encoding: "utf8" });
   assert.equal(error, undefined, "systemd-analyze comes with Debian's package systemd");
@@ -50,6 +50,13 @@ test("systemd accepts the unit without a word, and would not accept a misspelt o
   assert.deepEqual(verifyUnit(unit), { status: 0, output: "" });
   assert.match(verifyUnit(unit.replace("NoNewPrivileges=", "NoNewPrivilegs=")).output, /NoNewPrivilegs/);
   assert.match(verifyUnit(unit.replace(/^ExecStart=.*/m, "")).output, /ExecStart/);
+});
+
+test("systemd accepts the capture's unit, which has the one privilege to capture", () => {
+  const unit = readFileSync(join(folder, "wiretail-capture@.service"), "utf8");
+  assert.deepEqual(verifyUnit(unit, "wiretail-capture@.service"), { status: 0, output: "" });
+  for (const line of ["AmbientCapabilities=CAP_NET_RAW", "CapabilityBoundingSet=CAP_NET_RAW", "NoNewPrivileges=yes"])
+    assert.ok(unit.split("\n").includes(line), line);
 });
 
 test("the unit takes every privilege away, and leaves V8 able to compile", () => {

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { gunzipped } from "../../packet/capture/gunzip.ts";
-import { filterCapture } from "./capture-filter.ts";
+import { filteredCapture } from "../../packet/capture/bpf-filter.ts";
 import type { PacketOptions } from "./options.ts";
 
 /** The bytes of a capture file, decompressed, and filtered where a filter is given. */
@@ -11,7 +11,7 @@ export function openCaptureFile(
   const input = createReadStream(path, { highWaterMark: 256 * 1024 });
   const plain = gunzipped(input);
   return {
-    chunks: filter === undefined ? plain : filterCapture(plain, filter),
+    chunks: filter === undefined ? plain : filteredCapture(plain, filter),
     close: () => input.destroy(),
   };
 }

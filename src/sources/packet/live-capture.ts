@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import type { Partition } from "../../core/batch.ts";
 import type { InputStatus, SourceContext, SourceOutput } from "../../core/component.ts";
 import { WiretailError } from "../../core/error.ts";
@@ -180,9 +181,15 @@ export class LiveCapture {
       await to.open({ id, identity, startPosition: 0 });
       return id;
     };
+    const machine = interfaceName === undefined ? {} : { isOwn: isOwnAddress };
     const outputs: FedOutput[] = [];
     for (const name of options.outputs)
-      outputs.push({ name, output: createOutput(name, options[name]), partitionId: await open(name), from: 0 });
+      outputs.push({
+        name,
+        output: createOutput(name, options[name], machine),
+        partitionId: await open(name),
+        from: 0,
+      });
     this.#partition = outputs[0]!.partitionId;
     const counts: Partition | undefined =
       interfaceName === undefined ? undefined : { id: await open("counts"), source: context.id, envelope };
@@ -219,6 +226,20 @@ export class LiveCapture {
     if (batch !== undefined) await to.emit(batch);
   }
   #reportedMs: number | undefined;
+}
+
+let ownAddresses = new Set<string>();
+let ownAddressesAtMs = -Infinity;
+
+/** Whether an address is one of this machine's; they are looked up again each 10 seconds. */
+function isOwnAddress(ip: string): boolean {
+  if (performance.now() - ownAddressesAtMs > 10_000) {
+    ownAddressesAtMs = performance.now();
+    ownAddresses = new Set(
+      Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)),
+    );
+  }
+  return ownAddresses.has(ip);
 }
 
 /** How often the capturing program is asked for its counts. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { t, type Infer } from "../../core/schema.ts";
+import { t, type Infer, type Schema } from "../../core/schema.ts";
 import { OUTPUT_NAMES, PACKET_OUTPUTS, type OutputName } from "../../packet/outputs.ts";
 
 export const DRIVERS = ["auto", "tcpdump", "dumpcap"] as const;
@@ -7,9 +7,10 @@ export const DRIVERS = ["auto", "tcpdump", "dumpcap"] as const;
 /** The options of each output under its name: `"packets": { … }`. */
 const outputOptions = Object.fromEntries(
   OUTPUT_NAMES.map((name) => {
-    const { schema, summary } = PACKET_OUTPUTS[name];
-    const described = { ...schema, description: `Options of the output \`${name}\` (${summary}).` };
-    return [name, t.optional(described)];
+    const { summary } = PACKET_OUTPUTS[name];
+    const schema: Schema<unknown> = PACKET_OUTPUTS[name].schema;
+    const description = `Options of the output \`${name}\` (${summary}).`;
+    return [name, t.optional({ ...schema, description })];
   }),
 ) as { [N in OutputName]: ReturnType<typeof t.optional<unknown>> };
 
@@ -121,6 +122,15 @@ export const packetOptions = t.object({
   }),
 });
 export type PacketOptions = Infer<typeof packetOptions>;
+
+/** The options where nothing is said, for captures that no configuration is behind. */
+export function packetDefaults(): PacketOptions {
+  return {
+    ...{ outputs: ["packets"], driver: "auto", snap_length: 262_144, promiscuous: true, buffer_bytes: 16_777_216 },
+    ...{ exclude_own: true, count_interval_seconds: 60, restart_max_delay_ms: 60_000 },
+    ...{ settle_seconds: 10, poll_interval_seconds: 5 },
+  };
+}
 
 const INPUTS = ["interfaces", "files", "stdin", "command"] as const;
 

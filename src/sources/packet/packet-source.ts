@@ -5,7 +5,7 @@ import { gunzipped } from "../../packet/capture/gunzip.ts";
 import { createOutput } from "../../packet/outputs.ts";
 import { CaptureFeed } from "./capture-feed.ts";
 import { CaptureFiles } from "./capture-files.ts";
-import { filterCapture } from "./capture-filter.ts";
+import { filteredCapture } from "../../packet/capture/bpf-filter.ts";
 import { chooseDriver, COMMAND } from "./drivers/choose.ts";
 import { CaptureChild } from "./child.ts";
 import { LiveCapture, type LiveOptions } from "./live-capture.ts";
@@ -140,7 +140,7 @@ class StandardInput {
       else signal.addEventListener("abort", end, { once: true });
     });
     const plain = gunzipped(this.#input);
-    const chunks = options.filter === undefined ? plain : filterCapture(plain, options.filter);
+    const chunks = options.filter === undefined ? plain : filteredCapture(plain, options.filter);
     try {
       // A read of standard input cannot be taken back: it is left behind.
       for (;;) {

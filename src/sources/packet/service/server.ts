@@ -1,10 +1,10 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { WiretailError } from "../../../core/error.ts";
 import { CaptureChild } from "../child.ts";
 import { chooseDriver } from "../drivers/choose.ts";
-import type { PacketOptions } from "../options.ts";
+import { packetDefaults, type PacketOptions } from "../options.ts";
 import { FRAME, frameHeader } from "./frames.ts";
 
 /** What an agent may ask for. The interface is the service's own business. */
@@ -16,23 +16,33 @@ const MAX_REQUEST_BYTES = 64 * 1024;
  * Captures on one interface for whoever connects to a unix socket: each connection gets a tcpdump of its own, which ends
  * with it. Resolves when it listens. Only users who may write to the socket (owner and group) can connect.
  */
-export async function serveCaptures(interfaceName: string, path: string): Promise<Server> {
+export async function serveCaptures(interfaceName: string, path: string): Promise<{ close(): Promise<void> }> {
   // That nothing can be captured is said at once, not when somebody asks.
   const driver = chooseDriver("tcpdump");
   if (Buffer.byteLength(path) > 107)
     throw new WiretailError("WT_USAGE", `the socket's path is too long for the system (107 bytes): ${path}`);
   await mkdir(dirname(path), { recursive: true, mode: 0o750 });
   await rm(path, { force: true });
+  const sockets = new Set<Socket>();
+  const captures = new Set<Promise<void>>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on("error", () => socket.destroy());
+    sockets.add(socket);
+    socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
     receive(socket, (request) => {
-      const argv = driver.argv(fullOptions(request), interfaceName);
-      void capture(socket, argv, driver.tellCounts);
+      const argv = driver.argv({ ...packetDefaults(), ...request }, interfaceName);
+      const running = capture(socket, argv, driver.tellCounts).finally(() => captures.delete(running));
+      captures.add(running);
     });
   });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
   await chmod(path, 0o660);
-  return server;
+  return {
+    close: async () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await Promise.allSettled(captures);
+    },
+  };
 }
 
 /** Reads the line that says what to capture, and calls `start` with it once; anything else ends the connection. */
@@ -69,15 +79,11 @@ export function parseRequest(text: string): CaptureRequest | undefined {
   }
 }
 
-function fullOptions(request: CaptureRequest): PacketOptions {
-  return {
-    ...{ outputs: ["packets"], driver: "tcpdump", exclude_own: true, count_interval_seconds: 60 },
-    ...{ restart_max_delay_ms: 60_000, settle_seconds: 10, poll_interval_seconds: 5 },
-    ...request,
-  };
-}
-
-async function capture(socket: Socket, argv: readonly string[], countsSignal: NodeJS.Signals | undefined): Promise<void> {
+async function capture(
+  socket: Socket,
+  argv: readonly string[],
+  countsSignal: NodeJS.Signals | undefined,
+): Promise<void> {
   const send = (kind: number, payload: Uint8Array): boolean => {
     if (!socket.writable) return true;
     socket.write(frameHeader(kind, payload.length));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { CaptureFiles } from "../../../../src/sources/packet/capture-files.ts";
-import type { PacketOptions } from "../../../../src/sources/packet/options.ts";
+import { packetDefaults, type PacketOptions } from "../../../../src/sources/packet/options.ts";
 import { temporaryFolder } from "../../../support/folders.ts";
 import { eth, ip4, pcap, udp } from "../../../support/frames.ts";
 import { Durable, MemoryOutput, sourceContext, until } from "../../../support/source-output.ts";
@@ -15,11 +15,8 @@ const capture = (count: number, salt = 0): Buffer =>
 
 async function setUp(t: TestContext): Promise<{ folder: string; options: PacketOptions }> {
   const folder = await temporaryFolder(t);
-  const options: PacketOptions = {
-    ...{ files: [join(folder, "*.pcap*")], outputs: ["packets"], driver: "auto", snap_length: 262_144 },
-    ...{ promiscuous: true, buffer_bytes: 16_777_216, exclude_own: true, count_interval_seconds: 60 },
-    ...{ restart_max_delay_ms: 60_000, settle_seconds: 0, poll_interval_seconds: 0.1 },
-  };
+  const files = [join(folder, "*.pcap*")];
+  const options: PacketOptions = { ...packetDefaults(), files, settle_seconds: 0, poll_interval_seconds: 0.1 };
   return { folder, options };
 }
 

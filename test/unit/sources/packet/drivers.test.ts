@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { countsOfRun } from "../../../../src/sources/packet/capture-counts.ts";
 import { chooseDriver } from "../../../../src/sources/packet/drivers/choose.ts";
 import { NO_COUNTS, type Driver, type DriverCounts } from "../../../../src/sources/packet/drivers/driver.ts";
+import { packetDefaults } from "../../../../src/sources/packet/options.ts";
 import { dumpcap } from "../../../../src/sources/packet/drivers/dumpcap.ts";
 import { tcpdump } from "../../../../src/sources/packet/drivers/tcpdump.ts";
 
@@ -78,11 +79,8 @@ test("a missing privilege, interface or program is said with its remedy", () => 
 });
 
 test("the first driver that is installed is taken, by its path, with the options as arguments", () => {
-  const options = {
-    ...{ outputs: ["packets" as const], driver: "auto" as const, snap_length: 96, promiscuous: false },
-    ...{ buffer_bytes: 4_194_304, exclude_own: true, count_interval_seconds: 60, restart_max_delay_ms: 60_000 },
-    ...{ settle_seconds: 10, poll_interval_seconds: 5, filter: "-x or udp" },
-  };
+  const changed = { snap_length: 96, promiscuous: false, buffer_bytes: 4_194_304, filter: "-x or udp" };
+  const options = { ...packetDefaults(), ...changed };
   const only = (name: string) => (wanted: string) => (wanted === name ? `/opt/${name}` : undefined);
   const first = chooseDriver("auto", only("tcpdump")).argv(options, "eth0");
   assert.equal(

@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { optionFaults, type PacketOptions } from "../../../../src/sources/packet/options.ts";
+import { optionFaults, packetDefaults, type PacketOptions } from "../../../../src/sources/packet/options.ts";
 
-const DEFAULTS: PacketOptions = {
-  ...{ outputs: ["packets"], driver: "auto", snap_length: 262_144, promiscuous: true, buffer_bytes: 16_777_216 },
-  ...{ exclude_own: true, count_interval_seconds: 60, restart_max_delay_ms: 60_000 },
-  ...{ settle_seconds: 10, poll_interval_seconds: 5 },
-};
 const pointers = (options: Partial<PacketOptions>): string[] =>
-  optionFaults({ ...DEFAULTS, ...options }).map(([pointer]) => pointer);
+  optionFaults({ ...packetDefaults(), ...options }).map(([pointer]) => pointer);
 
 test("packets come from exactly one place", () => {
   assert.deepEqual(pointers({}), [""]);

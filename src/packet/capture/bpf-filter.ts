@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { WiretailError } from "../core/error.ts";
+import { WiretailError } from "../../core/error.ts";
 
 /**
  * The packets of a capture that a BPF filter (pcap-filter(7)) lets through, as a capture: tcpdump reads it and writes
@@ -29,8 +29,8 @@ export async function* filteredCapture(input: AsyncIterable<Uint8Array>, filter:
     if (failure instanceof Error && !isClosedPipe(failure)) throw failure;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new WiretailError("WT_USAGE", "--filter needs tcpdump, which is not installed", {
-      hint: "Install it (Debian, Ubuntu: apt-get install tcpdump), or use --where.",
+    throw new WiretailError("WT_USAGE", "filtering a capture needs tcpdump, which is not installed", {
+      hint: "Install it (Debian, Ubuntu: apt-get install tcpdump), or filter events by KQL.",
     });
   } finally {
     if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
