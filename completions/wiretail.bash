@@ -39,6 +39,8 @@ _wiretail() {
       "/test") command="test" ;;
       "/try") command="try" ;;
       "/decode") command="decode" ;;
+      "/interfaces") command="interfaces" ;;
+      "/capture") command="capture" ;;
       "/completion") command="completion" ;;
     esac
   done
@@ -118,10 +120,12 @@ _wiretail() {
     "decode:--filter") return ;;
     "decode:--where") return ;;
     "decode:--limit") return ;;
+    "capture:-i" | "capture:--interface") return ;;
+    "capture:--socket") return ;;
   esac
   case "$command" in
     "")
-      if [[ "$cur" == -* ]]; then _wiretail_words "-V --version --debug -h --help"; else _wiretail_words "tail init run search status tap top dead-letters state check test try decode completion"; fi
+      if [[ "$cur" == -* ]]; then _wiretail_words "-V --version --debug -h --help"; else _wiretail_words "tail init run search status tap top dead-letters state check test try decode interfaces capture completion"; fi
       ;;
     "tail")
       if [[ "$cur" == -* ]]; then _wiretail_words "-n --lines --since --until -q --where --no-follow --format --highlight --json --raw --no-fold --to --state-dir --utc --no-color -h --help"; else _wiretail_files -f; fi
@@ -182,6 +186,12 @@ _wiretail() {
       ;;
     "decode")
       if [[ "$cur" == -* ]]; then _wiretail_words "--output --filter --where --json --limit --utc -n --no-color -h --help"; else _wiretail_files -f; fi
+      ;;
+    "interfaces")
+      if [[ "$cur" == -* ]]; then _wiretail_words "--json --no-color -h --help"; else :; fi
+      ;;
+    "capture")
+      if [[ "$cur" == -* ]]; then _wiretail_words "-i --interface --socket -h --help"; else :; fi
       ;;
     "completion")
       if [[ "$cur" == -* ]]; then _wiretail_words "-h --help"; else _wiretail_words "bash zsh fish"; fi

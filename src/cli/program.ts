@@ -5,6 +5,7 @@ import { checkCommand } from "./commands/check.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { decodeCommand } from "./commands/decode.ts";
+import { estimateCommand } from "./commands/estimate.ts";
 import { initCommand } from "./commands/init.ts";
 import { interfacesCommand } from "./commands/interfaces.ts";
 import { runCommand } from "./commands/run.ts";
@@ -59,6 +60,7 @@ Documentation: the docs folder of the package; report defects in the project's i
       tryCommand(),
       decodeCommand(),
       interfacesCommand(),
+      estimateCommand(),
       captureCommand(),
       completionCommand(),
     ],

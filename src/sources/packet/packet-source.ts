@@ -6,12 +6,11 @@ import { createOutput } from "../../packet/outputs.ts";
 import { CaptureFeed } from "./capture-feed.ts";
 import { CaptureFiles } from "./capture-files.ts";
 import { filteredCapture } from "../../packet/capture/bpf-filter.ts";
-import { chooseDriver, COMMAND } from "./drivers/choose.ts";
+import { COMMAND } from "./drivers/choose.ts";
 import { CaptureChild } from "./child.ts";
+import { howToCapture } from "./how-to-capture.ts";
 import { LiveCapture, type LiveOptions } from "./live-capture.ts";
 import type { PacketOptions } from "./options.ts";
-import { ServiceCapture } from "./service/client.ts";
-import { SERVICE, serviceSocket } from "./service/driver.ts";
 import { watchOwnConnections } from "./own-connections.ts";
 
 /** Packets, from wherever they come, as documents. */
@@ -90,17 +89,6 @@ export class PacketSource implements Source {
       for (const [name, value] of Object.entries(part.counters())) sums[name] = (sums[name] ?? 0) + value;
     return sums;
   }
-}
-
-/** By the capture service where one is there for the interface, else by a program of our own. */
-function howToCapture(options: PacketOptions, name: string): Pick<LiveOptions, "driver" | "start"> {
-  const socket = serviceSocket(options, name);
-  if (socket !== undefined) {
-    return { driver: SERVICE, start: (onLine) => new ServiceCapture(socket, options, onLine) };
-  }
-  const driver = chooseDriver(options.driver);
-  const argv = driver.argv(options, name);
-  return { driver, start: (onLine) => new CaptureChild(argv, onLine, driver.tellCounts) };
 }
 
 /** A capture from standard input, once. */

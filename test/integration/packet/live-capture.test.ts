@@ -24,8 +24,8 @@ type Document = Record<string, unknown> & {
 
 interface Running {
   readonly agent: AgentProcess;
-  documents(): Promise<Document[]>;
-  packets(): Promise<Document[]>;
+  readonly documents: () => Promise<Document[]>;
+  readonly packets: () => Promise<Document[]>;
 }
 
 /** An agent in the host `near` that captures there into a file, and waits until it does. */
@@ -95,7 +95,7 @@ for (const driver of ["tcpdump", "dumpcap"]) {
     assert.equal((await packets()).filter(from(4000)).length, PACKETS);
     const { seen, decoded, dropped_by_kernel, dropped_by_interface, dropped_at_end } = reported(await documents());
     assert.equal(decoded, (await packets()).length, "the last event came, too");
-    assert.equal(seen, decoded! + dropped_by_kernel! + dropped_by_interface! + dropped_at_end!);
+    assert.equal(seen, decoded + dropped_by_kernel! + dropped_by_interface! + dropped_at_end!);
     assert.match(await net.inside(net.near, "ip", "-d", "link", "show", "v0"), /promiscuity 0/);
   });
 }
