@@ -40,6 +40,7 @@ _wiretail() {
       "/try") command="try" ;;
       "/decode") command="decode" ;;
       "/interfaces") command="interfaces" ;;
+      "/estimate") command="estimate" ;;
       "/capture") command="capture" ;;
       "/completion") command="completion" ;;
     esac
@@ -120,12 +121,17 @@ _wiretail() {
     "decode:--filter") return ;;
     "decode:--where") return ;;
     "decode:--limit") return ;;
+    "estimate:-i" | "estimate:--interface") return ;;
+    "estimate:--seconds") return ;;
+    "estimate:--filter") return ;;
+    "estimate:--pipeline") return ;;
+    "estimate:--disk") return ;;
     "capture:-i" | "capture:--interface") return ;;
     "capture:--socket") return ;;
   esac
   case "$command" in
     "")
-      if [[ "$cur" == -* ]]; then _wiretail_words "-V --version --debug -h --help"; else _wiretail_words "tail init run search status tap top dead-letters state check test try decode interfaces capture completion"; fi
+      if [[ "$cur" == -* ]]; then _wiretail_words "-V --version --debug -h --help"; else _wiretail_words "tail init run search status tap top dead-letters state check test try decode interfaces estimate capture completion"; fi
       ;;
     "tail")
       if [[ "$cur" == -* ]]; then _wiretail_words "-n --lines --since --until -q --where --no-follow --format --highlight --json --raw --no-fold --to --state-dir --utc --no-color -h --help"; else _wiretail_files -f; fi
@@ -189,6 +195,9 @@ _wiretail() {
       ;;
     "interfaces")
       if [[ "$cur" == -* ]]; then _wiretail_words "--json --no-color -h --help"; else :; fi
+      ;;
+    "estimate")
+      if [[ "$cur" == -* ]]; then _wiretail_words "-i --interface --seconds --filter --pipeline --disk --json --no-color -h --help"; else _wiretail_files -f; fi
       ;;
     "capture")
       if [[ "$cur" == -* ]]; then _wiretail_words "-i --interface --socket -h --help"; else :; fi

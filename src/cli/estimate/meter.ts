@@ -78,11 +78,11 @@ export class Timeline {
     for (const [second, { packets, bytes }] of this.#seconds) {
       const rate = rates[Math.floor((second - fromSecond) / stretch)];
       if (rate === undefined) continue;
-      rate.packets += packets / stretch;
-      rate.bytes += bytes / stretch;
+      rate.packets += packets;
+      rate.bytes += bytes;
     }
     rates.sort((a, b) => a.bytes - b.bytes);
-    return { stretch_seconds: stretch, idle: perSecond(rates[0]!), busy: perSecond(rates.at(-1)!) };
+    return { stretch_seconds: stretch, idle: perSecond(rates[0]!, stretch), busy: perSecond(rates.at(-1)!, stretch) };
   }
 
   get first(): number | undefined {
@@ -110,8 +110,8 @@ export interface Extremes {
   readonly busy: Rate;
 }
 
-function perSecond({ packets, bytes }: { packets: number; bytes: number }): Rate {
-  return { packets_per_second: packets, bytes_per_second: bytes };
+function perSecond({ packets, bytes }: { packets: number; bytes: number }, seconds: number): Rate {
+  return { packets_per_second: packets / seconds, bytes_per_second: bytes / seconds };
 }
 
 /** Who sends and gets most, by address. Bounded: those with least make room. */
