@@ -25,6 +25,10 @@ const RATE = "40";
 /** Let this pass before the searches, so that there is something to find. */
 const TOUR_AFTER_MS = 5000;
 const TOUR = [
+  [
+    "What does a log say? With no configuration at all",
+    ["tail", ".demo/logs/access.log", "-n", "4", "--no-follow", "--where", "http.response.status_code >= 200"],
+  ],
   ["What passes at this moment? Live, at any point of the agent", ["tap", "web", "-n", "3", "--seconds", "5"]],
   ["How fast is it, and where does the time go?", ["top", "--once"]],
   ["What went wrong on the web side?", ["search", "http.response.status_code >= 400", "--limit", "5"]],
@@ -153,7 +157,7 @@ function ended(child) {
 const run = promisify(execFile);
 
 async function wiretail(args) {
-  const { stdout } = await run(process.execPath, [WIRETAIL, ...args, "--config", CONFIG], {
+  const { stdout } = await run(process.execPath, [WIRETAIL, ...args], {
     cwd: steps.ROOT,
     maxBuffer: 1 << 28,
   });
@@ -207,8 +211,9 @@ async function tour() {
   for (const [question, words] of TOUR) {
     if (stop.signal.aborted) return;
     const args = await Promise.all(words.map((word) => (typeof word === "function" ? word() : word)));
-    const shown = args.map((arg) => (/^[\w.-]+$/.test(arg) ? arg : `'${arg}'`)).join(" ");
-    say(`\n${steps.bold(question)}\n${steps.cyan(`$ ${WIRETAIL} ${shown} --config ${CONFIG}`)}`);
+    if (args[0] !== "tail") args.push("--config", CONFIG);
+    const shown = args.map((arg) => (/^[\w./-]+$/.test(arg) ? arg : `'${arg}'`)).join(" ");
+    say(`\n${steps.bold(question)}\n${steps.cyan(`$ ${WIRETAIL} ${shown}`)}`);
     await new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [WIRETAIL, ...args, "--config", CONFIG], {
         cwd: steps.ROOT,

@@ -2,10 +2,11 @@ import { createReadStream } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createGunzip } from "node:zlib";
-import { LineSplitter, type LineRules } from "../codec/lines.ts";
+import type { Splitter } from "../codec/lines.ts";
 import { encodingOf } from "../codec/text-encoding.ts";
 import { errorMessage } from "../core/error.ts";
 import type { SourceConfig } from "../runtime/config/types.ts";
+import { splitterFor, type FileRules } from "../sources/file/generation.ts";
 import { headOf, parseIdentity, type FileIdentity } from "../sources/file/identity.ts";
 import { lineRulesOf } from "../sources/file/index.ts";
 
@@ -18,7 +19,7 @@ export interface OriginalEvent {
 }
 
 /** How a source cuts its files into events; undefined for one that reads no files. */
-export function rulesOf(source: SourceConfig): LineRules | undefined {
+export function rulesOf(source: SourceConfig): FileRules | undefined {
   return source.definition.type === "file" ? lineRulesOf(source.options) : undefined;
 }
 
@@ -53,9 +54,9 @@ async function hasHead(path: string, { head }: FileIdentity): Promise<boolean> {
 export async function eventAt(
   path: string,
   position: number,
-  rules: LineRules,
+  rules: FileRules,
 ): Promise<OriginalEvent | { readonly fault: string; readonly isNone: true }> {
-  const splitter = await splitterFor(path, rules);
+  const splitter = await splitterOf(path, rules);
   const before =
     position === 0 ? Buffer.alloc(0) : await readBytes(path, Math.max(0, position - 4), Math.min(4, position));
   const bytes = await readBytes(path, position, Math.min(splitter.maxEventBytes, MAX_BYTES));
@@ -67,7 +68,7 @@ export async function eventAt(
 }
 
 /** The last events of a file, up to `count` of them and a few megabytes. */
-export async function lastEvents(path: string, count: number, rules: LineRules): Promise<OriginalEvent[]> {
+export async function lastEvents(path: string, count: number, rules: FileRules): Promise<OriginalEvent[]> {
   const { size } = await stat(path);
   const isPacked = path.endsWith(".gz");
   // Even, so that no character of UTF-16 is cut.
@@ -80,7 +81,7 @@ export async function lastEvents(path: string, count: number, rules: LineRules):
     offsets,
     flags,
     count: found,
-  } = (await splitterFor(path, rules)).split(bytes, from, "lines");
+  } = (await splitterOf(path, rules)).split(bytes, from, "lines");
   const events: OriginalEvent[] = [];
   // The first one may be the end of a longer one.
   for (let i = Math.max(from === 0 ? 0 : 1, found - count); i < found; i++)
@@ -88,9 +89,10 @@ export async function lastEvents(path: string, count: number, rules: LineRules):
   return events;
 }
 
-async function splitterFor(path: string, rules: LineRules): Promise<LineSplitter> {
+/** Cuts a file as the source that read it does: lines of containers are joined. */
+async function splitterOf(path: string, rules: FileRules): Promise<Splitter> {
   const encoding = encodingOf(await readBytes(path, 0, 4), rules.encoding);
-  return new LineSplitter({ ...rules, encoding });
+  return splitterFor({ ...rules, encoding });
 }
 
 const MAX_BYTES = 4 << 20;

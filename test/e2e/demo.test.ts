@@ -36,6 +36,7 @@ test("the demo shows live counts, live events, rates, a search, a histogram, top
   assert.equal(code, 0, output);
   assert.ok(firstEventsMs < 15_000, `first events after ${Math.round(firstEventsMs)} ms\n${output}`);
   assert.match(output, /connections\.log/);
+  assert.match(output, /\$ bin\/wiretail tail [^]*access\.log: nginx-access/);
   assert.match(output, /\$ bin\/wiretail tap [^]*matched = [\d,]+ shown/);
   assert.match(output, /\$ bin\/wiretail top [^]*IN\/s/);
   assert.match(output, /\$ bin\/wiretail search .*--limit/);

@@ -333,7 +333,8 @@ export class Generation {
   }
 }
 
-function splitterFor(rules: FileRules): Splitter {
+/** What cuts the bytes of a file into events. */
+export function splitterFor(rules: FileRules): Splitter {
   const { container, headerPrefix } = rules;
   const lines = container === undefined ? new LineSplitter(rules) : new ContainerSplitter(rules, container);
   return headerPrefix === undefined ? lines : new HeaderSplitter(lines, headerPrefix, rules.encoding);

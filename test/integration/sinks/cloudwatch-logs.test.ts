@@ -9,6 +9,8 @@ import type { EncodedBatch } from "../../../src/core/batch.ts";
 import { cloudwatchLogs } from "../../../src/sinks/cloudwatch_logs/index.ts";
 import { sinkContract } from "../../contract/sink-contract.ts";
 import { makeBatch, makeSinkBatch } from "../../support/batches.ts";
+import { wiretail } from "../../support/e2e.ts";
+import { temporaryFolder } from "../../support/folders.ts";
 import { makeContext, type TestContext } from "../../support/context.ts";
 import { startCloudWatchDouble, type CloudWatchDouble } from "../../support/doubles/cloudwatch.ts";
 import { startMoto, type MotoServer } from "../../support/servers/moto.ts";
@@ -559,5 +561,20 @@ describe("cloudwatch_logs on moto", () => {
       await sink.close();
       context.dispose();
     }
+  });
+
+  test("wiretail tail --to cloudwatch:// ships what it shows, each line as it was written", async (t) => {
+    const folder = await temporaryFolder(t);
+    const group = `tail-${randomUUID()}`;
+    const lines = numbered(25).map((line) => `${new Date().toISOString()} ${line}`);
+    await writeFile(join(folder, "app.log"), lines.map((line) => line + "\n").join(""));
+    const to = `cloudwatch://eu-west-1/${group}?stream=shown&endpoint=${encodeURIComponent(moto.url)}`;
+    const { code, stdout, stderr } = await wiretail(
+      ["tail", join(folder, "app.log"), "-n", "20", "--no-follow", "--to", to],
+      { env: { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" } },
+    );
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(stdout.trimEnd().split("\n"), lines.slice(5));
+    assert.deepEqual(await received(group), lines.slice(5));
   });
 });
