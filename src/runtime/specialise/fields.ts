@@ -88,6 +88,13 @@ export class Fields {
     return from;
   }
 
+  /** The same for a field that an event has to have: throws where none can have it. */
+  source(name: string): number {
+    const slot = this.read(name);
+    if (slot === undefined) throw new NotCompilable(`no event has ${name}`);
+    return slot;
+  }
+
   /** The field itself, to be changed; made when it is not there. Constants are left for the caller to replace. */
   write(name: string): Field {
     const field = this.#find(name);
@@ -257,4 +264,11 @@ export class Fields {
 
 function overlaps(a: string, b: string): boolean {
   return a === b || a.startsWith(b + ".") || b.startsWith(a + ".");
+}
+
+/** Every event has the field from here on, and its slot holds that. */
+export function settle(field: Field, kind: Field["kind"]): void {
+  field.constant = undefined;
+  field.isCertain = true;
+  field.kind = kind;
 }

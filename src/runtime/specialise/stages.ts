@@ -1,11 +1,10 @@
-import type { SetValue, StagePlan, TextCapture, TextPattern, TimeReader } from "../../core/plan.ts";
-import { parseIsoTime } from "../../core/time.ts";
+import type { SetValue, StagePlan, TimeReader } from "../../core/plan.ts";
 import * as op from "../../codec/kernel/assembly/machine/opcodes.ts";
 import type { ProgramBuilder } from "../../codec/kernel/program-builder.ts";
-import { compileRegex, type RegexProgram } from "../../codec/kernel/regex-program.ts";
 import { parseKql } from "../../codec/kql/parse.ts";
 import { compileCondition } from "./condition.ts";
-import { NotCompilable, type Field, type Fields } from "./fields.ts";
+import { NotCompilable, settle, type Fields } from "./fields.ts";
+import { capturedFields, ParseCode } from "./parse-code.ts";
 
 const CONVERSIONS = {
   integer: op.CONVERT_INTEGER,
@@ -17,27 +16,27 @@ const CONVERSIONS = {
 
 /** Emits the code of stages, one after the other. */
 export class StageCode {
-  readonly times: TimeReader[] = [];
-  readonly converters: ((text: string) => unknown)[] = [];
   readonly #builder: ProgramBuilder;
   readonly #fields: Fields;
-  readonly #maxTimes: number;
-  readonly #regexes = new Map<string, RegexProgram>();
+  readonly #parse: ParseCode;
 
   constructor(builder: ProgramBuilder, fields: Fields, maxTimes: number) {
     this.#builder = builder;
     this.#fields = fields;
-    this.#maxTimes = maxTimes;
+    this.#parse = new ParseCode(builder, fields, maxTimes);
   }
 
-  /** Puts regular expressions in: before all code that runs. */
+  /** What the program asks for by number: readers of times, and what makes values of text. */
+  get times(): readonly TimeReader[] {
+    return this.#parse.times;
+  }
+  get converters(): readonly ((text: string) => unknown)[] {
+    return this.#parse.converters;
+  }
+
+  /** Puts in what stands before all code that runs. */
   prepare(plan: StagePlan): void {
-    if (plan.kind !== "parse_text") return;
-    for (const { source } of plan.patterns) {
-      const regex = this.#regexes.get(source) ?? compileRegex(source, this.#builder);
-      if (regex === undefined) throw new NotCompilable(`a regular expression that needs JavaScript: ${source}`);
-      this.#regexes.set(source, regex);
-    }
+    this.#parse.prepare(plan);
   }
 
   /** `index` is the stage's place in the pipeline; `when` is KQL. Throws NotCompilable. */
@@ -62,11 +61,11 @@ export class StageCode {
   #stage(plan: StagePlan, index: number, isConditional: boolean): void {
     switch (plan.kind) {
       case "parse_text":
-        return this.#parseText(plan.field, plan.patterns, plan.keepsOriginal);
+        return this.#parse.parseText(plan.field, plan.patterns, plan.keepsOriginal);
       case "parse_json":
-        return this.#parseJson(plan.field, plan.keepsOriginal);
+        return this.#parse.parseJson(plan.field, plan.keepsOriginal);
       case "parse_time":
-        return this.#parseTime(plan);
+        return this.#parse.parseTime(plan);
       case "set":
         return this.#set(plan.fields, plan.overwrites, isConditional);
       case "rename":
@@ -91,121 +90,6 @@ export class StageCode {
     }
   }
 
-  #source(name: string): number {
-    const slot = this.#fields.read(name);
-    if (slot === undefined) throw new NotCompilable(`no event has ${name}`);
-    return slot;
-  }
-
-  #parseText(name: string, patterns: readonly TextPattern[], keepsOriginal: boolean): void {
-    const [builder, fields] = [this.#builder, this.#fields];
-    const source = this.#source(name);
-    const sourceField = fields.write(name);
-    const names = new Set(patterns.flatMap((pattern) => capturedFields(pattern)));
-    if ([...names].some((field) => field.startsWith(name + "."))) throw new NotCompilable(`${name} becomes an object`);
-    const targets = new Map<
-      string,
-      { readonly field: Field; readonly wasCertain: boolean; readonly mayHoldJson: boolean }
-    >();
-    for (const target of names) {
-      const isOld = fields.has(target);
-      const field = fields.write(target);
-      fields.materialise(field);
-      const isSource = field === sourceField;
-      const mayHoldJson = (isOld || fields.isOpen) && field.kind !== "text" && !isSource;
-      targets.set(target, { field, wasCertain: field.isCertain && !isSource, mayHoldJson });
-    }
-    const certain = patterns.map((pattern) => certainFields(pattern, this.#regexes.get(pattern.source)!.certain));
-    const done = builder.label();
-    for (const pattern of patterns) {
-      const next = builder.label();
-      builder.emit(op.MATCH, this.#regexes.get(pattern.source)!.table, source, next);
-      builder.emit(op.CLEAR, sourceField.slot);
-      this.#captures(pattern, targets);
-      builder.emit(op.JUMP, done);
-      builder.place(next);
-    }
-    builder.emit(op.GIVE_UP);
-    builder.place(done);
-    sourceField.isCertain = false;
-    for (const [target, { field, wasCertain, mayHoldJson }] of targets) {
-      field.isCertain = wasCertain || certain.every((each) => each.has(target));
-      const isText = patterns.every(({ captures }) =>
-        captures.every((capture) => capture.field !== target || capture.take === "text" || capture.take === "present"),
-      );
-      field.kind = isText && !mayHoldJson ? "text" : "either";
-    }
-    this.#keepOriginal(keepsOriginal);
-  }
-
-  #captures(pattern: TextPattern, targets: ReadonlyMap<string, { readonly field: Field }>): void {
-    const builder = this.#builder;
-    const absent = pattern.absent === "" ? 0 : pattern.absent.charCodeAt(0);
-    for (const group of pattern.needs) builder.emit(op.NEED_GROUP, group);
-    if (pattern.time !== undefined) {
-      const slot = this.#fields.slot();
-      builder.emit(op.CAPTURE, pattern.time.group, slot, op.PARSE_TIME, slot, this.#time(pattern.time.reader));
-    }
-    for (const capture of pattern.captures) {
-      const { slot } = targets.get(capture.field)!.field;
-      this.#capture(capture, slot, absent);
-      const isText = capture.take === "text" || capture.take === "present";
-      if (pattern.escape !== "none" && isText) {
-        builder.emit(op.UNESCAPE, slot, pattern.escape === "hex" ? op.UNESCAPE_HEX : op.UNESCAPE_OTHER);
-      }
-    }
-    for (const [from, to] of pattern.ips) {
-      builder.emit(op.COPY_IP, targets.get(from)!.field.slot, targets.get(to)!.field.slot);
-    }
-  }
-
-  #capture({ group, take }: TextCapture, slot: number, absent: number): void {
-    const builder = this.#builder;
-    if (take === "text") builder.emit(op.CAPTURE, group, slot);
-    else if (take === "present") builder.emit(op.CAPTURE_PRESENT, group, slot, absent);
-    else if (take === "integer") builder.emit(op.CAPTURE_INTEGER, group, slot, absent);
-    else builder.emit(op.CAPTURE_CONVERTED, group, slot, absent, this.converters.push(take) - 1);
-  }
-
-  #keepOriginal(keeps: boolean): void {
-    if (!keeps) return;
-    const field = this.#fields.write("event.original");
-    this.#builder.emit(op.LINE, field.slot);
-    this.#settle(field, "text");
-  }
-
-  #parseJson(name: string, keepsOriginal: boolean): void {
-    const [builder, fields] = [this.#builder, this.#fields];
-    const source = this.#source(name);
-    // The object's own member of that name takes the source's place.
-    const text = fields.slot();
-    builder.emit(op.NEED_TEXT, source, op.COPY, source, text, op.CLEAR, source);
-    const field = fields.write(name);
-    field.isCertain = false;
-    const { table, count } = fields.openUp();
-    builder.emit(op.JSON_OBJECT, text, table, count);
-    const time = fields.key("@timestamp");
-    const none = builder.label();
-    builder.emit(op.JUMP_ABSENT, time, none);
-    const read = (value: string): number => (/^\d+$/.test(value) ? NaN : parseIsoTime(value));
-    builder.emit(op.NEED_TEXT, time, op.PARSE_TIME, time, this.#time({ read, dependsOnClock: false }));
-    builder.place(none);
-    this.#keepOriginal(keepsOriginal);
-  }
-
-  #parseTime(plan: StagePlan & { kind: "parse_time" }): void {
-    const [builder, fields] = [this.#builder, this.#fields];
-    const source = this.#source(plan.field);
-    const cache = this.#time(plan.reader);
-    if (plan.target === "@timestamp") builder.emit(op.PARSE_TIME, source, cache);
-    else {
-      const target = fields.write(plan.target);
-      builder.emit(op.PARSE_TIME_TO, source, cache, target.slot);
-      this.#settle(target, "text");
-    }
-    if (plan.removesField) fields.remove(plan.field);
-  }
-
   #set(
     entries: readonly (readonly [name: string, value: SetValue])[],
     overwrites: boolean,
@@ -228,14 +112,14 @@ export class StageCode {
       const isNew = overwrites && !isConditional;
       if (from !== undefined) {
         builder.emit(op.COPY, from.slot, field.slot);
-        this.#settle(field, overwrites ? from.kind : "either");
+        settle(field, overwrites ? from.kind : "either");
       } else if ("json" in value) {
         if (isNew) {
-          this.#settle(field, "json");
+          settle(field, "json");
           field.constant = value.json;
         } else {
           builder.emit(op.CONSTANT, field.slot, ...builder.text(value.json));
-          this.#settle(field, overwrites ? "json" : "either");
+          settle(field, overwrites ? "json" : "either");
         }
       }
       builder.place(skip);
@@ -246,11 +130,9 @@ export class StageCode {
     const [builder, fields] = [this.#builder, this.#fields];
     const slot = fields.slot();
     const [only] = pieces;
-    const sources = pieces.map((piece) => (typeof piece === "string" ? -1 : this.#source(piece.field)));
+    const sources = pieces.map((piece) => (typeof piece === "string" ? -1 : fields.source(piece.field)));
     if (pieces.length === 1 && typeof only === "object") {
-      const present = builder.label();
-      builder.emit(op.JUMP_PRESENT, sources[0]!, present, op.GIVE_UP);
-      builder.place(present);
+      this.#need(sources[0]!);
       builder.emit(op.COPY, sources[0]!, slot);
       return { slot, kind: "either" };
     }
@@ -277,11 +159,7 @@ export class StageCode {
       const field = fields.write(from);
       const copy = fields.slot();
       builder.emit(op.COPY, slot, copy);
-      if (needsAll) {
-        const present = builder.label();
-        builder.emit(op.JUMP_PRESENT, copy, present, op.GIVE_UP);
-        builder.place(present);
-      }
+      if (needsAll) this.#need(copy);
       return { to, copy, isCertain: field.isCertain || needsAll, kind: field.kind, field };
     });
     for (const each of found) if (each !== undefined) fields.clear(each.field);
@@ -307,11 +185,7 @@ export class StageCode {
       }
       const copy = fields.slot();
       builder.emit(op.COPY, slot, copy);
-      if (needsAll) {
-        const present = builder.label();
-        builder.emit(op.JUMP_PRESENT, copy, present, op.GIVE_UP);
-        builder.place(present);
-      }
+      if (needsAll) this.#need(copy);
       return { to, copy, isCertain: needsAll || (fields.has(from) && fields.write(from).isCertain) };
     });
     for (const each of found) {
@@ -358,26 +232,12 @@ export class StageCode {
     }
   }
 
-  #settle(field: Field, kind: Field["kind"]): void {
-    field.constant = undefined;
-    field.isCertain = true;
-    field.kind = kind;
+  /** Gives a line up that has nothing in a slot. */
+  #need(slot: number): void {
+    const present = this.#builder.label();
+    this.#builder.emit(op.JUMP_PRESENT, slot, present, op.GIVE_UP);
+    this.#builder.place(present);
   }
-
-  #time(reader: TimeReader): number {
-    if (this.times.length >= this.#maxTimes) throw new NotCompilable("too many times");
-    return this.times.push(reader) - 1;
-  }
-}
-
-function capturedFields(pattern: TextPattern): string[] {
-  return [...pattern.captures.map(({ field }) => field), ...pattern.ips.map(([, to]) => to)];
-}
-
-function certainFields(pattern: TextPattern, groups: ReadonlySet<number>): Set<string> {
-  const isCertain = ({ group, take }: TextCapture): boolean =>
-    take === "text" && (groups.has(group) || pattern.needs.some((need) => group >= need && group < need + 3));
-  return new Set(pattern.captures.filter(isCertain).map(({ field }) => field));
 }
 
 /** The fields that a stage may change. */
