@@ -94,7 +94,7 @@ export class Machine {
         readTime: (index: number, from: number, length: number): number =>
           this.#caches[index]!.read(this.#memory.toString("utf8", from, from + length)),
       },
-      machine: {
+      captures: {
         convertText: (index: number, from: number, length: number, to: number): number => {
           const value = program.converters[index]!(this.#memory.toString("utf8", from, from + length));
           if (value === undefined) return 0;
@@ -236,7 +236,7 @@ export function machineModule(): MachineModule | null {
   if (shared === undefined) {
     try {
       const module = new WebAssembly.Module(readFileSync(new URL("./machine.wasm", import.meta.url)));
-      const host = { time: { readTime: (): number => NaN }, machine: { convertText: (): number => -1 } };
+      const host = { time: { readTime: (): number => NaN }, captures: { convertText: (): number => -1 } };
       const exports = new WebAssembly.Instance(module, host).exports as unknown as Exports;
       const memory = Buffer.from(exports.memory.buffer);
       shared = {
