@@ -85,9 +85,9 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
     sources.filter((source) => hasIdentity(source.definition.schema)),
     problems,
   );
-  checkCycles(sources, pipelines, sinks, problems);
+  checkCycles({ sources, pipelines, sinks }, problems);
   checkRoutedSinks(pipelines, sinks, problems);
-  checkReread(sources, pipelines, sinks, problems);
+  checkReread({ sources, pipelines, sinks }, problems);
   if (problems.hasErrors || settings === undefined) return { problems: problems.sorted() };
   return { config: { file: resolve(file), ...settings, sources, pipelines, sinks }, problems: problems.sorted() };
 }

@@ -8,6 +8,7 @@ import type { Place } from "./document.ts";
 import {
   isRereadable,
   type ComponentConfig,
+  type HostConfig,
   type PipelineConfig,
   type SinkConfig,
   type SourceConfig,
@@ -122,14 +123,12 @@ export function warnOfEqualSources(sources: readonly SourceConfig[], problems: P
   }
 }
 
+type Routes = Pick<HostConfig, "sources" | "pipelines" | "sinks">;
+
 /** A sink whose file a source of the same route reads: every event would come back for ever. */
-export function checkCycles(
-  sources: readonly SourceConfig[],
-  pipelines: readonly PipelineConfig[],
-  sinks: readonly SinkConfig[],
-  problems: ProblemList,
-): void {
-  const reached = reachability(sources, pipelines, sinks);
+export function checkCycles(config: Routes, problems: ProblemList): void {
+  const { sources } = config;
+  const reached = reachability(config);
   for (const source of sources) {
     for (const sink of reached.get(source.name) ?? []) {
       for (const path of texts(sink, "path", false)) {
@@ -145,13 +144,9 @@ export function checkCycles(
 }
 
 /** A sink can only catch up from inputs that can be read again. */
-export function checkReread(
-  sources: readonly SourceConfig[],
-  pipelines: readonly PipelineConfig[],
-  sinks: readonly SinkConfig[],
-  problems: ProblemList,
-): void {
-  const reached = reachability(sources, pipelines, sinks);
+export function checkReread(config: Routes, problems: ProblemList): void {
+  const { sources, pipelines, sinks } = config;
+  const reached = reachability(config);
   for (const sink of sinks) {
     if (sink.whenFull !== "reread") continue;
     for (const source of sources) {
@@ -174,11 +169,8 @@ export function checkReread(
   }
 }
 
-function reachability(
-  sources: readonly SourceConfig[],
-  pipelines: readonly PipelineConfig[],
-  sinks: readonly SinkConfig[],
-): Map<string, Set<SinkConfig>> {
+/** The sinks that each source's events may get to. */
+function reachability({ sources, pipelines, sinks }: Routes): Map<string, Set<SinkConfig>> {
   const reached = new Map<string, Set<SinkConfig>>();
   for (const source of sources) {
     const names = pipelines
