@@ -339,7 +339,7 @@ test("a compiled pipeline makes the same documents, counts and dead letters as i
 });
 
 test("in that test most lines that a program can take are taken by it", () => {
-  assert.ok(compiledLines > plainLines / 4, `${compiledLines} compiled, ${plainLines} plain`);
+  assert.ok(compiledLines >= plainLines / 4, `${compiledLines} compiled, ${plainLines} plain`);
 });
 
 const atom = fc.constantFrom(
