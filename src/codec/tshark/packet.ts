@@ -63,8 +63,8 @@ function member(pairs: Pairs, name: string): Pairs["values"][number] | undefined
 }
 
 /**
- * A record as the event that our own decoders make of the packet (docs/packets.md): nested objects, nothing undefined in
- * them, `@timestamp` in milliseconds. `legacyNames`: layers as tshark called them before version 3.
+ * A record as the event that our own decoders make of the packet (docs/packets.md): nested objects, `@timestamp` in
+ * milliseconds; what is undefined is absent. `legacyNames`: layers as tshark called them before version 3.
  */
 export function packetFields(record: TsharkRecord, legacyNames: boolean): Record<string, unknown> {
   const layers = layersOf(record.layers, WANTED);
@@ -98,49 +98,46 @@ export function packetFields(record: TsharkRecord, legacyNames: boolean): Record
   if (names.length > 0) vlans.splice(onWire.filter((name) => name === "vlan" || name === "ieee8021ad").length);
   const named = ["dns", "mdns", "llmnr", "dhcp", "http", "tls"].filter((name) => layers.has(name));
   const interfaceName = frame?.first("frame_interface_name");
+  const http = one("http");
+  // One literal: spreads in it took two thirds of the time of a record.
   return {
-    ...(time === undefined ? fallbackTime(record) : { "@timestamp": time.ms }),
+    "@timestamp": time?.ms ?? intOf(record.timestamp),
     event: { kind: "event", category: ["network"], type: ["info"], dataset: "packet" },
-    ...given({
-      frame: given({
-        number: intOf(frame?.first("frame_number")),
-        time: time?.iso,
-        len: length,
-        cap_len: intOf(frame?.first("frame_cap_len")),
-        protocols: protocols === undefined ? undefined : spelled(names, legacyNames),
-      }),
-      source,
-      destination,
-      network: given({
-        type: ip.type ?? (layers.has("arp") ? "arp" : undefined),
-        transport: ip.transport,
-        iana_number: ip.number,
-        protocol: named[0],
-        bytes: length,
-        community_id: one("communityid")?.first("communityid_communityid"),
-        vlan: vlans.length === 0 ? undefined : { id: vlans[0] },
-        inner: vlans.length < 2 ? undefined : { vlan: { id: vlans.at(-1) } },
-      }),
-      ip: ip.fields,
-      tcp: tcpFields(ip.ports),
-      udp: udpFields(ip.ports),
-      icmp: icmpFields(one("icmp"), 4) ?? icmpFields(one("icmpv6"), 6),
-      arp: arpFields(one("arp")),
-      dns: dnsFields(one("dns") ?? one("mdns") ?? one("llmnr") ?? NOTHING),
-      dhcpv4: dhcpFields(one("dhcp") ?? NOTHING),
-      ...httpFields(one("http")),
-      tls: tlsFields(layers.get("tls") ?? []),
-      observer: interfaceName === undefined ? undefined : { ingress: { interface: { name: interfaceName } } },
+    frame: given({
+      number: intOf(frame?.first("frame_number")),
+      time: time?.iso,
+      len: length,
+      cap_len: intOf(frame?.first("frame_cap_len")),
+      protocols: protocols === undefined ? undefined : spelled(names, legacyNames),
     }),
+    source,
+    destination,
+    network: given({
+      type: ip.type ?? (layers.has("arp") ? "arp" : undefined),
+      transport: ip.transport,
+      iana_number: ip.number,
+      protocol: named[0],
+      bytes: length,
+      community_id: one("communityid")?.first("communityid_communityid"),
+      vlan: vlans.length === 0 ? undefined : { id: vlans[0] },
+      inner: vlans.length < 2 ? undefined : { vlan: { id: vlans.at(-1) } },
+    }),
+    ip: ip.fields,
+    tcp: tcpFields(ip.ports),
+    udp: udpFields(ip.ports),
+    icmp: icmpFields(one("icmp"), 4) ?? icmpFields(one("icmpv6"), 6),
+    arp: arpFields(one("arp")),
+    dns: dnsFields(one("dns") ?? one("mdns") ?? one("llmnr") ?? NOTHING),
+    dhcpv4: dhcpFields(one("dhcp") ?? NOTHING),
+    http: http === undefined ? undefined : httpFields(http),
+    url: http === undefined ? undefined : urlFields(http),
+    user_agent: http === undefined ? undefined : given({ original: http.first("http_user_agent") }),
+    tls: tlsFields(layers.get("tls") ?? []),
+    observer: interfaceName === undefined ? undefined : { ingress: { interface: { name: interfaceName } } },
   };
 }
 
 const NOTHING = { first: () => undefined, all: () => [] } as unknown as Layer;
-
-function fallbackTime({ timestamp }: TsharkRecord): { "@timestamp"?: number } {
-  const ms = intOf(timestamp);
-  return ms === undefined ? {} : { "@timestamp": ms };
-}
 
 function spelled(names: readonly string[], legacyNames: boolean): string {
   if (!legacyNames) return names.join(":");
@@ -197,7 +194,9 @@ function ipFields(layers: ReadonlyMap<string, readonly Layer[]>, names: readonly
   const said = inner === undefined ? undefined : protocolNumber(inner, prefix(inner));
   const isPiece = said !== undefined && transport === undefined;
   return {
-    ...{ layers: found, prefix, ports },
+    layers: found,
+    prefix,
+    ports,
     type: found.length === 0 ? undefined : prefix(found[0]!) === "ip" ? "ipv4" : "ipv6",
     transport: isPiece ? BY_NUMBER.get(said) : transport === undefined ? undefined : TRANSPORTS[transport]![0],
     number: isPiece ? said : transport === undefined ? said : TRANSPORTS[transport]![1],
@@ -260,27 +259,22 @@ function arpFields(layer: Layer | undefined): Record<string, unknown> | undefine
 }
 
 /** Names of ECS. Headers that hold credentials are not taken. */
-function httpFields(layer: Layer | undefined): Record<string, unknown> {
-  if (layer === undefined) return {};
+function httpFields(layer: Layer): Record<string, unknown> | undefined {
   const version = layer.first("http_request_version") ?? layer.first("http_response_version");
-  const request = given({
-    method: layer.first("http_request_method"),
-    referrer: layer.first("http_referer"),
-  });
   const status = intOf(layer.first("http_response_code"));
-  return {
-    http: given({
-      version: version?.replace(/^HTTP\//, ""),
-      request,
-      response: status === undefined ? undefined : { status_code: status },
-    }),
-    url: given({
-      original: layer.first("http_request_uri"),
-      full: layer.first("http_request_full_uri"),
-      domain: layer.first("http_host")?.replace(/:\d+$/, ""),
-    }),
-    user_agent: given({ original: layer.first("http_user_agent") }),
-  };
+  return given({
+    version: version?.replace(/^HTTP\//, ""),
+    request: given({ method: layer.first("http_request_method"), referrer: layer.first("http_referer") }),
+    response: status === undefined ? undefined : { status_code: status },
+  });
+}
+
+function urlFields(layer: Layer): Record<string, unknown> | undefined {
+  return given({
+    original: layer.first("http_request_uri"),
+    full: layer.first("http_request_full_uri"),
+    domain: layer.first("http_host")?.replace(/:\d+$/, ""),
+  });
 }
 
 function tlsFields(layers: readonly Layer[]): Record<string, unknown> | undefined {
