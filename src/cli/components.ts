@@ -8,6 +8,7 @@ import { command } from "../sources/command/index.ts";
 import { file as fileSource } from "../sources/file/index.ts";
 import { packet } from "../sources/packet/index.ts";
 import { stdin } from "../sources/stdin/index.ts";
+import { communityId } from "../stages/community_id/index.ts";
 import { convert } from "../stages/convert/index.ts";
 import { copy } from "../stages/copy/index.ts";
 import { dedupe } from "../stages/dedupe/index.ts";
@@ -59,7 +60,7 @@ export const components: ComponentLists = {
       flatten,
       convert,
     ],
-    ...[lookup, redact, filter, sample, throttle, dedupe, route, split, rollup],
+    ...[lookup, communityId, redact, filter, sample, throttle, dedupe, route, split, rollup],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -7,18 +7,19 @@ import { getIn } from "../core/path.ts";
 import { CaptureReader, type CaptureEnd } from "../packet/capture/capture-reader.ts";
 import { gunzipped } from "../packet/capture/gunzip.ts";
 import { HeaderDecoder } from "../packet/headers/decode.ts";
-import { FlowOutput } from "../packet/flows/flow-output.ts";
 import type { DocumentSink, PacketOutput } from "../packet/output.ts";
+import { createOutput, type OutputName } from "../packet/outputs.ts";
 import { PacketEvents } from "../packet/packet-event.ts";
 import { PacketJson } from "../packet/packet-json.ts";
 import { filteredCapture } from "../packet/capture/bpf-filter.ts";
 import { FLOW_TABLE_HEADER, flowLine } from "./flow-view.ts";
 import { PACKET_TABLE_HEADER, packetLine } from "./packet-view.ts";
+import { STATS_TABLE_HEADER, statsLine } from "./stats-view.ts";
 import { formatCount, paint, quietWriter, terminalOf, type Terminal } from "./terminal.ts";
 
 /** What the command line says: see commands/decode.ts. */
 export interface DecodeOptions {
-  readonly output: "packets" | "flows";
+  readonly output: OutputName;
   readonly where?: string;
   readonly filter?: string;
   readonly json?: boolean;
@@ -153,9 +154,21 @@ class PacketPrinter extends Printer {
   }
 }
 
+/** How the documents of an output look as a table. */
+interface DocumentView {
+  readonly header: string;
+  readonly line: (document: unknown, terminal: Terminal, isUtc: boolean) => string;
+}
+const STATS_VIEW: DocumentView = { header: STATS_TABLE_HEADER, line: statsLine };
+const VIEWS: Readonly<Partial<Record<OutputName, DocumentView>>> = {
+  flows: { header: FLOW_TABLE_HEADER, line: flowLine },
+  stats: STATS_VIEW,
+};
+
 /** Prints the documents of an output. */
 class DocumentPrinter extends Printer {
-  readonly #output: PacketOutput = new FlowOutput();
+  readonly #output: PacketOutput;
+  readonly #view: DocumentView;
   #text = "";
   readonly #sink: DocumentSink = {
     add: (json) => {
@@ -167,11 +180,17 @@ class DocumentPrinter extends Printer {
         if (this.select?.(document) === false) return;
         if (this.options.json === true) this.#text += `${json}\n`;
         else
-          this.#text += `${this.heading(FLOW_TABLE_HEADER)}${flowLine(document, this.terminal, this.options.utc === true)}\n`;
+          this.#text += `${this.heading(this.#view.header)}${this.#view.line(document, this.terminal, this.options.utc === true)}\n`;
       }
       this.printed++;
     },
   };
+
+  constructor(options: DecodeOptions, terminal: Terminal, select: Select | undefined) {
+    super(options, terminal, select);
+    this.#output = createOutput(options.output, undefined);
+    this.#view = VIEWS[options.output] ?? STATS_VIEW;
+  }
 
   async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
     for (const batch of reader.read(chunk)) {

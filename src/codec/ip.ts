@@ -54,3 +54,26 @@ export function isIpv6(text: string): boolean {
   }
   return isShortened ? groups <= 7 : groups === 8;
 }
+
+/** The 4 or 16 bytes of an address in network order; undefined: it is none. */
+export function ipBytes(text: string): Uint8Array | undefined {
+  if (isIpv4(text)) return Uint8Array.from(text.split("."), Number);
+  if (!text.includes(":") || !isIpv6(text)) return undefined;
+  const lastColon = text.lastIndexOf(":");
+  const last4 = text.includes(".") ? ipBytes(text.slice(lastColon + 1))! : undefined;
+  const groups = last4 === undefined ? text : `${text.slice(0, lastColon + 1)}0:0`;
+  const [head = "", tail] = groups.split("::");
+  const [before, after] = [head, tail ?? ""].map((part) => (part === "" ? [] : part.split(":"))) as [
+    string[],
+    string[],
+  ];
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
+  const bytes = new Uint8Array(16);
+  [...before, ...zeros, ...after].forEach((group, i) => {
+    const value = parseInt(group, 16);
+    bytes[2 * i] = value >> 8;
+    bytes[2 * i + 1] = value & 255;
+  });
+  if (last4 !== undefined) bytes.set(last4, 12);
+  return bytes;
+}

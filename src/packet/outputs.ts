@@ -3,6 +3,7 @@ import { FlowOutput } from "./flows/flow-output.ts";
 import { flowsOptions, toFlowOptions } from "./flows/flows-options.ts";
 import type { PacketOutput } from "./output.ts";
 import { PacketDocuments, packetsOptions } from "./packets/packets.ts";
+import { StatsOutput, statsOptions } from "./stats/stats-output.ts";
 
 /** Something that can be made of packets: see PacketOutput. */
 interface OutputDefinition<O = never> {
@@ -35,6 +36,11 @@ export const PACKET_OUTPUTS = {
     summary: "one event a conversation, when it is over, and what there is of it now and then",
     schema: flowsOptions,
     create: (options, machine) => new FlowOutput(toFlowOptions(options, machine.isOwn)),
+  }),
+  stats: define({
+    summary: "packets and bytes a second by protocol and interface, as metrics",
+    schema: statsOptions,
+    create: (options) => new StatsOutput(options),
   }),
 };
 

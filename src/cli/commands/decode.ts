@@ -6,12 +6,12 @@ export function decodeCommand(): Command {
   const command = new Command("decode")
     .summary("show what a packet capture holds")
     .description(
-      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets or its flows (conversations), one a line: as a table, or with --json as the events that would be shipped.",
+      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets, its flows (conversations) or its rates by protocol, one a line: as a table, or with --json as the events that would be shipped.",
     )
     .argument("<file>", "the capture; - is standard input")
-    .addOption(new Option("--output <what>", "what to print").choices(["packets", "flows"]).default("packets"))
+    .addOption(new Option("--output <what>", "what to print").choices(["packets", "flows", "stats"]).default("packets"))
     .option("--filter <bpf>", "read only packets that this filter of tcpdump lets through; needs tcpdump")
-    .option("--where <kql>", "print only packets or flows for which this KQL query is true")
+    .option("--where <kql>", "print only packets, flows or rates for which this KQL query is true")
     .option("--json", "print events, one nested JSON object a line")
     .option("--limit <count>", "stop after printing so many", parseLimit)
     .option("--utc", "show times in UTC instead of local time")

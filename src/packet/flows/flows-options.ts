@@ -1,5 +1,9 @@
+import { BlockList, isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { WiretailError } from "../../core/error.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { FLOW_DEFAULTS, type FlowOptions } from "./flow-options.ts";
+import { LocalProcesses } from "./local-processes.ts";
 
 const seconds = (defaultMs: number, description: string, minimum = 1) =>
   t.number({ default: defaultMs / 1000, minimum, maximum: 86_400, description: `${description} In seconds.` });
@@ -33,12 +37,23 @@ export const flowsOptions = t.object({
     default: FLOW_DEFAULTS.tunnels,
     description: "Whether the packets of a tunnel are one flow between its ends, or the flows inside of it.",
   }),
+  own_addresses: t.array(t.string({ minLength: 1 }), {
+    default: [],
+    description:
+      "Addresses and networks (`10.0.0.0/8`) that are this side's, for `network.direction`; `host`: those that this machine has at the start. By default live captures take those that it has at the moment, and others give no direction.",
+    examples: [["host"], ["10.0.0.0/8", "fd00::/8"]],
+  }),
+  processes: t.boolean({
+    default: false,
+    description:
+      "Name the local process of a connection, by /proc (Linux). For live captures on this machine; short-lived sockets may be missed.",
+  }),
 });
+export type FlowsOptions = Infer<typeof flowsOptions>;
 
-/** The same for FlowOutput. */
-export function toFlowOptions(options: Infer<typeof flowsOptions>, isOwn: FlowOptions["isOwn"]): FlowOptions {
+/** The same for FlowOutput. Throws WT_CONFIG_INVALID for an own address that is none. */
+export function toFlowOptions(options: FlowsOptions, isOwn: FlowOptions["isOwn"]): FlowOptions {
   return {
-    ...FLOW_DEFAULTS,
     maxFlows: options.max_flows,
     activeMs: options.active_seconds * 1000,
     tcpIdleMs: options.tcp_idle_seconds * 1000,
@@ -46,6 +61,32 @@ export function toFlowOptions(options: Infer<typeof flowsOptions>, isOwn: FlowOp
     closedIdleMs: options.closed_idle_seconds * 1000,
     udpIdleMs: options.udp_idle_seconds * 1000,
     otherIdleMs: options.other_idle_seconds * 1000,
-    ...{ tunnels: options.tunnels, isOwn },
+    tunnels: options.tunnels,
+    isOwn: options.own_addresses.length === 0 ? isOwn : ownTest(options.own_addresses),
+    processes: options.processes ? new LocalProcesses() : undefined,
   };
+}
+
+function ownTest(texts: readonly string[]): (ip: string) => boolean {
+  const own = new BlockList();
+  const addresses = texts.flatMap((text) =>
+    text === "host"
+      ? Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address))
+      : [text],
+  );
+  for (const text of addresses) {
+    const [address = "", prefix] = text.split("/");
+    const version = isIP(address);
+    const bits = prefix === undefined ? undefined : Number(prefix);
+    const isWrong = bits !== undefined && !(Number.isInteger(bits) && bits >= 0 && bits <= (version === 4 ? 32 : 128));
+    if (version === 0 || isWrong)
+      throw new WiretailError(
+        "WT_CONFIG_INVALID",
+        `own_addresses: ${JSON.stringify(text)} is no address, network or "host"`,
+      );
+    const family = version === 4 ? "ipv4" : "ipv6";
+    if (bits === undefined) own.addAddress(address, family);
+    else own.addSubnet(address, bits, family);
+  }
+  return (ip) => own.check(ip, ip.includes(":") ? "ipv6" : "ipv4");
 }
