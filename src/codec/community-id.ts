@@ -21,9 +21,12 @@ export class CommunityIds {
   readonly #input = Buffer.alloc(2 + 32 + 2 + 4);
   readonly #known = new Map<string, string>();
 
-  /** `seed`: 0 to 65535; 0 is what everybody uses. */
-  constructor(seed = 0) {
+  readonly #maxKnown: number;
+
+  /** `seed`: 0 to 65535; 0 is what everybody uses. `maxKnown`: ids that are kept, at most; 0 where each is asked for once. */
+  constructor(seed = 0, maxKnown = MAX_KNOWN) {
     this.#seed = seed;
+    this.#maxKnown = maxKnown;
   }
 
   /**
@@ -66,11 +69,12 @@ export class CommunityIds {
   }
 
   #hash(input: Buffer): string {
+    if (this.#maxKnown === 0) return "1:" + hash("sha1", input, "base64");
     const key = input.toString("latin1");
     let id = this.#known.get(key);
     if (id === undefined) {
       id = "1:" + hash("sha1", input, "base64");
-      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      if (this.#known.size >= this.#maxKnown) this.#known.clear();
       this.#known.set(key, id);
     }
     return id;

@@ -21,7 +21,7 @@ const EVENT = '"event":{"kind":"event","category":["network"],"type":["info"],"d
 
 /**
  * Writes packets as JSON: the very text that JSON.stringify makes of PacketEvents' documents, for ordinary packets without
- * making those (bench/results/packets.md has the difference). What is the same for all packets of one direction of a
+ * making those (bench/packets.ts measures it). What is the same for all packets of one direction of a
  * conversation (addresses, ports, Community ID) is kept. Keep one a capture.
  */
 export class PacketJson {

@@ -25,7 +25,7 @@ export class FlowWriter {
   baseSeconds = NaN;
   readonly #table: FlowTable;
   readonly #options: FlowOptions;
-  readonly #communityId = new CommunityId();
+  readonly #communityId = new CommunityId(0, 0);
   /** Both addresses, in network order. */
   readonly #addresses = Buffer.alloc(32);
   readonly #flags: (string | undefined)[] = [];
