@@ -26,6 +26,9 @@ busybox true                               busybox
 ip -V                                      iproute2
 ping -V                                    iputils-ping
 curl --version                             curl
+nginx -v                                   nginx-light
+chronyd --version                          chrony
+dig -v                                     bind9-dnsutils
 systemd-analyze --version                  systemd
 tmux -V                                    tmux
 '

@@ -9,12 +9,14 @@ import { gunzipped } from "../packet/capture/gunzip.ts";
 import { HeaderDecoder } from "../packet/headers/decode.ts";
 import type { DocumentSink, PacketOutput } from "../packet/output.ts";
 import { createOutput, type OutputName } from "../packet/outputs.ts";
+import { DEFAULT_HTTP_FIELDS } from "../packet/http/fields.ts";
 import { PacketEvents } from "../packet/packet-event.ts";
 import { PacketJson } from "../packet/packet-json.ts";
 import { filteredCapture } from "../packet/capture/bpf-filter.ts";
 import { FLOW_TABLE_HEADER, flowLine } from "./flow-view.ts";
 import { PACKET_TABLE_HEADER, packetLine } from "./packet-view.ts";
 import { STATS_TABLE_HEADER, statsLine } from "./stats-view.ts";
+import { TRANSACTION_TABLE_HEADER, transactionLine } from "./transaction-view.ts";
 import { formatCount, paint, quietWriter, terminalOf, type Terminal } from "./terminal.ts";
 
 /** What the command line says: see commands/decode.ts. */
@@ -22,6 +24,7 @@ export interface DecodeOptions {
   readonly output: OutputName;
   readonly where?: string;
   readonly filter?: string;
+  readonly showCredentials?: boolean;
   readonly json?: boolean;
   readonly limit?: number;
   readonly utc?: boolean;
@@ -122,8 +125,9 @@ abstract class Printer {
 }
 
 class PacketPrinter extends Printer {
-  readonly #events = new PacketEvents();
-  readonly #json = new PacketJson();
+  readonly #http = { ...DEFAULT_HTTP_FIELDS, showCredentials: this.options.showCredentials === true };
+  readonly #events = new PacketEvents(this.#http);
+  readonly #json = new PacketJson(this.#http);
 
   async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
     const { json, utc } = this.options;
@@ -163,6 +167,7 @@ const STATS_VIEW: DocumentView = { header: STATS_TABLE_HEADER, line: statsLine }
 const VIEWS: Readonly<Partial<Record<OutputName, DocumentView>>> = {
   flows: { header: FLOW_TABLE_HEADER, line: flowLine },
   stats: STATS_VIEW,
+  transactions: { header: TRANSACTION_TABLE_HEADER, line: transactionLine },
 };
 
 /** Prints the documents of an output. */
@@ -188,7 +193,10 @@ class DocumentPrinter extends Printer {
 
   constructor(options: DecodeOptions, terminal: Terminal, select: Select | undefined) {
     super(options, terminal, select);
-    this.#output = createOutput(options.output, undefined);
+    this.#output = createOutput(
+      options.output,
+      options.output === "transactions" ? { show_credentials: options.showCredentials === true } : undefined,
+    );
     this.#view = VIEWS[options.output] ?? STATS_VIEW;
   }
 

@@ -4,6 +4,8 @@ import { flowsOptions, toFlowOptions } from "./flows/flows-options.ts";
 import type { PacketOutput } from "./output.ts";
 import { PacketDocuments, packetsOptions } from "./packets/packets.ts";
 import { StatsOutput, statsOptions } from "./stats/stats-output.ts";
+import { Transactions } from "./transactions/transactions.ts";
+import { transactionsOptions } from "./transactions/transactions-options.ts";
 
 /** Something that can be made of packets: see PacketOutput. */
 interface OutputDefinition<O = never> {
@@ -42,15 +44,21 @@ export const PACKET_OUTPUTS = {
     schema: statsOptions,
     create: (options) => new StatsOutput(options),
   }),
+  transactions: define({
+    summary: "one event a question and its answer: DNS, HTTP, TLS, DHCP, ICMP, ARP, NTP",
+    schema: transactionsOptions,
+    create: (options) => new Transactions(options),
+  }),
 };
 
 export type OutputName = keyof typeof PACKET_OUTPUTS;
 export const OUTPUT_NAMES = Object.keys(PACKET_OUTPUTS) as [OutputName, ...OutputName[]];
 
-/** Makes an output for one capture. `options` are validated ones, or none. */
+/** Makes an output for one capture. `options` are validated ones; those that are missing have their defaults. */
 export function createOutput(name: OutputName, options: unknown, machine: CapturingMachine = {}): PacketOutput {
   const definition = PACKET_OUTPUTS[name];
-  return definition.create((options ?? defaultsOf(definition.schema)) as never, machine);
+  const given = options as object | undefined;
+  return definition.create({ ...defaultsOf(definition.schema), ...given } as never, machine);
 }
 
 /** The defaults of a schema of which every property has one. */

@@ -1,5 +1,6 @@
 import { formatIsoTime } from "../core/time.ts";
 import { formatIp4, formatIp6, formatMac } from "./address.ts";
+import { applicationFields } from "./application-fields.ts";
 import type { CaptureInterface } from "./capture/format.ts";
 import type { PacketBatch } from "./capture/packet-batch.ts";
 import { CommunityId } from "./community-id.ts";
@@ -9,6 +10,7 @@ import { u16 } from "./headers/cursor.ts";
 import { FLAG, type HeaderColumns, TCP_FLAG_NAMES } from "./headers/header-columns.ts";
 import { PROTOCOL } from "./headers/ip-layers.ts";
 import { LAYER, LAYER_NAMES } from "./headers/layer.ts";
+import { DEFAULT_HTTP_FIELDS, type HttpFieldOptions } from "./http/fields.ts";
 import { TRANSPORTS } from "./transports.ts";
 
 /** A packet as an ECS document (docs/packets.md lists the fields). Members without a value are undefined. */
@@ -35,6 +37,13 @@ export interface PacketEvent {
   arp: { opcode: number; src: ArpSide; dst: ArpSide } | undefined;
   dns: DnsMessage | undefined;
   dhcpv4: DhcpMessage | undefined;
+  /** Of a head, hello or message that the packet has whole: see application-fields.ts. */
+  http?: unknown;
+  url?: unknown;
+  user_agent?: unknown;
+  user?: unknown;
+  tls?: unknown;
+  ntp?: unknown;
   observer: { ingress: { interface: { name: string } } } | undefined;
   tags: string[] | undefined;
 }
@@ -60,6 +69,12 @@ const TAGS = [
 /** Makes documents of decoded packets. Keep one a capture. */
 export class PacketEvents {
   readonly #communityId = new CommunityId();
+  readonly #http: HttpFieldOptions;
+
+  /** `http`: which headers are told, and whether credentials are. */
+  constructor(http: HttpFieldOptions = DEFAULT_HTTP_FIELDS) {
+    this.#http = http;
+  }
 
   /** The document of packet `i`; nothing in it belongs to the batch. */
   of(batch: PacketBatch, columns: HeaderColumns, i: number, from: CaptureInterface | undefined): PacketEvent {
@@ -81,7 +96,8 @@ export class PacketEvents {
     const dns = isDns ? decodeDns(bytes, payloadAt + (protocol === PROTOCOL.tcp ? 2 : 0), payloadEnd) : undefined;
     const dhcpv4 = application === LAYER.dhcp ? decodeDhcp(bytes, payloadAt, payloadEnd) : undefined;
     let flags = columns.flags[i]!;
-    if (application >= 0 && dns === undefined && dhcpv4 === undefined) {
+    const isDecoded = isDns ? dns !== undefined : application !== LAYER.dhcp || dhcpv4 !== undefined;
+    if (!isDecoded) {
       const isCut = columns.payloadLength[i]! < columns.payloadOriginalLength[i]!;
       flags |= isCut ? FLAG.cut : FLAG.malformed;
     }
@@ -118,6 +134,7 @@ export class PacketEvents {
       arp: arpFields(bytes, columns.arpAt[i]!),
       dns,
       dhcpv4,
+      ...applicationFields(application, bytes, payloadAt, payloadEnd, columns.destinationPort[inner]!, this.#http),
       observer: from?.name === undefined ? undefined : { ingress: { interface: { name: from.name } } },
       tags: tags.length === 0 ? undefined : tags,
     };

@@ -1,5 +1,6 @@
 import { formatIsoTime } from "../core/time.ts";
 import { formatIp4, formatIp6, formatMac } from "./address.ts";
+import { applicationFields } from "./application-fields.ts";
 import type { CaptureInterface } from "./capture/format.ts";
 import type { PacketBatch } from "./capture/packet-batch.ts";
 import { CommunityId } from "./community-id.ts";
@@ -9,6 +10,7 @@ import { u16, u32 } from "./headers/cursor.ts";
 import { type HeaderColumns, TCP_FLAG_NAMES } from "./headers/header-columns.ts";
 import { PROTOCOL } from "./headers/ip-layers.ts";
 import { LAYER, LAYER_NAMES } from "./headers/layer.ts";
+import { DEFAULT_HTTP_FIELDS, type HttpFieldOptions } from "./http/fields.ts";
 import { PacketEvents } from "./packet-event.ts";
 
 /** Both directions of a conversation have an entry. A power of two. */
@@ -25,7 +27,8 @@ const EVENT = '"event":{"kind":"event","category":["network"],"type":["info"],"d
  * conversation (addresses, ports, Community ID) is kept. Keep one a capture.
  */
 export class PacketJson {
-  readonly #events = new PacketEvents();
+  readonly #events: PacketEvents;
+  readonly #http: HttpFieldOptions;
   readonly #communityId = new CommunityId();
   /** Of what the text at the same place is: addresses, ports, MACs and so on. */
   readonly #keys = new Int32Array(ENTRIES * KEY_WORDS);
@@ -36,6 +39,12 @@ export class PacketJson {
   readonly #observers = new Map<string, string>();
   #second = NaN;
   #secondText = "";
+
+  /** `http`: which headers are told, and whether credentials are. */
+  constructor(http: HttpFieldOptions = DEFAULT_HTTP_FIELDS) {
+    this.#http = http;
+    this.#events = new PacketEvents(http);
+  }
 
   /** The document of packet `i` as JSON. */
   of(batch: PacketBatch, columns: HeaderColumns, i: number, from: CaptureInterface | undefined): string {
@@ -52,7 +61,7 @@ export class PacketJson {
       seconds >= 0 &&
       seconds < TIME_LIMIT;
     const application =
-      isOrdinary && columns.application[i]! >= 0 ? applicationText(batch.bytes, columns, i, protocol) : "";
+      isOrdinary && columns.application[i]! >= 0 ? applicationText(batch.bytes, columns, i, protocol, this.#http) : "";
     // A message that cannot be read makes a document of another kind.
     if (!isOrdinary || application === undefined) return JSON.stringify(this.#events.of(batch, columns, i, from));
 
@@ -172,13 +181,24 @@ function flagsText(flags: number): string {
   return JSON.stringify(TCP_FLAG_NAMES.filter((_, bit) => ((flags >> bit) & 1) === 1));
 }
 
-/** What DNS or DHCP say, as members of the document; undefined: the message cannot be read. */
-function applicationText(bytes: Uint8Array, columns: HeaderColumns, i: number, protocol: number): string | undefined {
+/** What the application says, as members of the document; undefined: a message that has to be readable is not. */
+function applicationText(
+  bytes: Uint8Array,
+  columns: HeaderColumns,
+  i: number,
+  protocol: number,
+  http: HttpFieldOptions,
+): string | undefined {
   const at = columns.payloadAt[i]!;
   const end = at + columns.payloadLength[i]!;
-  if (columns.application[i] === LAYER.dhcp) {
+  const layer = columns.application[i]!;
+  if (layer === LAYER.dhcp) {
     const message = decodeDhcp(bytes, at, end);
     return message === undefined ? undefined : `,"dhcpv4":${JSON.stringify(message)}`;
+  }
+  if (layer === LAYER.http || layer === LAYER.tls || layer === LAYER.ntp) {
+    const fields = applicationFields(layer, bytes, at, end, columns.destinationPort[2 * i]!, http);
+    return fields === undefined ? "" : `,${JSON.stringify(fields).slice(1, -1)}`;
   }
   // Over TCP the message's length stands before it.
   const message = decodeDns(bytes, at + (protocol === PROTOCOL.tcp ? 2 : 0), end);

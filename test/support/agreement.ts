@@ -6,9 +6,13 @@ import { HeaderDecoder } from "../../src/packet/headers/decode.ts";
 import { FLAG } from "../../src/packet/headers/header-columns.ts";
 import { PacketEvents, type PacketEvent } from "../../src/packet/packet-event.ts";
 import { assertSameDocuments } from "./packet-documents.ts";
-import { headerLayers, tsharkFields } from "./tshark.ts";
+import { knownLayers, tsharkFields } from "./tshark.ts";
 
+const REPEATED = [
+  ...(["tcp.analysis.retransmission", "tcp.analysis.out_of_order", "tcp.analysis.keep_alive"] as const),
+] as const;
 const FIELDS = [
+  ...REPEATED,
   ...(["frame.number", "frame.len", "frame.cap_len", "frame.time_epoch", "frame.protocols"] as const),
   ...([
     "eth.src",
@@ -69,7 +73,10 @@ function compare(event: PacketEvent, their: Fields, id: string | undefined, isMa
   same("frame.cap_len", frame.cap_len);
   const [seconds = "", fraction = ""] = their["frame.time_epoch"].split(".");
   same("frame.time_epoch", frame.time, `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}.${fraction}Z`);
-  same("frame.protocols", frame.protocols, headerLayers(their["frame.protocols"]));
+  // What it takes for a repeated segment, or what is cut, tshark does not always look into.
+  const isPassedOver = frame.cap_len < frame.len || REPEATED.some((field) => their[field] !== "");
+  if (isPassedOver) assert.ok(frame.protocols.startsWith(knownLayers(their["frame.protocols"])));
+  else same("frame.protocols", frame.protocols, knownLayers(their["frame.protocols"]));
   if (layers[0] === "eth") same("eth.src", source?.mac?.toLowerCase().replaceAll("-", ":"), first(their["eth.src"]));
   const vlans = [network.vlan?.id, network.inner?.vlan.id].filter((each) => each !== undefined);
   const tags = [their["ieee8021ad.id"], their["vlan.id"]].filter(Boolean).join().split(",").filter(Boolean);

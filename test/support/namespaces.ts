@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { prepareServers, talk } from "./application-traffic.ts";
 
 const run = promisify(execFile);
 
@@ -14,8 +15,8 @@ const run = promisify(execFile);
 export async function captureTraffic(folder: string): Promise<{ veth: string; any: string }> {
   const [a, b] = [`wta${process.pid}`, `wtb${process.pid}`];
   const started: ChildProcess[] = [];
-  const inside = (host: string, ...command: string[]): Promise<unknown> =>
-    run("ip", ["netns", "exec", host, ...command]);
+  const inside = async (host: string, ...command: string[]): Promise<string> =>
+    (await run("ip", ["netns", "exec", host, ...command])).stdout;
   const start = (host: string, ...command: string[]): ChildProcess => {
     const child = spawn("ip", ["netns", "exec", host, ...command], { stdio: ["ignore", "ignore", "pipe"] });
     child.stderr.resume();
@@ -43,6 +44,7 @@ export async function captureTraffic(folder: string): Promise<{ veth: string; an
         "-i",
         "v0",
         "-U",
+        "--immediate-mode",
         "-Z",
         "root",
         "-s",
@@ -54,6 +56,7 @@ export async function captureTraffic(folder: string): Promise<{ veth: string; an
       start(a, "tcpdump", "-n", "-i", "any", "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-w", files.any),
     ];
     await Promise.all(captures.map(listening));
+    const servers = await prepareServers(folder);
     start(
       b,
       "dnsmasq",
@@ -69,7 +72,10 @@ export async function captureTraffic(folder: string): Promise<{ veth: string; an
       "--address=/test/fd00:9::2",
       "--dhcp-range=10.9.0.100,10.9.0.120",
       "--leasefile-ro",
+      ...servers.dns,
     );
+    start(b, "nginx", "-c", servers.nginx);
+    start(b, "chronyd", "-x", "-d", "-f", servers.chrony);
     start(b, process.execPath, "-e", SERVER);
     const patiently = async (...command: string[]): Promise<void> => {
       const deadline = Date.now() + 20_000;
@@ -85,12 +91,14 @@ export async function captureTraffic(folder: string): Promise<{ veth: string; an
     };
     for (const address of ["10.9.0.2", "[fd00:9::2]"])
       await patiently("curl", "-s", "-m", "5", `http://${address}:8080/big`);
+    await patiently("curl", "-s", "-m", "5", "-o", "/dev/null", "http://10.9.0.2/index.html");
     for (const server of ["10.9.0.2", "[fd00:9::2]"]) await patiently(process.execPath, "-e", RESOLVE, server);
     await inside(a, "busybox", "udhcpc", "-i", "v0", "-f", "-q", "-n", "-s", "/bin/true", "-x", "hostname:client");
     await inside(a, "ping", "-n", "-c", "2", "-i", "0.2", "10.9.0.2");
     await inside(a, "ping", "-n", "-c", "2", "-i", "0.2", "fd00:9::2");
     await inside(a, "ping", "-n", "-c", "1", "-s", "4000", "10.9.0.2");
     await inside(a, "ping", "-n", "-c", "1", "-s", "4000", "fd00:9::2");
+    await talk((...command) => inside(a, ...command));
     // Refused connections and unreachable ports: RST, and ICMP that quotes.
     await inside(a, "curl", "-s", "-m", "5", "http://10.9.0.2:9/").catch(() => undefined);
     await inside(a, process.execPath, "-e", UNREACHABLE);
@@ -106,7 +114,12 @@ export async function captureTraffic(folder: string): Promise<{ veth: string; an
   return files;
 }
 
-const SERVER = `require("node:http").createServer((request, response) => response.end("x".repeat(100_000))).listen(8080, "::")`;
+const SERVER = `require("node:http").createServer((request, response) => {
+  if (request.url !== "/chunked") return response.end("x".repeat(100_000));
+  response.write("one");
+  setTimeout(() => response.write("y".repeat(5000)), 20);
+  setTimeout(() => response.end("three"), 40);
+}).listen(8080, "::")`;
 const RESOLVE = `const { Resolver } = require("node:dns/promises");
 const resolver = new Resolver({ timeout: 1000, tries: 1 });
 resolver.setServers([process.argv[1]]);

@@ -23,14 +23,19 @@ export function tsharkFields<F extends string>(file: string, fields: readonly F[
 }
 
 /**
- * `frame.protocols` of tshark as far as header decoders go: to the first layer that they do not know. What ICMP messages
- * quote is not part of the stack for us, and IGMP, which tshark names once for itself and once for its version, is
- * named once (docs/packets.md).
+ * `frame.protocols` of tshark as far as our decoders go: through the first application. What ICMP messages quote is not
+ * part of the stack for us, nor what tshark names beneath an application (docs/packets.md).
  */
-export function headerLayers(protocols: string): string {
+export function knownLayers(protocols: string): string {
   const names = protocols.split(":");
   const unknown = names.findIndex((name) => !LAYER_NAMES.includes(name));
   const known = unknown < 0 ? names : names.slice(0, unknown);
-  const last = known.findIndex((name) => name === "icmp" || name === "icmpv6" || name === "igmp");
-  return (last < 0 ? known : known.slice(0, last + 1)).join(":");
+  const last = known.findIndex((name) => ENDS.has(name));
+  if (last < 0) return known.join(":");
+  // EtherTypes that nobody knows.
+  if (known[last] === "data" && known[last - 1] === "ethertype") return known.slice(0, last).join(":");
+  const isEcho = known[last]!.startsWith("icmp") && known[last + 1] === "data";
+  return known.slice(0, isEcho ? last + 2 : last + 1).join(":");
 }
+
+const ENDS = new Set(["icmp", "icmpv6", "igmp", "dns", "mdns", "llmnr", "dhcp", "http", "tls", "ntp", "data"]);

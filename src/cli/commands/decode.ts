@@ -6,12 +6,17 @@ export function decodeCommand(): Command {
   const command = new Command("decode")
     .summary("show what a packet capture holds")
     .description(
-      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets, its flows (conversations) or its rates by protocol, one a line: as a table, or with --json as the events that would be shipped.",
+      "Reads a capture (pcap or pcapng, also compressed by gzip) and prints its packets, its flows (conversations), its transactions (questions and answers) or its rates by protocol, one a line: as a table, or with --json as the events that would be shipped.",
     )
     .argument("<file>", "the capture; - is standard input")
-    .addOption(new Option("--output <what>", "what to print").choices(["packets", "flows", "stats"]).default("packets"))
+    .addOption(
+      new Option("--output <what>", "what to print")
+        .choices(["packets", "flows", "transactions", "stats"])
+        .default("packets"),
+    )
     .option("--filter <bpf>", "read only packets that this filter of tcpdump lets through; needs tcpdump")
-    .option("--where <kql>", "print only packets, flows or rates for which this KQL query is true")
+    .option("--where <kql>", "print only those for which this KQL query is true")
+    .option("--show-credentials", "do not redact passwords, tokens and cookies of HTTP")
     .option("--json", "print events, one nested JSON object a line")
     .option("--limit <count>", "stop after printing so many", parseLimit)
     .option("--utc", "show times in UTC instead of local time")
@@ -24,6 +29,7 @@ Examples:
   wiretail decode capture.pcapng
   wiretail decode capture.pcap.gz --where 'destination.port: 443 and tcp.flags: syn'
   wiretail decode capture.pcap --output flows --filter 'host 10.0.0.1 and tcp'
+  wiretail decode capture.pcap --output transactions --where 'type: http and http.response.status_code >= 400'
   tcpdump -i eth0 -w - | wiretail decode - --json
   ssh host tcpdump -U -w - not port 22 | wiretail decode -
 

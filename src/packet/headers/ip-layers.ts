@@ -1,4 +1,4 @@
-import { tcpApplication, udpApplication } from "../application.ts";
+import { tcpApplication, tcpPortLayer, udpApplication } from "../application.ts";
 import { type Cursor, NEXT, u16, u32 } from "./cursor.ts";
 import { FLAG } from "./header-columns.ts";
 import { LAYER } from "./layer.ts";
@@ -50,7 +50,7 @@ export function ip4(c: Cursor): number {
   c.isFragment = fragment !== 0;
   if (fragment !== 0) {
     c.mark((fragment & 0x1fff) === 0 ? FLAG.fragment : FLAG.fragment | FLAG.laterFragment);
-    if ((fragment & 0x1fff) !== 0) return NEXT.nothing;
+    if ((fragment & 0x1fff) !== 0) return laterPiece(c);
   }
   return NEXT.byProtocol;
 }
@@ -165,7 +165,13 @@ function fragment(c: Cursor): number {
   if ((offset & 0xfff9) === 0) return NEXT.byProtocol;
   c.isFragment = true;
   c.mark(offset >> 3 === 0 ? FLAG.fragment : FLAG.fragment | FLAG.laterFragment);
-  return offset >> 3 === 0 ? NEXT.byProtocol : NEXT.nothing;
+  return offset >> 3 === 0 ? NEXT.byProtocol : laterPiece(c);
+}
+
+/** What it holds is told by the first piece only. */
+function laterPiece(c: Cursor): number {
+  if (c.end > c.at) c.enter(LAYER.data);
+  return NEXT.nothing;
 }
 
 /** RFC 4302: 0 next header | 1 length in words less 2. */
@@ -201,9 +207,14 @@ function tcp(c: Cursor): number {
   if (headerLength < 20) return c.mark(FLAG.malformed);
   if (room < headerLength) return c.mark(c.wireEnd - at < headerLength ? FLAG.malformed : FLAG.cut);
   takePayload(c, at + headerLength);
-  const { payloadLength } = columns;
-  if (!c.isFragment)
-    enterApplication(c, tcpApplication(u16(bytes, at), u16(bytes, at + 2), bytes, c.at, payloadLength[packet]!));
+  const length = columns.payloadLength[packet]!;
+  if (length > 0) {
+    const source = u16(bytes, at);
+    const destination = u16(bytes, at + 2);
+    const application = tcpApplication(source, destination, bytes, c.at, length);
+    if (application >= 0) enterApplication(c, application);
+    else c.enter(tcpPortLayer(source, destination));
+  }
   return NEXT.nothing;
 }
 
@@ -221,17 +232,17 @@ function udp(c: Cursor): number {
     limit(c, at + length);
   }
   takePayload(c, at + 8);
-  if (c.isFragment || c.end <= c.at) return NEXT.nothing;
-  if (u16(bytes, at + 2) === VXLAN_PORT) return NEXT.vxlan;
+  if (c.end <= c.at) return NEXT.nothing;
+  if (u16(bytes, at + 2) === VXLAN_PORT && !c.isFragment) return NEXT.vxlan;
   enterApplication(c, udpApplication(u16(bytes, at), u16(bytes, at + 2)));
   return NEXT.nothing;
 }
 
-/** Adds an application layer to the stack, and to the columns. */
+/** Adds an application layer to the stack, and to the columns where the packet may hold a whole message. */
 function enterApplication(c: Cursor, layer: number): void {
   if (layer < 0) return;
   c.enter(layer);
-  c.columns.application[c.packet] = layer;
+  if (layer !== LAYER.data && !c.isFragment) c.columns.application[c.packet] = layer;
 }
 
 /** RFC 9260: 0 ports | 4 verification tag | 8 checksum. */
@@ -254,7 +265,13 @@ function typed(c: Cursor, layer: number): number {
   columns.destinationPort[slot] = bytes[at + 1]!;
   if (c.end - at < 8) return c.wireEnd - at < 8 ? NEXT.nothing : c.mark(FLAG.cut);
   takePayload(c, at + 8);
+  if (isEcho(layer, bytes[at]!) && c.end > c.at) c.enter(LAYER.data);
   return NEXT.nothing;
+}
+
+function isEcho(layer: number, type: number): boolean {
+  if (layer === LAYER.icmp) return type === 0 || type === 8;
+  return layer === LAYER.icmpv6 && (type === 128 || type === 129);
 }
 
 function takePorts(c: Cursor, at: number): void {

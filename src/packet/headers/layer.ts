@@ -33,6 +33,10 @@ export const LAYER = {
   mdns: 30,
   llmnr: 31,
   dhcp: 32,
+  http: 33,
+  tls: 34,
+  ntp: 35,
+  data: 36,
 } as const;
 
 const TSHARK_NAMES: Readonly<Partial<Record<keyof typeof LAYER, string>>> = {

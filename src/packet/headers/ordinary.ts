@@ -1,4 +1,4 @@
-import { tcpApplication, udpApplication } from "../application.ts";
+import { tcpApplication, tcpPortLayer, udpApplication } from "../application.ts";
 import type { PacketBatch } from "../capture/packet-batch.ts";
 import type { HeaderColumns } from "./header-columns.ts";
 import { PROTOCOL } from "./ip-layers.ts";
@@ -6,7 +6,6 @@ import { LAYER, type LayerPaths } from "./layer.ts";
 
 const ETHERNET = 1;
 const VXLAN_PORT = 4789;
-const DNS_PORT = 53;
 
 /**
  * Stacks of layers of ordinary packets, as numbers of LayerPaths, good until it is trimmed: 0 is TCP, plus 1 for UDP, 2 for
@@ -97,9 +96,10 @@ export function decodeOrdinary(
       tcpFlags[i] = bits & 0x1ff;
       tcpWindow[i] = view.getUint16(transport + 14);
       layers = known[stack]!;
-      if ((from === DNS_PORT || to === DNS_PORT) && tcpApplication(from, to, bytes, payload, end - payload) >= 0) {
-        application[i] = LAYER.dns;
-        layers = paths.step(layers, LAYER.dns);
+      if (end > payload) {
+        const layer = tcpApplication(from, to, bytes, payload, end - payload);
+        if (layer >= 0) application[i] = layer;
+        layers = paths.step(layers, layer >= 0 ? layer : tcpPortLayer(from, to));
       }
     } else if (protocol === PROTOCOL.udp) {
       const udpEnd = transport + view.getUint16(transport + 4);
@@ -110,7 +110,7 @@ export function decodeOrdinary(
       layers = known[stack | 1]!;
       const layer = end > payload ? udpApplication(from, to) : -1;
       if (layer >= 0) {
-        application[i] = layer;
+        if (layer !== LAYER.data) application[i] = layer;
         layers = paths.step(layers, layer);
       }
     } else {

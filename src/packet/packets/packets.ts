@@ -2,8 +2,8 @@ import { t, type Infer } from "../../core/schema.ts";
 import type { CaptureInterface } from "../capture/format.ts";
 import type { PacketBatch } from "../capture/packet-batch.ts";
 import type { HeaderColumns } from "../headers/header-columns.ts";
+import { DEFAULT_HTTP_FIELDS, SHOW_CREDENTIALS } from "../http/fields.ts";
 import type { DocumentSink, PacketOutput } from "../output.ts";
-import { LAYER } from "../headers/layer.ts";
 import { PacketEvents, type PacketEvent } from "../packet-event.ts";
 import { PacketJson } from "../packet-json.ts";
 import { selectFields, type FieldSelection } from "./field-selection.ts";
@@ -17,20 +17,25 @@ export const packetsOptions = t.object({
   }),
   legacy_names: t.boolean({
     default: false,
-    description: "Write `bootp` instead of `dhcp` in `frame.protocols`, as tshark did before version 3.",
+    description:
+      "Write `bootp` instead of `dhcp`, and `ssl` instead of `tls`, in `frame.protocols`, as tshark did before version 3.",
   }),
+  show_credentials: t.boolean({ default: false, description: SHOW_CREDENTIALS }),
 });
 export type PacketsOptions = Infer<typeof packetsOptions>;
 
 /** The output `packets`: one event a packet. */
 export class PacketDocuments implements PacketOutput {
-  readonly #events = new PacketEvents();
-  readonly #json = new PacketJson();
+  readonly #events: PacketEvents;
+  readonly #json: PacketJson;
   readonly #select: FieldSelection | undefined;
   readonly #hasLegacyNames: boolean;
   #packets = 0;
 
   constructor(options: PacketsOptions) {
+    const http = { ...DEFAULT_HTTP_FIELDS, showCredentials: options.show_credentials };
+    this.#events = new PacketEvents(http);
+    this.#json = new PacketJson(http);
     this.#select = options.fields.length === 0 ? undefined : selectFields(options.fields);
     this.#hasLegacyNames = options.legacy_names;
   }
@@ -40,7 +45,7 @@ export class PacketDocuments implements PacketOutput {
     for (let i = 0; i < batch.count; i++) {
       const from = interfaces[batch.interfaceIndex[i]!];
       const timeMs = batch.seconds[i]! * 1000 + batch.nanoseconds[i]! / 1e6;
-      if (select === undefined && !(this.#hasLegacyNames && columns.application[i] === LAYER.dhcp)) {
+      if (select === undefined && !this.#hasLegacyNames) {
         sink.add(this.#json.of(batch, columns, i, from), timeMs);
         continue;
       }
@@ -65,6 +70,6 @@ export class PacketDocuments implements PacketOutput {
 }
 
 function withLegacyNames(event: PacketEvent): void {
-  if (event.dhcpv4 === undefined) return;
-  event.frame.protocols = event.frame.protocols.replace(/\bdhcp\b/, "bootp");
+  const { frame } = event;
+  frame.protocols = frame.protocols.replace(/\bdhcp$/, "bootp").replace(/\btls$/, "ssl");
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { packetFields, readTshark } from "../../../src/codec/tshark/packet.ts";
 import { temporaryFolder } from "../../support/folders.ts";
 import { exoticFrames, pcap } from "../../support/frames.ts";
-import { headerLayers } from "../../support/tshark.ts";
+import { knownLayers } from "../../support/tshark.ts";
 import { ownRecords, tsharkRecords } from "../../support/tshark-records.ts";
 
 type Fields = Record<string, unknown>;
@@ -21,7 +21,7 @@ function flat(object: Fields, prefix = "", found: Fields = {}): Fields {
 
 /** What tshark sees otherwise, or does not tell, on purpose (docs/packets.md). */
 function isSame(name: string, own: unknown, theirs: unknown, frame: Fields): boolean {
-  if (name === "frame.protocols") return own === headerLayers(String(theirs));
+  if (name === "frame.protocols") return own === knownLayers(String(theirs));
   if (name === "tags" || name === "@timestamp") return true;
   // Of tunnels and of pieces, and of packets whose headers are not whole.
   if (name === "network.community_id") return theirs === undefined || Array.isArray(frame["source.ip"]);

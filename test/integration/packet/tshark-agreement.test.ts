@@ -51,10 +51,14 @@ describe("every packet agrees with tshark", () => {
       const counts = assertAgreesWithTshark(captures.veth);
       for (const stack of [
         "arp",
-        "ip:icmp",
+        "ip:icmp:data",
         "ip:udp:dns",
         "ip:udp:dhcp",
         "ip:tcp",
+        "ip:tcp:http",
+        "ip:tcp:tls",
+        "ip:tcp:dns",
+        "ip:udp:ntp",
         "ipv6:icmpv6",
         "ipv6:udp:dns",
         "ipv6:tcp",

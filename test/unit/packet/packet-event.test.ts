@@ -32,7 +32,7 @@ describe("a packet as a document", () => {
       event: EVENT,
       frame: {
         ...{ number: 1, time: "2023-11-14T22:13:20.123456789Z", len: 1000, cap_len: 60 },
-        protocols: "eth:ethertype:vlan:ethertype:ip:tcp",
+        protocols: "eth:ethertype:vlan:ethertype:ip:tcp:tls",
       },
       source: { ip: "10.0.0.1", port: 40_000, mac: "02-00-00-00-00-0A" },
       destination: { ip: "10.0.0.2", port: 443, mac: "02-00-00-00-00-0B" },

@@ -5,6 +5,7 @@ import { CaptureReader } from "../../../../src/packet/capture/capture-reader.ts"
 import type { PacketBatch } from "../../../../src/packet/capture/packet-batch.ts";
 import { HeaderDecoder } from "../../../../src/packet/headers/decode.ts";
 import { FLAG, type HeaderColumns } from "../../../../src/packet/headers/header-columns.ts";
+import { LAYER } from "../../../../src/packet/headers/layer.ts";
 import * as f from "../../../support/frames.ts";
 
 interface Decoded {
@@ -26,48 +27,48 @@ function decode(frame: Uint8Array, linkType = 1, snapLength = 65_535): Decoded {
   return { bytes: batch!.bytes, columns, protocols: columns.paths.text(columns.path[0]!) };
 }
 
-/** What tshark 4.0 says of these frames in frame.protocols, without `data` and what it finds beneath ICMP and LLC. */
+/** What tshark 4.0 says of these frames in frame.protocols, without what it finds beneath ICMP errors, LLC and unknown EtherTypes. */
 const PROTOCOLS: Readonly<Record<string, string>> = {
   "arp request": "eth:ethertype:arp",
   "arp reply": "eth:ethertype:arp",
-  "udp over ipv4": "eth:ethertype:ip:udp",
+  "udp over ipv4": "eth:ethertype:ip:udp:data",
   "tcp over ipv4": "eth:ethertype:ip:tcp",
   "sctp over ipv4": "eth:ethertype:ip:sctp",
-  "ipv4 options": "eth:ethertype:ip:udp",
-  "first fragment": "eth:ethertype:ip:udp",
-  "later fragment": "eth:ethertype:ip",
+  "ipv4 options": "eth:ethertype:ip:udp:data",
+  "first fragment": "eth:ethertype:ip:udp:data",
+  "later fragment": "eth:ethertype:ip:data",
   esp: "eth:ethertype:ip:esp",
-  "ah before udp": "eth:ethertype:ip:ah:udp",
+  "ah before udp": "eth:ethertype:ip:ah:udp:data",
   igmp: "eth:ethertype:ip:igmp",
   "echo request": "eth:ethertype:ip:icmp",
   "echo reply": "eth:ethertype:ip:icmp",
-  "udp over ipv6": "eth:ethertype:ipv6:udp",
+  "udp over ipv6": "eth:ethertype:ipv6:udp:data",
   "tcp over ipv6": "eth:ethertype:ipv6:tcp",
   "icmpv6 echo": "eth:ethertype:ipv6:icmpv6",
   "icmpv6 neighbour": "eth:ethertype:ipv6:icmpv6",
-  "hop-by-hop": "eth:ethertype:ipv6:ipv6.hopopts:udp",
-  routing: "eth:ethertype:ipv6:ipv6.routing:udp",
+  "hop-by-hop": "eth:ethertype:ipv6:ipv6.hopopts:udp:data",
+  routing: "eth:ethertype:ipv6:ipv6.routing:udp:data",
   "destination options": "eth:ethertype:ipv6:ipv6.dstopts:tcp",
-  "ipv6 first fragment": "eth:ethertype:ipv6:ipv6.fraghdr:udp",
-  "ipv6 later fragment": "eth:ethertype:ipv6:ipv6.fraghdr",
+  "ipv6 first fragment": "eth:ethertype:ipv6:ipv6.fraghdr:udp:data",
+  "ipv6 later fragment": "eth:ethertype:ipv6:ipv6.fraghdr:data",
   "ipv6 no next header": "eth:ethertype:ipv6",
   "ipv6 esp": "eth:ethertype:ipv6:esp",
-  vlan: "eth:ethertype:vlan:ethertype:ip:udp",
-  "stacked vlan": "eth:ethertype:vlan:ethertype:vlan:ethertype:ip:udp",
-  qinq: "eth:ethertype:ieee8021ad:ethertype:vlan:ethertype:ipv6:udp",
-  "qinq 9100": "eth:ethertype:vlan:ethertype:vlan:ethertype:ip:udp",
+  vlan: "eth:ethertype:vlan:ethertype:ip:udp:data",
+  "stacked vlan": "eth:ethertype:vlan:ethertype:vlan:ethertype:ip:udp:data",
+  qinq: "eth:ethertype:ieee8021ad:ethertype:vlan:ethertype:ipv6:udp:data",
+  "qinq 9100": "eth:ethertype:vlan:ethertype:vlan:ethertype:ip:udp:data",
   "vlan arp": "eth:ethertype:vlan:ethertype:arp",
-  mpls: "eth:ethertype:mpls:ip:udp",
-  "mpls two labels": "eth:ethertype:mpls:ipv6:udp",
+  mpls: "eth:ethertype:mpls:ip:udp:data",
+  "mpls two labels": "eth:ethertype:mpls:ipv6:udp:data",
   "pppoe discovery": "eth:ethertype:pppoed",
   "pppoe ipv4": "eth:ethertype:pppoes:ppp:ip:tcp",
-  "pppoe ipv6": "eth:ethertype:pppoes:ppp:ipv6:udp",
+  "pppoe ipv6": "eth:ethertype:pppoes:ppp:ipv6:udp:data",
   "gre ipv4": "eth:ethertype:ip:gre:ip:tcp",
-  "gre key and ipv6": "eth:ethertype:ip:gre:ipv6:udp",
+  "gre key and ipv6": "eth:ethertype:ip:gre:ipv6:udp:data",
   "gre ethernet": "eth:ethertype:ip:gre:eth:ethertype:ip:tcp",
   "gre over ipv6": "eth:ethertype:ipv6:gre:ip:tcp",
   "ip in ip": "eth:ethertype:ip:ip:tcp",
-  "ipv6 in ip": "eth:ethertype:ip:ipv6:udp",
+  "ipv6 in ip": "eth:ethertype:ip:ipv6:udp:data",
   "ip in ipv6": "eth:ethertype:ipv6:ip:tcp",
   vxlan: "eth:ethertype:ip:udp:vxlan:eth:ethertype:ip:tcp",
   "vxlan vlan": "eth:ethertype:ip:udp:vxlan:eth:ethertype:vlan:ethertype:ip:tcp",
@@ -82,24 +83,24 @@ const PROTOCOLS: Readonly<Record<string, string>> = {
   "bad ip version": "eth:ethertype:ip",
   "ipv4 header length too short": "eth:ethertype:ip",
   "ipv4 total length too short": "eth:ethertype:ip",
-  "ipv4 total length zero (offload)": "eth:ethertype:ip:tcp",
+  "ipv4 total length zero (offload)": "eth:ethertype:ip:tcp:data",
   "udp length too short": "eth:ethertype:ip:udp",
   "tcp header length too short": "eth:ethertype:ip:tcp",
   "tcp cut after ports": "eth:ethertype:ip:tcp",
   "ipv4 cut": "eth:ethertype:ip",
   "ethernet cut": "eth",
   "raw ipv4": "raw:ip:tcp",
-  "raw ipv6": "raw:ipv6:udp",
+  "raw ipv6": "raw:ipv6:udp:data",
   "linktype ipv4": "ip:tcp",
-  "linktype ipv6": "ipv6:udp",
+  "linktype ipv6": "ipv6:udp:data",
   sll: "sll:ethertype:ip:tcp",
   "sll vlan": "sll:ethertype:vlan:ethertype:ip:tcp",
   "sll arp": "sll:ethertype:arp",
-  sll2: "sll:ethertype:ipv6:udp",
+  sll2: "sll:ethertype:ipv6:udp:data",
   "null little": "null:ip:tcp",
   "null big": "null:ip:tcp",
-  "null ipv6 (BSD)": "null:ipv6:udp",
-  "null ipv6 (macOS)": "null:ipv6:udp",
+  "null ipv6 (BSD)": "null:ipv6:udp:data",
+  "null ipv6 (macOS)": "null:ipv6:udp:data",
   loop: "null:ip:tcp",
   ppp: "ppp:ip:tcp",
   "unknown link type": "",
@@ -194,8 +195,10 @@ describe("columns", () => {
       [f.join(f.u16(20), message, message), false],
       [f.u8(0), false],
     ] as const) {
-      const { protocols } = decode(f.eth(0x0800, f.ip4(6, f.tcp(53, 4000, 0x18, payload))));
-      assert.equal(protocols.endsWith(":dns"), isDns);
+      const { columns, protocols } = decode(f.eth(0x0800, f.ip4(6, f.tcp(53, 4000, 0x18, payload))));
+      assert.equal(columns.application[0] === LAYER.dns, isDns);
+      // By its port, as tshark has it.
+      assert.ok(protocols.endsWith(":dns"));
     }
   });
 
