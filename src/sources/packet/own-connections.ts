@@ -138,6 +138,11 @@ interface WithHandle {
   readonly _handle?: { getsockname?(into: { address?: string; port?: number }): number } | null;
 }
 
+/** The same of the process. */
+interface WithHandles {
+  readonly _getActiveHandles?: () => readonly unknown[];
+}
+
 /** A connection is being made: its local port is known already, and its first packet may be read before the answer. */
 function registerAttempt(own: OwnConnections, socket: Socket, address: string, port: number): void {
   const local: { address?: string; port?: number } = {};
@@ -159,6 +164,9 @@ function hook(own: OwnConnections): () => void {
     const key = own.add(localAddress, localPort, remoteAddress, remotePort);
     socket.once("close", () => own.close(key));
   };
+  // Those that are there already: sinks may have been at work before this source was configured.
+  const { _getActiveHandles: handles } = process as unknown as WithHandles;
+  for (const handle of handles?.call(process) ?? []) if (handle instanceof Socket) register(handle);
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called on each socket, as it is found
   const connect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket;
   // eslint-disable-next-line @typescript-eslint/unbound-method -- the same for servers

@@ -1,0 +1,206 @@
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { launcherCommand } from "./launcher.ts";
+
+/**
+ * The rate of packets at which live captures begin to drop: tcpreplay sends at rising rates over a pair of virtual
+ * interfaces, and each program captures what it can. Needs root, tcpreplay, tcpdump, tshark and dumpcap, and a machine
+ * with nothing else to do.
+ *
+ * `node dist/bench/capture.js --rates 50000,100000,200000,400000 --seconds 2`
+ */
+const { values } = parseArgs({
+  options: {
+    rates: { type: "string", default: "25000,50000,100000,200000,400000" },
+    seconds: { type: "string", default: "2" },
+    bytes: { type: "string", default: "300" },
+  },
+});
+const SECONDS = Number(values.seconds);
+const FRAMES = 1000;
+const [NEAR, FAR] = [`wtbn${process.pid}`, `wtbf${process.pid}`];
+const folder = mkdtempSync(path.join(os.tmpdir(), "wiretail-bench-"));
+
+/** What a capture came to. */
+interface Outcome {
+  readonly captured: number;
+  readonly dropped: number;
+}
+
+interface Capturer {
+  readonly name: string;
+  /** Resolves when it captures; `end` ends it and tells what it came to. */
+  start(): Promise<() => Promise<Outcome>>;
+}
+
+function startIn(host: string, command: readonly string[]): { child: ChildProcess; said: () => string } {
+  const child = spawn("ip", ["netns", "exec", host, ...command], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  return { child, said: () => said };
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !condition(); await sleep(20))
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
+}
+
+/** A program that tells its counts when it is ended. */
+function program(name: string, command: readonly string[], begun: RegExp, captured: RegExp, dropped: RegExp): Capturer {
+  return {
+    name,
+    start: async () => {
+      const { child, said } = startIn(NEAR, command);
+      const exited = once(child, "close");
+      await until(() => begun.test(said()), `${name}: ${said()}`);
+      return async () => {
+        child.kill("SIGINT");
+        await exited;
+        const number = (pattern: RegExp): number => Number(pattern.exec(said())?.[1] ?? 0);
+        return { captured: number(captured), dropped: number(dropped) };
+      };
+    },
+  };
+}
+
+/** The agent with the source `packet`; its events go into a file. */
+function agent(output: "flows" | "packets", driver: "tcpdump" | "dumpcap"): Capturer {
+  const name = `wiretail, ${output}, by ${driver}`;
+  const host = path.join(folder, "host.json");
+  const launcher = launcherCommand(process.execPath);
+  const out = path.join(folder, "out.ndjson");
+  return {
+    name,
+    start: async () => {
+      const state = mkdtempSync(path.join(folder, "state-"));
+      const source = { type: "packet", interfaces: ["v0"], driver, outputs: [output], count_interval_seconds: 86_400 };
+      const sinks = { out: { type: "file", path: out } };
+      writeFileSync(
+        host,
+        JSON.stringify({
+          state_dir: state,
+          sources: { wire: source },
+          pipelines: { all: { from: ["wire"], to: ["out"] } },
+          sinks,
+        }),
+      );
+      const { child, said } = startIn(NEAR, [...launcher, "run", "-c", host]);
+      const exited = once(child, "close");
+      await until(() => said().includes(" runs "), said());
+      // tcpdump has to begin, too.
+      await sleep(1000);
+      return async () => {
+        child.kill("SIGTERM");
+        await exited;
+        const lines = readFileSync(out, "utf8").trimEnd().split("\n");
+        const report = lines.findLast((line) => line.includes('"packet.capture"')) ?? "{}";
+        const { packet } = JSON.parse(report) as { packet?: { capture: Record<string, number> } };
+        rmSync(out);
+        const { decoded = 0, seen = 0 } = packet?.capture ?? {};
+        return { captured: decoded, dropped: seen - decoded };
+      };
+    },
+  };
+}
+
+const CAPTURERS: readonly Capturer[] = [
+  agent("flows", "tcpdump"),
+  agent("packets", "tcpdump"),
+  agent("flows", "dumpcap"),
+  program(
+    "tcpdump -w /dev/null",
+    ["tcpdump", "-i", "v0", "-n", "-B", "16384", "-w", "/dev/null"],
+    /listening on/,
+    /(\d+) packets? captured/,
+    /(\d+) packets? dropped by kernel/,
+  ),
+  program(
+    "dumpcap -w /dev/null",
+    ["dumpcap", "-i", "v0", "-q", "-B", "16", "-w", "/dev/null"],
+    /File: /,
+    /Packets captured: (\d+)/,
+    /dropped on interface 'v0': \d+\/(\d+)/,
+  ),
+  program(
+    "tshark -T ek > /dev/null",
+    ["tshark", "-i", "v0", "-n", "-B", "16", "-T", "ek"],
+    /Capturing on/,
+    /(\d+) packets? captured/,
+    /(\d+) packets? dropped/,
+  ),
+];
+
+/** Ethernet, IPv4 and UDP of 500 conversations, as classic pcap. */
+function frames(bytes: number): Buffer {
+  const header = Buffer.alloc(24);
+  [0xa1b2c3d4, 0x00040002, 0, 0, 262_144, 1].forEach((word, i) => header.writeUInt32LE(word, 4 * i));
+  const records = Array.from({ length: FRAMES }, (_, i) => {
+    const record = Buffer.alloc(16 + bytes);
+    [1_700_000_000, i, bytes, bytes].forEach((word, k) => record.writeUInt32LE(word, 4 * k));
+    const frame = record.subarray(16);
+    frame.write("02000000000b02000000000a0800450000000000000040110000", 0, "hex");
+    frame.writeUInt16BE(bytes - 14, 16);
+    frame.writeUInt32BE(0x0a_09_07_02, 26);
+    frame.writeUInt32BE(0x0a_09_07_4d, 30);
+    frame.writeUInt16BE(10_000 + (i >> 1), 34);
+    frame.writeUInt16BE(9, 36);
+    frame.writeUInt16BE(bytes - 34, 38);
+    return record;
+  });
+  return Buffer.concat([header, ...records]);
+}
+
+async function send(rate: number): Promise<{ packets: number; perSecond: number }> {
+  const loops = Math.ceil((rate * SECONDS) / FRAMES);
+  const command = [
+    "tcpreplay",
+    "-q",
+    "-K",
+    "-i",
+    "v0",
+    `--pps=${rate}`,
+    `--loop=${loops}`,
+    path.join(folder, "frames.pcap"),
+  ];
+  const child = spawn("ip", ["netns", "exec", FAR, ...command], { stdio: ["ignore", "pipe", "ignore"] });
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await once(child, "close");
+  const [, packets = "0", seconds = "1"] = /Actual: (\d+) packets .* in ([\d.]+) seconds/.exec(said) ?? [];
+  return { packets: Number(packets), perSecond: Number(packets) / Number(seconds) };
+}
+
+try {
+  writeFileSync(path.join(folder, "frames.pcap"), frames(Number(values.bytes)));
+  for (const host of [NEAR, FAR]) {
+    execFileSync("ip", ["netns", "add", host]);
+    execFileSync("ip", ["netns", "exec", host, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
+  }
+  execFileSync("ip", ["link", "add", "v0", "netns", NEAR, "type", "veth", "peer", "name", "v0", "netns", FAR]);
+  for (const host of [NEAR, FAR]) execFileSync("ip", ["netns", "exec", host, "ip", "link", "set", "v0", "up"]);
+  process.stdout.write(
+    `| program | packets/s sent | sent | captured | lost | dropped, it says |\n| --- | ---: | ---: | ---: | ---: | ---: |\n`,
+  );
+  for (const rate of values.rates.split(",").map(Number)) {
+    for (const capturer of CAPTURERS) {
+      const end = await capturer.start();
+      const { packets, perSecond } = await send(rate);
+      // What waits in buffers has a second to come.
+      await sleep(1500);
+      const { captured, dropped } = await end();
+      const lost = packets - captured;
+      const share = `${((100 * lost) / packets).toFixed(2)} %`;
+      process.stdout.write(
+        `| ${capturer.name} | ${Math.round(perSecond)} | ${packets} | ${captured} | ${lost} (${share}) | ${dropped} |\n`,
+      );
+    }
+  }
+} finally {
+  for (const host of [NEAR, FAR]) spawn("ip", ["netns", "del", host], { stdio: "ignore" });
+  rmSync(folder, { recursive: true, force: true });
+}
