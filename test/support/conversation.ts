@@ -68,14 +68,22 @@ export class Conversation {
 }
 
 /** A capture of frames with their times, to the millisecond after 2023-11-14T22:13:20Z. */
-export function captureOf(frames: readonly TimedFrame[]): Buffer {
+function captureOf(frames: readonly TimedFrame[]): Buffer {
   const b = new PcapngBlocks();
   const packets = frames.map(({ ms, frame }) => b.packet(0, BigInt(1_700_000_000_000 + ms) * 1000n, frame));
   return join(b.section(), b.interface(1, 0), ...packets);
 }
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type Document = any;
+/** A transaction, as far as tests look into it. */
+interface Document {
+  readonly type: string;
+  readonly status: string;
+  readonly client: object | undefined;
+  readonly tags: readonly string[] | undefined;
+  readonly error: { readonly message: string };
+  readonly url: { readonly path: string };
+  readonly http: { readonly response: { readonly status_code: number; readonly body: { readonly bytes: number } } };
+}
 
 /** What `transactions` makes of frames. */
 export function transactionsOf(
@@ -86,12 +94,12 @@ export function transactionsOf(
   return readInto(output, captureOf(frames));
 }
 
-export function readInto(
+function readInto(
   output: PacketOutput,
   capture: Uint8Array,
 ): { documents: Document[]; counters: Readonly<Record<string, number>> } {
   const documents: Document[] = [];
-  const sink = { add: (json: string) => void documents.push(JSON.parse(json)) };
+  const sink = { add: (json: string) => void documents.push(JSON.parse(json) as Document) };
   const reader = new CaptureReader(64);
   const decoder = new HeaderDecoder(64);
   for (const batch of reader.read(capture)) output.take(batch, decoder.decode(batch), reader.interfaces, sink);
