@@ -16,7 +16,8 @@ const temporary = mkdtempSync(join(tmpdir(), "wiretail-host-files-"));
 after(() => rmSync(temporary, { recursive: true, force: true }));
 
 test("config/ has the host files that the docs name", () => {
-  for (const name of ["host.json", "elasticsearch.json", "cloudwatch.json", "packets.json"]) assert.ok(hostFiles.includes(name), name);
+  for (const name of ["host.json", "elasticsearch.json", "cloudwatch.json", "packets.json"])
+    assert.ok(hostFiles.includes(name), name);
 });
 
 for (const name of hostFiles) {
