@@ -45,7 +45,11 @@ export class JournalRoom {
     if (this.#isMaking) return false;
     this.#isMaking = true;
     const { journal, log, maintain, feeds } = this.#options;
-    if (!this.isFull) log.warn("the journal is full", { bytes: journal.usedBytes, max_bytes: journal.maxBytes });
+    if (!this.isFull) {
+      const { usedBytes, maxBytes, spareBytes } = journal;
+      const disk = Number.isFinite(spareBytes) ? { room_on_disk_bytes: Math.max(0, Math.floor(spareBytes)) } : {};
+      log.warn("the journal is full", { bytes: usedBytes, max_bytes: maxBytes, ...disk });
+    }
     this.isFull = true;
     try {
       const before = journal.usedBytes;

@@ -174,7 +174,12 @@ export class Spooler {
     const { journal, checkpoints, log } = this.#options;
     if (this.#isStopped) return;
     for (const { feed } of this.#feeds.values()) this.#room.resume(feed);
-    if (!journal.needsSaving) return;
+    // Others may have left room on the disk.
+    if (this.#room.isFull) await journal.measureDisk();
+    if (!journal.needsSaving) {
+      if (this.#room.isFull && this.#hasRoom()) this.#pump();
+      return;
+    }
     // What positions say of the journal must be no older than its cursors.
     const { cursors } = journal;
     try {

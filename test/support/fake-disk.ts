@@ -29,6 +29,9 @@ export interface DiskFault {
  */
 export class FakeDisk implements JournalFileSystem {
   fault: DiskFault = {};
+  /** What `space` says; without end unless a test says otherwise. */
+  freeBytes = Infinity;
+  totalBytes = Infinity;
   syncs = 0;
   #names = new Map<string, FakeFile>();
   #durableNames = new Map<string, FakeFile>();
@@ -109,6 +112,9 @@ export class FakeDisk implements JournalFileSystem {
       if (file === undefined) this.#durableNames.delete(name);
       else this.#durableNames.set(name, file);
     }
+  }
+  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
+    return { freeBytes: this.freeBytes, totalBytes: this.totalBytes };
   }
   /** All or nothing; where it fails it may have been done all the same. */
   async replace(path: string, data: string): Promise<void> {

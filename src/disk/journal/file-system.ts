@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, statfs } from "node:fs/promises";
 import { systemErrorCode } from "../../core/error.ts";
 import { syncFolder, writeFileAtomic } from "../atomic-file.ts";
 
@@ -26,6 +26,8 @@ export interface JournalFileSystem {
   syncFolder(path: string): Promise<void>;
   /** Replaces a file as a whole; synced. */
   replace(path: string, data: string): Promise<void>;
+  /** What the disk of a folder holds, and what of it this user may still fill. */
+  space(folder: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
 }
 
 /** The real one. */
@@ -47,6 +49,10 @@ export const realFileSystem: JournalFileSystem = {
   remove: (path) => rm(path, { force: true }),
   syncFolder,
   replace: (path, data) => writeFileAtomic(path, data),
+  async space(folder) {
+    const { bavail, blocks, bsize } = await statfs(folder);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  },
 };
 
 async function openFile(path: string, flags: string): Promise<JournalFile> {

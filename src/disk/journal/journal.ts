@@ -48,6 +48,8 @@ export class Journal {
   #active: Segment | undefined;
   #next: number;
   #usedBytes = 0;
+  /** What the disk has for records, as far as is known. */
+  #spareBytes = Infinity;
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #committing: Promise<void> | undefined;
@@ -83,6 +85,7 @@ export class Journal {
     });
     const highest = Math.max(next, found.next, ...cursors.values());
     const journal = new Journal(options, found.segments, highest, new Map(cursors));
+    await journal.measureDisk();
     return { journal, recovery: { ...found.recovery, cursorDamage: damage } };
   }
 
@@ -99,6 +102,10 @@ export class Journal {
   }
   get maxBytes(): number {
     return this.#maxBytes;
+  }
+  /** Bytes of records that the disk still has room for; Infinity where that is not known. */
+  get spareBytes(): number {
+    return this.#spareBytes;
   }
   get records(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.count, 0);
@@ -130,10 +137,25 @@ export class Journal {
     return done;
   }
 
-  /** Whether a record of so many bytes fits. The budget holds at least one, however large. */
+  /**
+   * Whether a record of so many bytes fits: into the budget, which holds at least one, however large, and on the disk, of
+   * which some is left to others. Without room for cursors, checkpoints, and what sinks note, nothing could leave again.
+   */
   hasRoom(recordBytes: number): boolean {
+    if (this.#queuedBytes + recordBytes > this.#spareBytes) return false;
     const bytes = this.#usedBytes + this.#queuedBytes;
     return bytes <= SEGMENT_HEADER_BYTES || bytes + recordBytes <= this.#maxBytes;
+  }
+
+  /** Looks how much room the disk has: others use it, too. */
+  async measureDisk(): Promise<void> {
+    try {
+      const { freeBytes, totalBytes } = await this.#fileSystem.space(this.#folder);
+      this.#spareBytes = freeBytes - Math.min(DISK_RESERVE_BYTES, totalBytes / DISK_RESERVE_SHARE);
+    } catch {
+      // Not every file system says. A write that fails will.
+      this.#spareBytes = Infinity;
+    }
   }
 
   /** The first sequence number behind the oldest segment. */
@@ -242,6 +264,7 @@ export class Journal {
     }
     const kept = this.sinks;
     for (const sink of this.#cursors.keys()) if (!kept.has(sink)) this.#cursors.delete(sink);
+    await this.measureDisk();
   }
 
   async #fileOf(place: RecordPlace): Promise<JournalFile | undefined> {
@@ -258,6 +281,7 @@ export class Journal {
         const group = this.#takeGroup(segment);
         try {
           await this.#commit(segment, group);
+          await this.measureDisk();
         } catch (error) {
           this.#queue.unshift(...group);
           throw error;
@@ -332,6 +356,7 @@ export class Journal {
       segment.size += record.byteLength;
       this.#usedBytes += record.byteLength;
       this.#queuedBytes -= record.byteLength;
+      this.#spareBytes -= record.byteLength;
       resolve(this.#next++);
     }
     this.#isDirty = true;
@@ -339,3 +364,6 @@ export class Journal {
 }
 
 const CURSORS = "cursors.json";
+/** What the journal leaves of the disk: so many bytes, and of small disks this part. */
+const DISK_RESERVE_BYTES = 64 << 20;
+const DISK_RESERVE_SHARE = 16;

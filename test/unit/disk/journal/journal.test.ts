@@ -198,3 +198,29 @@ test("after a failed write all that waited is refused, and appended again it cou
     assert.deepEqual([recovery.lostRecords, recovery.damagedBytes], [0, 0]);
   }
 });
+
+test("records leave some of the disk to others, and have room again when others leave it, or sinks catch up", async () => {
+  const disk = new FakeDisk();
+  disk.totalBytes = 64 << 20;
+  disk.freeBytes = (4 << 20) + 10_000;
+  const { journal } = await open(disk, { maxBytes: 1 << 24, segmentBytes: 4000 });
+  const big = record("x".repeat(6000));
+  const first = journal.append(big);
+  assert.equal(journal.append(big), undefined, "what waits counts, too");
+  assert.equal(await first, 0);
+  disk.freeBytes -= big.byteLength;
+  assert.equal(journal.append(big), undefined);
+  // Somebody else deletes something.
+  disk.freeBytes += 8000;
+  await journal.measureDisk();
+  assert.equal(await journal.append(big), 1);
+  disk.freeBytes = 4 << 20;
+  await journal.measureDisk();
+  assert.equal(journal.append(record("small")), undefined);
+  // A sink that has everything lets segments go.
+  journal.setCursor("a", 2);
+  disk.freeBytes += 2 * big.byteLength;
+  await journal.saveCursors();
+  assert.equal(await journal.append(big), 2);
+  await journal.close();
+});
