@@ -157,7 +157,7 @@ function ended(child) {
 const run = promisify(execFile);
 
 async function wiretail(args) {
-  const { stdout } = await run(process.execPath, [WIRETAIL, ...args], {
+  const { stdout } = await run(process.execPath, [WIRETAIL, ...args, "--config", CONFIG], {
     cwd: steps.ROOT,
     maxBuffer: 1 << 28,
   });
@@ -215,7 +215,7 @@ async function tour() {
     const shown = args.map((arg) => (/^[\w./-]+$/.test(arg) ? arg : `'${arg}'`)).join(" ");
     say(`\n${steps.bold(question)}\n${steps.cyan(`$ ${WIRETAIL} ${shown}`)}`);
     await new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [WIRETAIL, ...args, "--config", CONFIG], {
+      const child = spawn(process.execPath, [WIRETAIL, ...args], {
         cwd: steps.ROOT,
         env: { WIRETAIL_PAGER: "cat", ...process.env },
         stdio: ["ignore", "inherit", "inherit"],

@@ -147,7 +147,7 @@ function mutants(): readonly Mutant[] {
       changes: [
         {
           file: "src/sinks/elasticsearch/sink.js",
-          from: "const there = await this.#rollover.delivered(batch, name, signal, attempt);",
+          from: "const there = await this.#rollover.delivered(batch, place, signal, attempt);",
           to: "const there = undefined;",
         },
       ],

@@ -35,7 +35,7 @@ test("bash completes values: files, folders, choices and names of pipelines, and
   assert.deepEqual(bashOffers("tail", "READ"), ["README.md"]);
   assert.deepEqual(bashOffers("search", "--store", "pipel"), ["pipelines"]);
   assert.deepEqual(bashOffers("search", "--order", "n"), ["newest"]);
-  assert.deepEqual(bashOffers("try", "nginx-s"), ["nginx-stream"]);
+  assert.deepEqual(bashOffers("try", "nginx-e"), ["nginx-error"]);
   assert.deepEqual(bashOffers("tail", "--format", "redi"), ["redis"]);
   assert.deepEqual(bashOffers("try", "./pipelines/redi"), ["./pipelines/redis.json"]);
   assert.deepEqual(bashOffers("tail", "--since", ""), []);
