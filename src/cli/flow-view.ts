@@ -29,7 +29,7 @@ interface FlowEndpoint {
 
 /** `begin  seconds  transport  source  destination  packets and bytes of both directions  info`. */
 export const FLOW_TABLE_HEADER = [
-  ...["start".padEnd(26), "seconds".padStart(10), "proto".padEnd(5), "source".padEnd(21), "destination".padEnd(21)],
+  ...["start".padEnd(26), "seconds".padStart(10), "proto".padEnd(9), "source".padEnd(21), "destination".padEnd(21)],
   ...["packets".padStart(13), "bytes".padStart(19), "info"],
 ].join("  ");
 
@@ -39,7 +39,7 @@ export function flowLine(document: unknown, terminal: Terminal, isUtc: boolean):
   const cells = [
     timeText(event.start, isUtc).padEnd(26),
     (event.duration === undefined ? "-" : (event.duration / 1e9).toFixed(6)).padStart(10),
-    (network.transport ?? network.iana_number).padEnd(5),
+    (network.transport ?? network.iana_number).padEnd(9),
     endpointText(source, undefined).padEnd(21),
     endpointText(destination, undefined).padEnd(21),
     `${formatCount(source.packets)}/${formatCount(destination.packets)}`.padStart(13),
