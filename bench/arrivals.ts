@@ -66,10 +66,14 @@ export class Arrivals {
   }
 }
 
-/** The hexadecimal line number after `rid=`, or -1. */
+/** The hexadecimal line number after `rid=`, or in a field `rid` that a pipeline made of it; or -1. */
 function requestKey(text: string, from: number, to: number): number {
-  const at = text.indexOf("rid=", from) + 4;
-  if (at < 4 || at + 8 > to) return -1;
+  let at = -1;
+  for (let name = text.indexOf("rid", from); name >= 0 && name < to && at < 0; name = text.indexOf("rid", name + 3)) {
+    if (text[name + 3] === "=") at = name + 4;
+    else if (text.startsWith('":"', name + 3)) at = name + 6;
+  }
+  if (at < 0 || at + 8 > to) return -1;
   let key = 0;
   for (let i = at; i < at + 8; i++) {
     const c = text.charCodeAt(i);

@@ -48,3 +48,10 @@ test("the benchmark's counter leaves out the documents that were refused", () =>
   arrivals.add(bulkBody([lines[0]!, lines[4]!]));
   assert.deepEqual([arrivals.documents, arrivals.missing, arrivals.doubled], [10, 0, 0]);
 });
+
+test("the benchmark's counter finds nginx lines that a pipeline took apart, beside words that hold the key's name", () => {
+  const arrivals = new Arrivals("nginx", 2);
+  const document = (rid: string): string => `{"create":{}}\n{"url":"/madrid/grid","rid":"${rid}"}\n`;
+  arrivals.add(document("00000000") + document("00000001"));
+  assert.deepEqual([arrivals.missing, arrivals.doubled, arrivals.unknown], [0, 0, 0]);
+});
