@@ -48,7 +48,11 @@ export class JournalRoom {
     if (!this.isFull) {
       const { usedBytes, maxBytes, spareBytes } = journal;
       const disk = Number.isFinite(spareBytes) ? { room_on_disk_bytes: Math.max(0, Math.floor(spareBytes)) } : {};
-      log.warn("the journal is full", { bytes: usedBytes, max_bytes: maxBytes, ...disk });
+      const isOfDisk = usedBytes + spareBytes < maxBytes;
+      const why = isOfDisk
+        ? ": it leaves the rest of its disk to others; free some, or move state_dir to a larger one"
+        : "";
+      log.warn(`the journal is full${why}`, { bytes: usedBytes, max_bytes: maxBytes, ...disk });
     }
     this.isFull = true;
     try {

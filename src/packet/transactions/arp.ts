@@ -1,11 +1,9 @@
 import { formatIp4, formatMac } from "../address.ts";
 import { u16, u32 } from "../headers/cursor.ts";
-import type { DocumentSink } from "../output.ts";
-import type { CommunityId } from "../community-id.ts";
 import type { CurrentPacket } from "../streams/current-packet.ts";
 import { give, UNANSWERED, UNASKED } from "./document.ts";
 import { type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Pending } from "./pending.ts";
+import { Exchange } from "./exchange.ts";
 
 interface Side {
   readonly hw_mac: string;
@@ -23,18 +21,9 @@ const REQUEST = 1;
 const REPLY = 2;
 
 /** Pairs ARP's questions and answers. Who tells its own address unasked announces it. */
-export class ArpTransactions {
-  readonly #sink: () => DocumentSink;
-  readonly #ids: CommunityId;
-  readonly open: Pending<Question>;
-  repeated = 0;
-
-  constructor(sink: () => DocumentSink, ids: CommunityId, mostOpen: number, timeoutMs: number) {
-    this.#sink = sink;
-    this.#ids = ids;
-    this.open = new Pending(mostOpen, timeoutMs, (question, why) =>
-      this.#give("request", question, question, undefined, why),
-    );
+export class ArpTransactions extends Exchange<Question> {
+  protected override giveUp(question: Question, why: string): void {
+    this.#give("request", question, question, undefined, why);
   }
 
   /** RFC 826 for Ethernet and IPv4: 6 operation | 8 sender | 18 target; each 6 bytes of hardware address and 4 of IP. */
@@ -45,10 +34,10 @@ export class ArpTransactions {
     if (operation !== REQUEST && operation !== REPLY) return;
     const src = sideOf(bytes, at + 8);
     const dst = sideOf(bytes, at + 18);
-    const endpoints = endpointsOf(packet, operation === REQUEST, this.#ids);
+    const endpoints = endpointsOf(packet, operation === REQUEST, this.ids);
     const now = { start: momentOf(packet), endpoints, src, dst };
     if (u32(bytes, at + 14) === u32(bytes, at + 24)) {
-      this.#give("announce", { ...now, endpoints: endpointsOf(packet, true, this.#ids) }, now, undefined, undefined);
+      this.#give("announce", { ...now, endpoints: endpointsOf(packet, true, this.ids) }, now, undefined, undefined);
     } else if (operation === REQUEST) {
       const key = `${src.proto_ipv4} ${dst.proto_ipv4}`;
       if (this.open.get(key) !== undefined) this.repeated++;
@@ -72,7 +61,7 @@ export class ArpTransactions {
     const [src, dst] = answer === undefined ? [shown.src, shown.dst] : [shown.dst, shown.src];
     const isAnnouncement = method === "announce";
     const endpoints = question?.endpoints ?? shown.endpoints;
-    give(this.#sink(), {
+    give(this.sink(), {
       type: "arp",
       endpoints: {
         ...endpoints,

@@ -1,10 +1,8 @@
-import type { CommunityId } from "../community-id.ts";
 import { decodeDhcp, type DhcpMessage } from "../dhcp/message.ts";
-import type { DocumentSink } from "../output.ts";
 import type { CurrentPacket } from "../streams/current-packet.ts";
 import { give, UNANSWERED, UNASKED } from "./document.ts";
 import { type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Pending } from "./pending.ts";
+import { Exchange } from "./exchange.ts";
 
 interface Question {
   readonly start: Moment;
@@ -26,17 +24,11 @@ const UNANSWERABLE: ReadonlySet<string> = new Set(["decline", "release"]);
  * Pairs DHCP messages of a client and the servers' answers: discover and offer, request (or inform) and ack or nak, by
  * transaction id and hardware address. The first answer counts; further ones are only counted.
  */
-export class DhcpTransactions {
-  readonly #sink: () => DocumentSink;
-  readonly #ids: CommunityId;
-  readonly open: Pending<Question>;
-  repeated = 0;
+export class DhcpTransactions extends Exchange<Question> {
   malformed = 0;
 
-  constructor(sink: () => DocumentSink, ids: CommunityId, mostOpen: number, timeoutMs: number) {
-    this.#sink = sink;
-    this.#ids = ids;
-    this.open = new Pending(mostOpen, timeoutMs, (question, why) => this.#give(question, undefined, why));
+  protected override giveUp(question: Question, why: string): void {
+    this.#give(question, undefined, why);
   }
 
   take(packet: CurrentPacket, at: number, end: number): void {
@@ -46,7 +38,7 @@ export class DhcpTransactions {
       return;
     }
     const isRequest = message.op_code === "bootrequest";
-    const endpoints = endpointsOf(packet, isRequest, this.#ids);
+    const endpoints = endpointsOf(packet, isRequest, this.ids);
     const moment = momentOf(packet);
     const bytes = end - at;
     const type = message.option?.message_type ?? message.op_code;
@@ -73,7 +65,7 @@ export class DhcpTransactions {
     const answerType = answer?.message.option?.message_type;
     const isAnswered = question !== undefined && answer !== undefined;
     const isOneWay = answer === undefined && why === undefined;
-    give(this.#sink(), {
+    give(this.sink(), {
       type: "dhcpv4",
       protocol: "dhcp",
       endpoints,

@@ -1,12 +1,10 @@
-import type { CommunityId } from "../community-id.ts";
 import { decodeDns, type DnsMessage } from "../dns/message.ts";
 import { u16 } from "../headers/cursor.ts";
-import type { DocumentSink } from "../output.ts";
 import type { CurrentPacket } from "../streams/current-packet.ts";
 import type { ConnectionReader, Side } from "../streams/tcp-streams.ts";
 import { give, UNANSWERED, UNASKED } from "./document.ts";
 import { addressText, type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Pending } from "./pending.ts";
+import { Exchange } from "./exchange.ts";
 
 interface Question {
   readonly start: Moment;
@@ -24,17 +22,11 @@ const MAX_MESSAGE_BYTES = 65_535;
  * Pairs questions and answers of DNS, over UDP and TCP, and of LLMNR (answered by others than the group that was asked).
  * A question asked again before it was answered is one question, which began the first time.
  */
-export class DnsTransactions {
-  readonly #sink: () => DocumentSink;
-  readonly #ids: CommunityId;
-  readonly open: Pending<Question>;
-  repeated = 0;
+export class DnsTransactions extends Exchange<Question> {
   malformed = 0;
 
-  constructor(sink: () => DocumentSink, ids: CommunityId, mostOpen: number, timeoutMs: number) {
-    this.#sink = sink;
-    this.#ids = ids;
-    this.open = new Pending(mostOpen, timeoutMs, (question, why) => this.#give(question, undefined, undefined, why));
+  protected override giveUp(question: Question, why: string): void {
+    this.#give(question, undefined, undefined, why);
   }
 
   /** Takes a UDP packet from or to port 53 or 5355 with its payload `bytes[at…end)`. */
@@ -56,7 +48,7 @@ export class DnsTransactions {
 
   /** Reads a TCP connection to port 53 or 5355, whose first packet this is. */
   connection(packet: CurrentPacket, isFromClient: boolean): DnsConnection {
-    const endpoints = endpointsOf(packet, isFromClient, this.#ids);
+    const endpoints = endpointsOf(packet, isFromClient, this.ids);
     return new DnsConnection(this, endpoints, () => momentOf(packet));
   }
 
@@ -75,7 +67,7 @@ export class DnsTransactions {
   }
 
   #message(packet: CurrentPacket, message: DnsMessage, bytes: number, key: string, protocol: string): void {
-    const endpoints = endpointsOf(packet, message.type === "query", this.#ids);
+    const endpoints = endpointsOf(packet, message.type === "query", this.ids);
     this.#take(endpoints, momentOf(packet), message, bytes, key, protocol);
   }
 
@@ -121,7 +113,7 @@ export class DnsTransactions {
     const name = asked?.name;
     const code = answer?.message.response_code;
     const endpoints = question?.endpoints ?? answerEndpoints!;
-    give(this.#sink(), {
+    give(this.sink(), {
       type: "dns",
       protocol,
       // Whoever answers a question to a group is the server.

@@ -1,12 +1,10 @@
-import type { CommunityId } from "../community-id.ts";
 import { u16 } from "../headers/cursor.ts";
 import { PROTOCOL } from "../headers/ip-layers.ts";
-import type { DocumentSink } from "../output.ts";
 import type { CurrentPacket } from "../streams/current-packet.ts";
 import { formatIp4, formatIp6 } from "../address.ts";
 import { give, UNANSWERED, UNASKED } from "./document.ts";
 import { addressText, type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Pending } from "./pending.ts";
+import { Exchange } from "./exchange.ts";
 
 interface Question {
   readonly start: Moment;
@@ -36,16 +34,9 @@ const MESSAGES_6: Readonly<Record<number, string>> = {
  * Pairs what ICMP and ICMPv6 ask and answer: echoes by identifier and number, time stamps, masks, and neighbours and
  * routers (RFC 4861). An error that quotes a question answers it.
  */
-export class IcmpTransactions {
-  readonly #sink: () => DocumentSink;
-  readonly #ids: CommunityId;
-  readonly open: Pending<Question>;
-  repeated = 0;
-
-  constructor(sink: () => DocumentSink, ids: CommunityId, mostOpen: number, timeoutMs: number) {
-    this.#sink = sink;
-    this.#ids = ids;
-    this.open = new Pending(mostOpen, timeoutMs, (question, why) => this.#give(question, undefined, why));
+export class IcmpTransactions extends Exchange<Question> {
+  protected override giveUp(question: Question, why: string): void {
+    this.#give(question, undefined, why);
   }
 
   /** Takes an ICMP packet whose first 8 bytes were captured; its message is `bytes[at…end)`. */
@@ -60,7 +51,7 @@ export class IcmpTransactions {
       // Whoever has no address yet asks whether another has the one it wants: no answer is the good case.
       if (type === 135 && addressText(packet, true) === "::") return;
       const target = type === 135 ? targetText(bytes, at, end) : undefined;
-      const endpoints = endpointsOf(packet, true, this.#ids);
+      const endpoints = endpointsOf(packet, true, this.ids);
       const key = keyOf(version, type, bytes, at, end, addressText(packet, true), addressText(packet, false));
       if (this.open.get(key) !== undefined) this.repeated++;
       else this.open.add(key, { start: momentOf(packet), endpoints, version, type, code, target, bytes: size });
@@ -93,7 +84,7 @@ export class IcmpTransactions {
     code: number,
     bytes: number,
   ): void {
-    const endpoints = question?.endpoints ?? endpointsOf(packet, false, this.#ids);
+    const endpoints = question?.endpoints ?? endpointsOf(packet, false, this.ids);
     this.#give(question, { version, type, code, bytes, endpoints, end: momentOf(packet) }, undefined);
   }
 
@@ -116,7 +107,7 @@ export class IcmpTransactions {
     const request = question === undefined ? undefined : messageOf(version, question.type, question.code);
     const response = answer === undefined ? undefined : messageOf(version, answer.type, answer.code);
     const endpoints = question?.endpoints ?? answer!.endpoints;
-    give(this.#sink(), {
+    give(this.sink(), {
       type: "icmp",
       protocol: endpoints.transport ?? "icmp",
       endpoints,

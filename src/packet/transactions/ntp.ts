@@ -1,11 +1,9 @@
-import type { CommunityId } from "../community-id.ts";
 import { decodeNtp, NTP_CLIENT, NTP_ORIGIN_AT, NTP_SERVER, NTP_TRANSMIT_AT, type NtpMessage } from "../ntp/message.ts";
 import { u32 } from "../headers/cursor.ts";
-import type { DocumentSink } from "../output.ts";
 import type { CurrentPacket } from "../streams/current-packet.ts";
 import { give, UNANSWERED, UNASKED } from "./document.ts";
 import { addressText, type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Pending } from "./pending.ts";
+import { Exchange } from "./exchange.ts";
 
 interface Question {
   readonly start: Moment;
@@ -18,17 +16,11 @@ interface Question {
  * Pairs what NTP clients ask and servers answer: by addresses, and by the client's transmit time, which the server gives
  * back as the origin time.
  */
-export class NtpTransactions {
-  readonly #sink: () => DocumentSink;
-  readonly #ids: CommunityId;
-  readonly open: Pending<Question>;
-  repeated = 0;
+export class NtpTransactions extends Exchange<Question> {
   malformed = 0;
 
-  constructor(sink: () => DocumentSink, ids: CommunityId, mostOpen: number, timeoutMs: number) {
-    this.#sink = sink;
-    this.#ids = ids;
-    this.open = new Pending(mostOpen, timeoutMs, (question, why) => this.#give(question, undefined, why));
+  protected override giveUp(question: Question, why: string): void {
+    this.#give(question, undefined, why);
   }
 
   take(packet: CurrentPacket, at: number, end: number): void {
@@ -48,7 +40,7 @@ export class NtpTransactions {
     const key = `${ends} ${u32(bytes, cookieAt)} ${u32(bytes, cookieAt + 4)}`;
     const found = {
       start: momentOf(packet),
-      endpoints: endpointsOf(packet, isRequest, this.#ids),
+      endpoints: endpointsOf(packet, isRequest, this.ids),
       message,
       bytes: end - at,
     };
@@ -65,7 +57,7 @@ export class NtpTransactions {
     const shown = answer?.message ?? message;
     // RFC 5905 section 7.4: with stratum 0 a server says why it does not serve.
     const isRefused = answer?.message.stratum === 0;
-    give(this.#sink(), {
+    give(this.sink(), {
       type: "ntp",
       endpoints,
       start,
