@@ -75,21 +75,36 @@ function captureOf(frames: readonly TimedFrame[]): Buffer {
 }
 
 /** A transaction, as far as tests look into it. */
-interface Document {
+export interface Transaction {
+  readonly "@timestamp": string;
+  readonly event: { readonly start: string; readonly end?: string; readonly duration?: number };
   readonly type: string;
   readonly status: string;
-  readonly client: object | undefined;
+  readonly method?: string;
+  readonly resource?: string;
+  readonly client: { readonly ip?: string; readonly port?: number } | undefined;
+  readonly server: { readonly ip?: string; readonly port?: number; readonly mac?: string } | undefined;
   readonly tags: readonly string[] | undefined;
   readonly error: { readonly message: string };
   readonly url: { readonly path: string };
   readonly http: { readonly response: { readonly status_code: number; readonly body: { readonly bytes: number } } };
+  readonly dns: { readonly response_code?: string; readonly resolved_ip?: readonly string[] };
+  readonly dhcpv4: { readonly option: Readonly<Record<string, unknown>> };
+  readonly icmp: { readonly response?: { readonly message: string } };
+  readonly network: { readonly protocol: string };
+  readonly tls: {
+    readonly established: boolean;
+    readonly resumed?: boolean;
+    readonly version?: string;
+    readonly client?: { readonly server_name?: string };
+  };
 }
 
 /** What `transactions` makes of frames. */
 export function transactionsOf(
   frames: readonly TimedFrame[],
   options: object = {},
-): { documents: Document[]; counters: Readonly<Record<string, number>> } {
+): { documents: Transaction[]; counters: Readonly<Record<string, number>> } {
   const output: PacketOutput = createOutput("transactions", options);
   return readInto(output, captureOf(frames));
 }
@@ -97,9 +112,9 @@ export function transactionsOf(
 function readInto(
   output: PacketOutput,
   capture: Uint8Array,
-): { documents: Document[]; counters: Readonly<Record<string, number>> } {
-  const documents: Document[] = [];
-  const sink = { add: (json: string) => void documents.push(JSON.parse(json) as Document) };
+): { documents: Transaction[]; counters: Readonly<Record<string, number>> } {
+  const documents: Transaction[] = [];
+  const sink = { add: (json: string) => void documents.push(JSON.parse(json) as Transaction) };
   const reader = new CaptureReader(64);
   const decoder = new HeaderDecoder(64);
   for (const batch of reader.read(capture)) output.take(batch, decoder.decode(batch), reader.interfaces, sink);

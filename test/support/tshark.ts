@@ -1,15 +1,33 @@
 import { execFileSync } from "node:child_process";
 import { LAYER_NAMES } from "../../src/packet/headers/layer.ts";
 
-/** What tshark says of every packet of a capture: by field, text as `tshark -T fields` prints it. */
-export function tsharkFields<F extends string>(file: string, fields: readonly F[]): Record<F, string>[] {
+// Each piece by itself, as our header decoders see it; and names of layers beneath TCP need no reassembly.
+const APART = ["ip.defragment:FALSE", "ipv6.defragment:FALSE", "tcp.desegment_tcp_streams:FALSE"];
+
+/**
+ * What tshark says of every packet of a capture: by field, text as `tshark -T fields` prints it, several values with
+ * `separator` between them.
+ */
+export function tsharkFields<F extends string>(
+  file: string,
+  fields: readonly F[],
+  preferences: readonly string[] = APART,
+  separator = ",",
+): Record<F, string>[] {
   const text = execFileSync(
     "tshark",
     [
       ...["-n", "-r", file, "--enable-protocol", "communityid"],
-      // Each piece by itself, as our header decoders see it; and names of layers beneath TCP need no reassembly.
-      ...["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE"],
-      ...["-T", "fields", "-E", "separator=/t", ...fields.flatMap((field) => ["-e", field])],
+      ...preferences.flatMap((each) => ["-o", each]),
+      ...[
+        "-T",
+        "fields",
+        "-E",
+        "separator=/t",
+        "-E",
+        `aggregator=${separator}`,
+        ...fields.flatMap((field) => ["-e", field]),
+      ],
     ],
     { encoding: "utf8", maxBuffer: 1 << 30, stdio: ["ignore", "pipe", "ignore"] },
   );

@@ -5,6 +5,18 @@ import { HeaderColumns } from "../headers/header-columns.ts";
 const NO_BYTES = new Uint8Array(0);
 const NO_COLUMNS = new HeaderColumns(0);
 
+/** A moment of the capture. */
+export interface Moment {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  /** The same in milliseconds, to the microsecond. */
+  readonly ms: number;
+}
+
+export function momentOf({ seconds, nanoseconds, timeMs }: CurrentPacket): Moment {
+  return { seconds, nanoseconds, ms: timeMs };
+}
+
 /**
  * The packet that is being looked at: its entry in the columns, and its time. One object for all packets, so nothing of
  * it may be kept after a call. A datagram that was put together of pieces comes with columns of its own.

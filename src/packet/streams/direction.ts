@@ -56,6 +56,11 @@ export class Direction {
     return this.#pieces.length > 0;
   }
 
+  /** Whether the side has said that it has no more to say. */
+  get hasFin(): boolean {
+    return this.#finAt !== undefined;
+  }
+
   /** Whether all was read that the side had to say. */
   get isEnded(): boolean {
     return this.#finAt !== undefined && this.next !== undefined && distance(this.next, this.#finAt) <= 0;

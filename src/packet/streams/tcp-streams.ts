@@ -1,5 +1,5 @@
 import { PROTOCOL } from "../headers/ip-layers.ts";
-import type { CurrentPacket } from "./current-packet.ts";
+import { type CurrentPacket, type Moment, momentOf } from "./current-packet.ts";
 import { Direction, type DirectionCounters } from "./direction.ts";
 
 /** Who speaks: the client (0), which opened the connection, or the server. */
@@ -49,6 +49,12 @@ const SYN = 2;
 const RST = 4;
 const ACK = 16;
 
+/**
+ * Makes the reader of a connection when its first packet comes, which the client sent or the server. `now`: when the
+ * latest bytes of the connection were captured.
+ */
+export type MakeReader = (packet: CurrentPacket, isFromClient: boolean, now: () => Moment) => ConnectionReader;
+
 interface Connection {
   readonly key: string;
   readonly reader: ConnectionReader;
@@ -56,6 +62,8 @@ interface Connection {
   /** Whether the client's address and port are the smaller ones. */
   readonly isClientFirst: boolean;
   lastMs: number;
+  dataAt: Moment;
+  endingMs: number;
   hasEnded: [boolean, boolean];
   /** Since when, and for how many packets, a hole of a side has been known to be one of the capture. */
   holeMs: [number, number];
@@ -69,9 +77,11 @@ interface Connection {
  */
 export class TcpStreams {
   readonly #options: TcpStreamsOptions;
-  readonly #makeReader: (packet: CurrentPacket, isFromClient: boolean) => ConnectionReader;
+  readonly #makeReader: MakeReader;
   /** Open ones, in the order of their last packets, roughly. */
   readonly #connections = new Map<string, Connection>();
+  /** Those of which both sides have said their last, but some bytes were not seen, in the order of the last word. */
+  readonly #ending = new Map<string, Connection>();
   /** When those were closed whose last packets may still come, in that order. */
   readonly #closed = new Map<string, number>();
   readonly #key = Buffer.alloc(37);
@@ -92,11 +102,7 @@ export class TcpStreams {
     foreign_segments: 0,
   };
 
-  /** `makeReader` is told the first packet of a connection, and whether the client sent it. */
-  constructor(
-    makeReader: (packet: CurrentPacket, isFromClient: boolean) => ConnectionReader,
-    options: Partial<TcpStreamsOptions> = {},
-  ) {
+  constructor(makeReader: MakeReader, options: Partial<TcpStreamsOptions> = {}) {
     this.#makeReader = makeReader;
     this.#options = { ...DEFAULTS, ...options };
   }
@@ -138,6 +144,7 @@ export class TcpStreams {
       this.#connections.delete(key);
       this.#connections.set(key, connection);
     }
+    if (length > 0) connection.dataAt = momentOf(packet);
     const direction = connection.sides[side];
     const other: Side = side === 0 ? 1 : 0;
     if (connection.reader.isDone) {
@@ -158,10 +165,23 @@ export class TcpStreams {
     tellEnds(connection);
     if ((flags & RST) !== 0) this.#close(connection, "reset", timeMs);
     else if (connection.hasEnded[0] && connection.hasEnded[1]) this.#close(connection, "finished", timeMs);
+    else if (
+      (flags & FIN) !== 0 &&
+      connection.sides[0].hasFin &&
+      connection.sides[1].hasFin &&
+      !this.#ending.has(key)
+    ) {
+      connection.endingMs = timeMs;
+      this.#ending.set(key, connection);
+    }
   }
 
   /** Ends connections that have been idle too long by then. */
   expire(timeMs: number): void {
+    for (const connection of this.#ending.values()) {
+      if (timeMs - connection.endingMs <= HOLE_MS) break;
+      this.#close(connection, "finished", timeMs);
+    }
     for (const connection of this.#connections.values()) {
       if (timeMs - connection.lastMs <= this.#options.idleMs) break;
       this.#close(connection, "timed_out", timeMs);
@@ -184,7 +204,7 @@ export class TcpStreams {
     // Without a SYN, servers are taken to have the smaller port.
     const isFromClient =
       (flags & SYN) !== 0 ? (flags & ACK) === 0 : columns.sourcePort[slot]! >= columns.destinationPort[slot]!;
-    const reader = this.#makeReader(packet, isFromClient);
+    const reader = this.#makeReader(packet, isFromClient, () => connection.dataAt);
     const direction = (side: Side): Direction =>
       new Direction(
         {
@@ -199,6 +219,8 @@ export class TcpStreams {
       sides: [direction(0), direction(1)],
       isClientFirst: isFromClient === this.#isSourceFirst,
       lastMs: packet.timeMs,
+      dataAt: momentOf(packet),
+      endingMs: NaN,
       hasEnded: [false, false],
       holeMs: [NaN, NaN],
       holePackets: [0, 0],
@@ -239,6 +261,7 @@ export class TcpStreams {
 
   #close(connection: Connection, how: CloseReason, timeMs: number): void {
     this.#connections.delete(connection.key);
+    this.#ending.delete(connection.key);
     this.#closed.set(connection.key, timeMs);
     if (!connection.reader.isDone) {
       for (const direction of connection.sides) {

@@ -1,17 +1,14 @@
 import { decodeDns, type DnsMessage } from "../dns/message.ts";
 import { u16 } from "../headers/cursor.ts";
-import type { CurrentPacket } from "../streams/current-packet.ts";
+import { type CurrentPacket, type Moment, momentOf } from "../streams/current-packet.ts";
 import type { ConnectionReader, Side } from "../streams/tcp-streams.ts";
-import { give, UNANSWERED, UNASKED } from "./document.ts";
-import { addressText, type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Exchange } from "./exchange.ts";
+import { give, paired } from "./document.ts";
+import { addressText, type Endpoints, endpointsOf } from "./endpoints.ts";
+import { Exchange, type Message } from "./exchange.ts";
 
-interface Question {
-  readonly start: Moment;
-  readonly endpoints: Endpoints;
+interface DnsHalf extends Message {
   readonly message: DnsMessage;
-  readonly bytes: number;
-  readonly protocol: string;
+  readonly protocol: "dns" | "llmnr";
 }
 
 const LLMNR_PORT = 5355;
@@ -22,40 +19,38 @@ const MAX_MESSAGE_BYTES = 65_535;
  * Pairs questions and answers of DNS, over UDP and TCP, and of LLMNR (answered by others than the group that was asked).
  * A question asked again before it was answered is one question, which began the first time.
  */
-export class DnsTransactions extends Exchange<Question> {
-  malformed = 0;
-
-  protected override giveUp(question: Question, why: string): void {
-    this.#give(question, undefined, undefined, why);
-  }
-
+export class DnsTransactions extends Exchange<DnsHalf> {
   /** Takes a UDP packet from or to port 53 or 5355 with its payload `bytes[at…end)`. */
   take(packet: CurrentPacket, at: number, end: number): void {
     const { columns, slot, bytes } = packet;
-    const isLlmnr = columns.sourcePort[slot] === LLMNR_PORT || columns.destinationPort[slot] === LLMNR_PORT;
     const message = decodeDns(bytes, at, end);
     if (message === undefined) {
       this.malformed++;
       return;
     }
+    const isLlmnr = columns.sourcePort[slot] === LLMNR_PORT || columns.destinationPort[slot] === LLMNR_PORT;
     const isQuery = message.type === "query";
     const clientPort = (isQuery ? columns.sourcePort : columns.destinationPort)[slot]!;
-    const client = addressText(packet, isQuery);
     const server = isLlmnr ? "llmnr" : addressText(packet, !isQuery);
-    const key = `${client} ${clientPort} ${server} ${message.id}`;
-    this.#message(packet, message, end - at, key, isLlmnr ? "llmnr" : "dns");
+    this.#take(`${addressText(packet, isQuery)} ${clientPort} ${server} ${message.id}`, {
+      start: momentOf(packet),
+      endpoints: endpointsOf(packet, isQuery, this.ids),
+      message,
+      bytes: end - at,
+      protocol: isLlmnr ? "llmnr" : "dns",
+    });
   }
 
   /** Reads a TCP connection to port 53 or 5355, whose first packet this is. */
-  connection(packet: CurrentPacket, isFromClient: boolean): DnsConnection {
+  connection(packet: CurrentPacket, isFromClient: boolean, now: () => Moment): DnsConnection {
     const endpoints = endpointsOf(packet, isFromClient, this.ids);
-    return new DnsConnection(this, endpoints, () => momentOf(packet));
+    return new DnsConnection(this, endpoints, now);
   }
 
   /** Takes a message of a connection. */
   takeOfConnection(
     endpoints: Endpoints,
-    moment: Moment,
+    start: Moment,
     prefix: string,
     bytes: Uint8Array,
     at: number,
@@ -63,68 +58,39 @@ export class DnsTransactions extends Exchange<Question> {
   ): void {
     const message = decodeDns(bytes, at, end);
     if (message === undefined) this.malformed++;
-    else this.#take(endpoints, moment, message, end - at, `${prefix}${message.id}`, "dns");
+    else this.#take(prefix + message.id, { start, endpoints, message, bytes: end - at, protocol: "dns" });
   }
 
-  #message(packet: CurrentPacket, message: DnsMessage, bytes: number, key: string, protocol: string): void {
-    const endpoints = endpointsOf(packet, message.type === "query", this.ids);
-    this.#take(endpoints, momentOf(packet), message, bytes, key, protocol);
-  }
-
-  #take(endpoints: Endpoints, now: Moment, message: DnsMessage, bytes: number, key: string, protocol: string): void {
+  #take(key: string, half: DnsHalf): void {
     const { open } = this;
-    if (message.type === "query") {
-      const before = open.get(key);
-      if (before !== undefined && isSameQuestion(before.message, message)) {
-        this.repeated++;
-        return;
+    const before = open.get(key);
+    const isSame = before === undefined || isSameQuestion(before.message, half.message);
+    if (half.message.type === "query") {
+      if (!isSame) {
+        open.take(key, half.start.ms);
+        this.report(before, undefined, "the same id was used for another question");
       }
-      if (before !== undefined) {
-        open.take(key, now.ms);
-        this.#give(before, undefined, undefined, "the same id was used for another question");
-      }
-      open.add(key, { start: now, endpoints, message, bytes, protocol });
-      return;
-    }
-    const question = open.get(key);
-    if (question !== undefined && isSameQuestion(question.message, message)) {
-      open.take(key, now.ms);
-      this.#give(question, { message, bytes, end: now, server: endpoints.server }, undefined, undefined);
-    } else if (question === undefined && open.wasAnswered(key)) this.repeated++;
-    else this.#give(undefined, { message, bytes, end: now, server: endpoints.server }, endpoints, undefined, protocol);
+      this.ask(key, half);
+    } else if (isSame) this.answer(key, half);
+    // A forged answer, or a very late one, leaves the question open.
+    else this.report(undefined, half, undefined);
   }
 
-  #give(
-    question: Question | undefined,
-    answer:
-      | {
-          readonly message: DnsMessage;
-          readonly bytes: number;
-          readonly end: Moment;
-          readonly server: Endpoints["server"];
-        }
-      | undefined,
-    answerEndpoints: Endpoints | undefined,
-    why: string | undefined,
-    protocol = question?.protocol ?? "dns",
-  ): void {
-    const message = answer?.message ?? question!.message;
+  protected override report(question: DnsHalf | undefined, answer: DnsHalf | undefined, why: string | undefined): void {
+    const { protocol, endpoints } = (question ?? answer)!;
+    const message = (answer ?? question)!.message;
     const asked = message.question ?? question?.message.question;
     const name = asked?.name;
     const code = answer?.message.response_code;
-    const endpoints = question?.endpoints ?? answerEndpoints!;
+    const halves = paired(question, answer, why);
     give(this.sink(), {
+      ...halves,
+      isOk: halves.isOk && (code === "NOERROR" || code === "NXDOMAIN"),
       type: "dns",
       protocol,
       // Whoever answers a question to a group is the server.
-      endpoints: answer === undefined || protocol === "dns" ? endpoints : { ...endpoints, server: answer.server },
-      start: question?.start ?? answer!.end,
-      end: question === undefined ? undefined : answer?.end,
-      clientBytes: question?.bytes,
-      serverBytes: answer?.bytes,
-      isOk: question !== undefined && answer !== undefined && (code === "NOERROR" || code === "NXDOMAIN"),
-      message: why ?? (question === undefined ? "no request was captured for this answer" : undefined),
-      tags: answer === undefined ? [UNANSWERED] : question === undefined ? [UNASKED] : [],
+      endpoints:
+        answer === undefined || protocol === "dns" ? endpoints : { ...endpoints, server: answer.endpoints.server },
       method: message.op_code,
       query: asked === undefined ? undefined : `class ${asked.class}, type ${asked.type}, ${asked.name}`,
       resource: name,

@@ -1,6 +1,7 @@
 import { formatIsoTime } from "../../core/time.ts";
 import type { DocumentSink } from "../output.ts";
-import { type Endpoints, type Moment, nanosecondsBetween } from "./endpoints.ts";
+import type { Moment } from "../streams/current-packet.ts";
+import { type Endpoints, nanosecondsBetween } from "./endpoints.ts";
 
 /** What all transactions have in common. */
 export interface Transaction {
@@ -33,9 +34,36 @@ export interface Transaction {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** A question or an answer. */
+export interface Half {
+  readonly start: Moment;
+  /** Bytes of payload. */
+  readonly bytes?: number | undefined;
+}
+
 /** Tags of transactions of which only one half was captured. */
-export const UNANSWERED = "unanswered";
-export const UNASKED = "no_request";
+const UNANSWERED = "unanswered";
+const UNASKED = "no_request";
+
+/**
+ * What of a transaction follows from its two halves, of which one may not be there. `why` is what is amiss, if anything;
+ * `isOk`: both are there and nothing is.
+ */
+export function paired(
+  question: Half | undefined,
+  answer: Half | undefined,
+  why: string | undefined,
+): Pick<Transaction, "start" | "end" | "clientBytes" | "serverBytes" | "isOk" | "message" | "tags"> {
+  return {
+    start: (question ?? answer)!.start,
+    end: question === undefined ? undefined : answer?.start,
+    clientBytes: question?.bytes,
+    serverBytes: answer?.bytes,
+    isOk: question !== undefined && answer !== undefined && why === undefined,
+    message: why ?? (question === undefined ? "no request was captured for this answer" : undefined),
+    tags: answer === undefined ? [UNANSWERED] : question === undefined ? [UNASKED] : [],
+  };
+}
 
 /**
  * Gives a transaction as an ECS document with the names of Packetbeat's: `@timestamp` is when it began, `event.duration`

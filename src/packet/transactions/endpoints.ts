@@ -2,7 +2,7 @@ import { formatIp4, formatIp6, formatMac } from "../address.ts";
 import type { CommunityId } from "../community-id.ts";
 import { u16 } from "../headers/cursor.ts";
 import { PROTOCOL } from "../headers/ip-layers.ts";
-import type { CurrentPacket } from "../streams/current-packet.ts";
+import type { CurrentPacket, Moment } from "../streams/current-packet.ts";
 import { TRANSPORTS } from "../transports.ts";
 
 /** One of the two that talk. */
@@ -21,18 +21,6 @@ export interface Endpoints {
   readonly communityId: string | undefined;
   readonly vlanId: string | undefined;
   readonly interfaceName: string | undefined;
-}
-
-/** A moment of the capture. */
-export interface Moment {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-  /** The same in milliseconds, to the microsecond. */
-  readonly ms: number;
-}
-
-export function momentOf({ seconds, nanoseconds, timeMs }: CurrentPacket): Moment {
-  return { seconds, nanoseconds, ms: timeMs };
 }
 
 /** From one moment to another in nanoseconds; exact up to 104 days. */

@@ -9,8 +9,9 @@ import {
 import { type BodyRule, MessageReader } from "../http/message-reader.ts";
 import type { DocumentSink } from "../output.ts";
 import type { CloseReason, ConnectionReader, Side } from "../streams/tcp-streams.ts";
-import { give, UNANSWERED, UNASKED } from "./document.ts";
-import type { Endpoints, Moment } from "./endpoints.ts";
+import type { Moment } from "../streams/current-packet.ts";
+import { give, paired } from "./document.ts";
+import type { Endpoints } from "./endpoints.ts";
 
 interface Request {
   readonly start: Moment;
@@ -157,19 +158,17 @@ export class HttpConnection implements ConnectionReader {
     const { endpoints, sink, now } = this.#context;
     const fields = request?.fields;
     const code = response?.fields.status_code;
-    const clientBytes = request === undefined ? undefined : request.headBytes + request.bodyBytes;
-    const serverBytes = response === undefined ? undefined : response.headBytes + bodyBytes;
+    const asked = request && { start: request.start, bytes: request.headBytes + request.bodyBytes };
+    // An answer alone has the time of its head; of a pair, the time at which it was whole counts.
+    const answeredAt = request === undefined ? response?.start : now();
+    const answered = response && { start: answeredAt!, bytes: response.headBytes + bodyBytes };
     const domain = fields?.url.domain;
+    const halves = paired(asked, answered, why);
     give(sink(), {
+      ...halves,
+      isOk: request !== undefined && response !== undefined && code! < 400,
       type: "http",
       endpoints,
-      start: request?.start ?? response!.start,
-      end: response === undefined || request === undefined ? undefined : now(),
-      clientBytes,
-      serverBytes,
-      isOk: request !== undefined && response !== undefined && code! < 400,
-      message: why ?? (request === undefined ? "no request was captured for this answer" : undefined),
-      tags: response === undefined ? [UNANSWERED] : request === undefined ? [UNASKED] : [],
       method: fields?.request.method,
       query: fields === undefined ? undefined : `${fields.request.method} ${fields.url.path ?? fields.url.original}`,
       resource: fields?.url.path,
@@ -179,8 +178,8 @@ export class HttpConnection implements ConnectionReader {
       fields: {
         http: {
           version: fields?.version,
-          request: fields && { ...fields.request, bytes: clientBytes, body: { bytes: request.bodyBytes } },
-          response: response && { ...response.fields, bytes: serverBytes, body: { bytes: bodyBytes } },
+          request: fields && { ...fields.request, bytes: asked?.bytes, body: { bytes: request.bodyBytes } },
+          response: response && { ...response.fields, bytes: answered?.bytes, body: { bytes: bodyBytes } },
         },
         url: fields?.url,
         user_agent: fields?.userAgent === undefined ? undefined : { original: fields.userAgent },

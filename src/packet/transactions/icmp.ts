@@ -1,20 +1,21 @@
 import { u16 } from "../headers/cursor.ts";
 import { PROTOCOL } from "../headers/ip-layers.ts";
-import type { CurrentPacket } from "../streams/current-packet.ts";
+import { type CurrentPacket, momentOf } from "../streams/current-packet.ts";
 import { formatIp4, formatIp6 } from "../address.ts";
-import { give, UNANSWERED, UNASKED } from "./document.ts";
-import { addressText, type Endpoints, endpointsOf, type Moment, momentOf } from "./endpoints.ts";
-import { Exchange } from "./exchange.ts";
+import { give, paired } from "./document.ts";
+import { addressText, endpointsOf } from "./endpoints.ts";
+import { Exchange, type Message } from "./exchange.ts";
 
-interface Question {
-  readonly start: Moment;
-  readonly endpoints: Endpoints;
+interface IcmpMessage extends Message {
   readonly version: 4 | 6;
   readonly type: number;
   readonly code: number;
+  /** Of a question about a neighbour: its address. */
   readonly target: string | undefined;
-  readonly bytes: number;
 }
+
+const ROUTER_SOLICITATION = 133;
+const NEIGHBOUR_SOLICITATION = 135;
 
 /** What answers a question, by type. */
 const ANSWERS_4: Readonly<Record<number, number>> = { 8: 0, 13: 14, 17: 18 };
@@ -34,100 +35,70 @@ const MESSAGES_6: Readonly<Record<number, string>> = {
  * Pairs what ICMP and ICMPv6 ask and answer: echoes by identifier and number, time stamps, masks, and neighbours and
  * routers (RFC 4861). An error that quotes a question answers it.
  */
-export class IcmpTransactions extends Exchange<Question> {
-  protected override giveUp(question: Question, why: string): void {
-    this.#give(question, undefined, why);
-  }
-
+export class IcmpTransactions extends Exchange<IcmpMessage> {
   /** Takes an ICMP packet whose first 8 bytes were captured; its message is `bytes[at…end)`. */
   take(packet: CurrentPacket, at: number, end: number): void {
     const { bytes, columns, slot } = packet;
     const version = columns.ipProtocol[slot] === PROTOCOL.icmp ? 4 : 6;
     const type = bytes[at]!;
-    const code = bytes[at + 1]!;
-    const answer = (version === 4 ? ANSWERS_4 : ANSWERS_6)[type];
-    const size = columns.payloadOriginalLength[packet.index]! + 8;
-    if (answer !== undefined) {
+    if ((version === 4 ? ANSWERS_4 : ANSWERS_6)[type] !== undefined) {
       // Whoever has no address yet asks whether another has the one it wants: no answer is the good case.
-      if (type === 135 && addressText(packet, true) === "::") return;
-      const target = type === 135 ? targetText(bytes, at, end) : undefined;
-      const endpoints = endpointsOf(packet, true, this.ids);
+      if (type === NEIGHBOUR_SOLICITATION && version === 6 && addressText(packet, true) === "::") return;
       const key = keyOf(version, type, bytes, at, end, addressText(packet, true), addressText(packet, false));
-      if (this.open.get(key) !== undefined) this.repeated++;
-      else this.open.add(key, { start: momentOf(packet), endpoints, version, type, code, target, bytes: size });
+      this.ask(key, this.#messageOf(packet, version, at, end, true));
       return;
     }
     const asked = questionOf(version, type);
     if (asked !== undefined) {
       const key = keyOf(version, asked, bytes, at, end, addressText(packet, false), addressText(packet, true));
-      const question = this.open.take(key, packet.timeMs);
-      if (question === undefined && this.open.wasAnswered(key)) {
-        this.repeated++;
-        return;
-      }
       // Neighbours and routers also tell unasked.
-      if (question !== undefined || version === 4 || type === 129)
-        this.#answer(packet, question, version, type, code, size);
+      const isTold = asked === NEIGHBOUR_SOLICITATION || asked === ROUTER_SOLICITATION;
+      if (version === 6 && isTold && this.open.get(key) === undefined) {
+        if (this.open.wasAnswered(key)) this.repeated++;
+      } else this.answer(key, this.#messageOf(packet, version, at, end, false));
       return;
     }
     const quoted = version === 4 ? quotedKey4(bytes, at + 8, end) : quotedKey6(bytes, at + 8, end);
-    const question =
-      quoted === undefined || (version === 6 && type >= 128) ? undefined : this.open.take(quoted, packet.timeMs);
-    if (question !== undefined) this.#answer(packet, question, version, type, code, size);
+    if (quoted === undefined || (version === 6 && type >= 128) || this.open.get(quoted) === undefined) return;
+    this.answer(quoted, this.#messageOf(packet, version, at, end, false));
   }
 
-  #answer(
-    packet: CurrentPacket,
-    question: Question | undefined,
-    version: 4 | 6,
-    type: number,
-    code: number,
-    bytes: number,
-  ): void {
-    const endpoints = question?.endpoints ?? endpointsOf(packet, false, this.ids);
-    this.#give(question, { version, type, code, bytes, endpoints, end: momentOf(packet) }, undefined);
-  }
-
-  #give(
-    question: Question | undefined,
-    answer:
-      | {
-          readonly version: 4 | 6;
-          readonly type: number;
-          readonly code: number;
-          readonly bytes: number;
-          readonly endpoints: Endpoints;
-          readonly end: Moment;
-        }
-      | undefined,
+  protected override report(
+    question: IcmpMessage | undefined,
+    answer: IcmpMessage | undefined,
     why: string | undefined,
   ): void {
-    const version = question?.version ?? answer!.version;
+    const { version, endpoints } = (question ?? answer)!;
+    const request = question && nameOf(question);
+    const response = answer && nameOf(answer);
     const isError = answer !== undefined && questionOf(version, answer.type) === undefined;
-    const request = question === undefined ? undefined : messageOf(version, question.type, question.code);
-    const response = answer === undefined ? undefined : messageOf(version, answer.type, answer.code);
-    const endpoints = question?.endpoints ?? answer!.endpoints;
     give(this.sink(), {
+      ...paired(question, answer, why ?? (isError ? response!.message : undefined)),
       type: "icmp",
       protocol: endpoints.transport ?? "icmp",
       endpoints,
-      start: question?.start ?? answer!.end,
-      end: question === undefined ? undefined : answer?.end,
-      clientBytes: question?.bytes,
-      serverBytes: answer?.bytes,
-      isOk: question !== undefined && answer !== undefined && !isError,
-      message:
-        why ??
-        (isError ? response!.message : question === undefined ? "no request was captured for this answer" : undefined),
-      tags: answer === undefined ? [UNANSWERED] : question === undefined ? [UNASKED] : [],
       method: request?.message,
       resource: question?.target ?? endpoints.server.ip,
       fields: { path: endpoints.server.ip, icmp: { version, request, response } },
     });
   }
+
+  #messageOf(packet: CurrentPacket, version: 4 | 6, at: number, end: number, isQuestion: boolean): IcmpMessage {
+    const { bytes, columns, index } = packet;
+    const type = bytes[at]!;
+    return {
+      start: momentOf(packet),
+      endpoints: endpointsOf(packet, isQuestion, this.ids),
+      bytes: columns.payloadOriginalLength[index]! + 8,
+      version,
+      type,
+      code: bytes[at + 1]!,
+      target: version === 6 && type === NEIGHBOUR_SOLICITATION ? targetText(bytes, at, end) : undefined,
+    };
+  }
 }
 
-function messageOf(version: 4 | 6, type: number, code: number): { message: string; type: number; code: number } {
+function nameOf({ version, type, code }: IcmpMessage): { message: string; type: number; code: number } {
   const message = (version === 4 ? MESSAGES_4 : MESSAGES_6)[type] ?? `Type${type}`;
   return { message, type, code };
 }
@@ -150,8 +121,8 @@ function keyOf(
   server: string,
 ): string {
   // Neighbours are asked in groups, and answer by their own address; so do routers.
-  if (version === 6 && asked === 135) return `neighbour ${targetText(bytes, at, end) ?? ""}`;
-  if (version === 6 && asked === 133) return "router";
+  if (version === 6 && asked === NEIGHBOUR_SOLICITATION) return `neighbour ${targetText(bytes, at, end) ?? ""}`;
+  if (version === 6 && asked === ROUTER_SOLICITATION) return "router";
   return `${version} ${asked} ${client} ${server} ${u16(bytes, at + 4)} ${u16(bytes, at + 6)}`;
 }
 

@@ -2,8 +2,8 @@ import { tlsFields, isResumed } from "../tls/fields.ts";
 import { type Hello, parseHello } from "../tls/hello.ts";
 import { CONTENT, HANDSHAKE, RecordReader } from "../tls/records.ts";
 import type { CloseReason, ConnectionReader, Side } from "../streams/tcp-streams.ts";
-import { give, UNANSWERED, UNASKED } from "./document.ts";
-import type { Moment } from "./endpoints.ts";
+import type { Moment } from "../streams/current-packet.ts";
+import { give, paired } from "./document.ts";
 import type { ConnectionContext } from "./http.ts";
 
 /** RFC 8446 section 6; others are told by their numbers. */
@@ -117,15 +117,12 @@ export class TlsConnection implements ConnectionReader {
     const { endpoints, sink } = this.#context;
     const domain = client?.serverName;
     give(sink(), {
-      type: "tls",
-      endpoints,
-      start: this.#start ?? this.#answered!,
-      end: this.#start === undefined ? undefined : this.#answered,
+      ...paired(client && { start: this.#start! }, server && { start: this.#answered! }, why),
       clientBytes: this.#bytes[0],
       serverBytes: this.#bytes[1],
       isOk: isEstablished,
-      message: why,
-      tags: server === undefined ? [UNANSWERED] : client === undefined ? [UNASKED] : [],
+      type: "tls",
+      endpoints,
       resource: domain,
       domain,
       hosts: domain === undefined ? undefined : [domain],

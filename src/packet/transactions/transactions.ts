@@ -6,14 +6,14 @@ import { PROTOCOL } from "../headers/ip-layers.ts";
 import { LAYER } from "../headers/layer.ts";
 import type { HttpFieldOptions } from "../http/fields.ts";
 import type { DocumentSink, PacketOutput } from "../output.ts";
-import { CurrentPacket } from "../streams/current-packet.ts";
+import { CurrentPacket, type Moment } from "../streams/current-packet.ts";
 import { Datagrams } from "../streams/datagrams.ts";
 import { type ConnectionReader, isTcp, TcpStreams } from "../streams/tcp-streams.ts";
 import { ArpTransactions } from "./arp.ts";
 import { type Guess, UnknownConnection } from "./connection.ts";
 import { DhcpTransactions } from "./dhcp.ts";
 import { DnsTransactions } from "./dns.ts";
-import { endpointsOf, momentOf } from "./endpoints.ts";
+import { endpointsOf } from "./endpoints.ts";
 import { IcmpTransactions } from "./icmp.ts";
 import { NtpTransactions } from "./ntp.ts";
 import type { TransactionsOptions } from "./transactions-options.ts";
@@ -37,6 +37,7 @@ export class Transactions implements PacketOutput {
   readonly #icmp: IcmpTransactions;
   readonly #arp: ArpTransactions;
   readonly #ntp: NtpTransactions;
+  readonly #tables: readonly [DnsTransactions, DhcpTransactions, IcmpTransactions, ArpTransactions, NtpTransactions];
   #documents = 0;
 
   constructor(options: TransactionsOptions) {
@@ -54,7 +55,8 @@ export class Transactions implements PacketOutput {
     this.#icmp = new IcmpTransactions(sink, this.#ids, most, timeoutMs);
     this.#arp = new ArpTransactions(sink, this.#ids, most, timeoutMs);
     this.#ntp = new NtpTransactions(sink, this.#ids, most, timeoutMs);
-    this.#streams = new TcpStreams((packet, isFromClient) => this.#open(packet, isFromClient), {
+    this.#tables = [this.#dns, this.#dhcp, this.#icmp, this.#arp, this.#ntp];
+    this.#streams = new TcpStreams((packet, isFromClient, now) => this.#open(packet, isFromClient, now), {
       maxConnections: most,
       maxBytes: options.max_stream_bytes,
       idleMs: options.idle_timeout_ms,
@@ -95,7 +97,7 @@ export class Transactions implements PacketOutput {
       transactions_open: sum(({ open }) => open.size),
       transactions_evicted: sum(({ open }) => open.evicted),
       transactions_repeated_questions: sum(({ repeated }) => repeated),
-      transactions_malformed_messages: sum((table) => ("malformed" in table ? table.malformed : 0)),
+      transactions_malformed_messages: sum(({ malformed }) => malformed),
       transactions_connections_open: this.#streams.open,
       transactions_waiting_stream_bytes: this.#streams.pendingBytes,
       transactions_datagrams_open: this.#datagrams.fragments.open,
@@ -105,21 +107,13 @@ export class Transactions implements PacketOutput {
     return counted;
   }
 
-  get #tables(): readonly [DnsTransactions, DhcpTransactions, IcmpTransactions, ArpTransactions, NtpTransactions] {
-    return [this.#dns, this.#dhcp, this.#icmp, this.#arp, this.#ntp];
-  }
-
   get #counting(): DocumentSink {
     this.#documents++;
     return this.#sink;
   }
 
   #expire(timeMs: number): void {
-    this.#dns.open.expire(timeMs);
-    this.#dhcp.open.expire(timeMs);
-    this.#icmp.open.expire(timeMs);
-    this.#arp.open.expire(timeMs);
-    this.#ntp.open.expire(timeMs);
+    for (const { open } of this.#tables) open.expire(timeMs);
   }
 
   /** Takes the present packet, which is no piece. */
@@ -166,16 +160,16 @@ export class Transactions implements PacketOutput {
   }
 
   /** Makes the reader of a connection whose first packet is the present one. */
-  #open(packet: CurrentPacket, isFromClient: boolean): ConnectionReader {
+  #open(packet: CurrentPacket, isFromClient: boolean, now: () => Moment): ConnectionReader {
     const { columns, slot } = packet;
     const ports = [columns.sourcePort[slot]!, columns.destinationPort[slot]!];
     const isDns = ports.includes(DNS_PORT) || ports.includes(LLMNR_PORT);
-    if (isDns && this.#wanted.has("dns")) return this.#dns.connection(packet, isFromClient);
+    if (isDns && this.#wanted.has("dns")) return this.#dns.connection(packet, isFromClient, now);
     return new UnknownConnection(
       {
         endpoints: endpointsOf(packet, isFromClient, this.#ids),
         sink: () => this.#counting,
-        now: () => momentOf(packet),
+        now,
         http: this.#http,
       },
       this.#guesses,

@@ -8,6 +8,7 @@ import { assertAgreesWithTshark } from "../../support/agreement.ts";
 import { assertFlowsAgree } from "../../support/flows.ts";
 import { exoticFrames, pcap, PcapngBlocks } from "../../support/frames.ts";
 import * as frames from "../../support/frames.ts";
+import { assertTransactionsAgree } from "../../support/transaction-agreement.ts";
 import { captureTraffic } from "../../support/namespaces.ts";
 
 let folder: string;
@@ -74,6 +75,15 @@ describe("every packet agrees with tshark", () => {
     it("and their flows with its conversations", () => {
       assert.ok(assertFlowsAgree(captures.veth) >= 15);
       assert.ok(assertFlowsAgree(captures.any) >= 10);
+    });
+
+    it("and their questions and answers with those that it pairs, field for field", () => {
+      for (const file of [captures.veth, captures.any]) {
+        const counts = assertTransactionsAgree(file);
+        const least = { dns: 10, http: 15, tls: 3, dhcpv4: 2, icmp: 6, arp: 1, ntp: 1 };
+        for (const [type, count] of Object.entries(least))
+          assert.ok((counts.get(type) ?? 0) >= count, `${type}: ${JSON.stringify([...counts])}`);
+      }
     });
 
     it("when the snap length cuts their headers", () => {

@@ -49,6 +49,22 @@ describe("HTTP", () => {
     assert.equal(counters["transactions_gaps"], 1);
   });
 
+  it("of which the capture lacks the end is reported a second after both sides have ended, up to its last bytes", () => {
+    const talk = new Conversation()
+      .open()
+      .ask(get("/a"))
+      .answer(ok("x".repeat(3000)), 1000);
+    const lastMs = talk.ms - 1;
+    talk.ms += 50;
+    talk.close();
+    // One of the segments in the middle was not captured; another host's packets let time go by.
+    const later = new Conversation(81, { ms: talk.ms + 1500 }).open();
+    const { documents, counters } = transactionsOf([...talk.frames.filter((_, i) => i !== 5), ...later.frames]);
+    assert.deepEqual([documents.length, counters["transactions_connections_open"]], [1, 0]);
+    assert.equal(Date.parse(documents[0]!.event.end!) - 1_700_000_000_000, lastMs);
+    assert.equal(documents[0]!.http.response.body.bytes, 3000);
+  });
+
   it("tells no credentials unless it is asked to", () => {
     const secret = "opensesame";
     const request = get(
