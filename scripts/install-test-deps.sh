@@ -20,6 +20,9 @@ man --version                              man-db
 tcpdump --version                          tcpdump
 tshark --version                           tshark
 tcpreplay --version                        tcpreplay
+test -e /usr/include/pcap/pcap.h           libpcap-dev
+g++ --version                              g++
+make --version                             make
 sysctl --version                           procps
 dnsmasq --version                          dnsmasq-base
 busybox true                               busybox

@@ -26,7 +26,7 @@ async function tryCapture(name: string, state: NetworkInterface["state"]): Promi
     return { ok: true, by: "capture service", remedy: undefined };
   if (state === "down") return { ok: false, by: undefined, remedy: `it is down: ip link set ${name} up` };
   let remedy = "";
-  for (const program of ["tcpdump", "dumpcap"] as const) {
+  for (const program of ["tcpdump", "dumpcap", "cap"] as const) {
     let driver;
     try {
       driver = chooseDriver(program);

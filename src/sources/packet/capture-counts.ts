@@ -72,14 +72,17 @@ function combine(a: CaptureCounts, b: CaptureCounts, sign: 1 | -1): CaptureCount
   return Object.fromEntries(COUNT_NAMES.map((name) => [name, a[name] + sign * b[name]])) as never;
 }
 
-/** The event that says what became of an interface's packets in a stretch of time. Times are ISO 8601. */
+/**
+ * The event that says what became of an interface's packets in a stretch of time. Times are ISO 8601. `drops`: what the
+ * numbers of dropped ones are, where they are not counted ones.
+ */
 export function countsDocument(
   interfaceName: string,
   driver: string,
   counts: CaptureCounts,
   start: string,
   end: string,
-  isEstimated: boolean,
+  drops: "estimated" | "unknown" | undefined,
 ): string {
   return JSON.stringify({
     "@timestamp": end,
@@ -89,7 +92,7 @@ export function countsDocument(
       capture: {
         driver,
         ...Object.fromEntries(COUNT_NAMES.map((name) => [name.replace(/_packets$/, ""), counts[name]])),
-        ...(isEstimated ? { is_estimated: true } : {}),
+        ...(drops === undefined ? {} : { drops }),
       },
     },
   });

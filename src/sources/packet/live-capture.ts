@@ -83,6 +83,10 @@ export class LiveCapture {
     this.#state = "finished";
   }
 
+  get #drops(): "estimated" | "unknown" | undefined {
+    return this.#live.driver.drops?.(this.#live.options);
+  }
+
   input(): InputStatus {
     const readBytes = this.#bytes + (this.#run?.feed.bytes ?? 0);
     return {
@@ -96,7 +100,8 @@ export class LiveCapture {
     const now = this.#run?.feed.counters() ?? {};
     const names = new Set([...Object.keys(this.#outputCounters), ...Object.keys(now)]);
     const outputs = [...names].map((name) => [name, (this.#outputCounters[name] ?? 0) + (now[name] ?? 0)] as const);
-    return { ...this.#total(), restarts: this.#restarts, ...Object.fromEntries(outputs) };
+    const marks = this.#drops === undefined ? {} : { [`dropped_counts_${this.#drops}`]: 1 };
+    return { ...this.#total(), ...marks, restarts: this.#restarts, ...Object.fromEntries(outputs) };
   }
 
   #total(): CaptureCounts {
@@ -221,7 +226,7 @@ export class LiveCapture {
     const end = formatIsoTime(now);
     const start = formatIsoTime(this.#reportedMs ?? now);
     this.#reportedMs = now;
-    reports.add(countsDocument(interfaceName, driver.name, counts, start, end, driver.isEstimated === true));
+    reports.add(countsDocument(interfaceName, driver.name, counts, start, end, this.#drops));
     const batch = reports.take(now, 0);
     if (batch !== undefined) await to.emit(batch);
   }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { t, type Infer, type Schema } from "../../core/schema.ts";
+import { capFaults } from "./drivers/cap/faults.ts";
 import { OUTPUT_NAMES, PACKET_OUTPUTS, type OutputName } from "../../packet/outputs.ts";
 
-export const DRIVERS = ["auto", "tcpdump", "dumpcap"] as const;
+export const DRIVERS = ["auto", "tcpdump", "dumpcap", "cap"] as const;
 
 /** The options of each output under its name: `"packets": { … }`. */
 const outputOptions = Object.fromEntries(
@@ -62,7 +63,7 @@ export const packetOptions = t.object({
   driver: t.enum(DRIVERS, {
     default: "auto",
     description:
-      "The program that captures: `tcpdump` (kernel time stamps, exact counts of what was dropped), `dumpcap` (counts only when it ends). `auto`: the first of these that is installed.",
+      "What captures: `tcpdump` (kernel time stamps, exact counts of what was dropped), `dumpcap` (counts only when it ends), or `cap`, a package of npm that brings libpcap into a process of Wiretail's own (times from that process, drops estimated). `auto`: the first of these that is installed.",
   }),
   service_socket: t.optional(
     t.string({
@@ -165,8 +166,9 @@ function notLive(options: PacketOptions): [string, string][] {
   return faults;
 }
 
-function ofInterfaces({ interfaces }: PacketOptions): [string, string][] {
-  const faults: [string, string][] = [];
+function ofInterfaces(options: PacketOptions): [string, string][] {
+  const { interfaces } = options;
+  const faults = options.driver === "cap" ? capFaults(options) : [];
   for (const [i, name] of interfaces!.entries())
     if (name.startsWith("-")) faults.push([`/interfaces/${i}`, `"${name}" is no name of an interface`]);
   if (interfaces!.includes("any") && interfaces!.length > 1)

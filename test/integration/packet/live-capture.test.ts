@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { AgentProcess, waitFor, WIRETAIL, writeHost, type AgentProcessOptions } from "../../support/e2e.ts";
 import { temporaryFolder } from "../../support/folders.ts";
+import { prepareCap } from "../../support/servers/cap.ts";
 import { eth, ip4, pcap, tag, udp } from "../../support/frames.ts";
 import { makeVethPair, startIn, type VethPair } from "../../support/veth.ts";
 
@@ -59,6 +60,19 @@ async function capturing(
   return { agent, documents, packets };
 }
 
+/** Where the agent finds the driver `cap`. */
+const environment = async (driver: string): Promise<AgentProcessOptions> =>
+  driver === "cap" ? { env: await prepareCap() } : {};
+
+/** The processes of the near host with a name. */
+async function programs(name: string): Promise<string[]> {
+  const pids = (await net.inside(net.near, "ip", "netns", "pids", net.near)).trim().split("\n");
+  const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
+  return pids.filter(
+    (_, i) => names[i]!.split("\0").some((word) => word.endsWith(name)) && !names[i]!.startsWith("/bin/sh"),
+  );
+}
+
 /** Frames from the far host, by tcpreplay at a rate that nobody loses anything of. */
 async function replay(t: TestContext, frames: readonly Buffer[]): Promise<void> {
   const file = join(await temporaryFolder(t), "replay.pcap");
@@ -82,9 +96,15 @@ const reported = (documents: readonly Document[]): Record<string, number> => {
   return sums;
 };
 
-for (const driver of ["tcpdump", "dumpcap"]) {
+for (const driver of ["tcpdump", "dumpcap", "cap"]) {
   test(`${driver}: every packet is one event, what was seen is what was decoded and dropped, in status and in events`, async (t) => {
-    const { agent, documents, packets } = await capturing(t, { interfaces: ["v0"], driver });
+    // For cap a packet of any size takes 64 KiB of it: room for all of them.
+    const room = driver === "cap" ? { buffer_bytes: 134_217_728 } : {};
+    const { agent, documents, packets } = await capturing(
+      t,
+      { interfaces: ["v0"], driver, ...room },
+      await environment(driver),
+    );
     const flags = await net.inside(net.near, "ip", "-d", "link", "show", "v0");
     assert.match(flags, /promiscuity [1-9]/);
     await replay(t, numbered(PACKETS));
@@ -99,6 +119,28 @@ for (const driver of ["tcpdump", "dumpcap"]) {
     assert.match(await net.inside(net.near, "ip", "-d", "link", "show", "v0"), /promiscuity 0/);
   });
 }
+
+test("cap: what the kernel drops is worked out from the interface's counters, and marked so", async (t) => {
+  const { agent, documents } = await capturing(t, { interfaces: ["v0"], driver: "cap" }, await environment("cap"));
+  const [pid] = await programs("capture-process.js");
+  // It does not take anything: the kernel's buffer has room for some.
+  process.kill(Number(pid), "SIGSTOP");
+  await replay(t, numbered(PACKETS));
+  process.kill(Number(pid), "SIGCONT");
+  const own = async (): Promise<Readonly<Record<string, number>>> => (await agent.status()).sources[0]!.own!;
+  await waitFor("the estimate", async () => (await own())["seen_packets"]! >= PACKETS);
+  const { decoded_packets: decoded, dropped_by_kernel_packets: dropped, dropped_counts_estimated } = await own();
+  assert.equal(dropped_counts_estimated, 1);
+  assert.ok(dropped! > 0 && decoded! > 0, `${dropped} dropped, ${decoded} decoded`);
+  assert.equal(await agent.stop(), 0);
+  const all = await documents();
+  assert.ok(
+    all.some(({ packet }) => (packet?.capture as unknown as { drops?: string } | undefined)?.drops === "estimated"),
+  );
+  const { seen, decoded: reportedDecoded, dropped_by_kernel } = reported(all);
+  assert.equal(seen, PACKETS);
+  assert.equal(seen, reportedDecoded! + dropped_by_kernel!);
+});
 
 test("tags of VLANs are kept, the filter is the kernel's, and the loopback gives each packet once", async (t) => {
   const { agent, packets } = await capturing(t, { interfaces: ["v0", "lo"], filter: "udp port 4242 or vlan" });
@@ -144,12 +186,7 @@ test("packets of the agent's own connections are left out and counted, others to
 
 test("the capturing program ends when the agent is killed, and is started again when it dies itself", async (t) => {
   const { agent, packets } = await capturing(t, { interfaces: ["v0"], restart_max_delay_ms: 100 });
-  const programs = async (): Promise<string[]> => {
-    const pids = (await net.inside(net.near, "ip", "netns", "pids", net.near)).trim().split("\n");
-    const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")));
-    return pids.filter((_, i) => names[i]!.trim() === "tcpdump");
-  };
-  const [first, ...more] = await programs();
+  const [first, ...more] = await programs("tcpdump");
   assert.deepEqual(more, []);
   process.kill(Number(first), "SIGKILL");
   await waitFor("another", async () => {
@@ -158,9 +195,9 @@ test("the capturing program ends when the agent is killed, and is started again 
   });
   await replay(t, numbered(10));
   await waitFor("packets of the second", async () => (await packets()).filter(from(4000)).length === 10);
-  assert.equal((await programs()).length, 1);
+  assert.equal((await programs("tcpdump")).length, 1);
   await agent.kill9();
-  await waitFor("its end", async () => (await programs()).length === 0);
+  await waitFor("its end", async () => (await programs("tcpdump")).length === 0);
 });
 
 test("an agent without any capability gets packets from the capture service, which has one", async (t) => {

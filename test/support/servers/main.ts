@@ -3,6 +3,7 @@
 //     node dist/test/support/servers/main.js es8 --port 9200 [--data DIR]
 //     node dist/test/support/servers/main.js prepare
 import { parseArgs } from "node:util";
+import { prepareCap } from "./cap.ts";
 import { prepareElasticsearch, startElasticsearch, type ElasticsearchVersion } from "./elasticsearch.ts";
 import { prepareMoto } from "./moto.ts";
 
@@ -20,6 +21,7 @@ if (positionals[0] === "prepare") {
   // One after the other: each says what it is at.
   await prepareElasticsearch();
   await prepareMoto();
+  await prepareCap();
 } else if (version === undefined) {
   process.stderr.write(USAGE);
   process.exitCode = 2;

@@ -27,8 +27,8 @@ export interface Driver {
   readonly tellCounts: NodeJS.Signals | undefined;
   /** What to do about what it said last, if we know. */
   remedy(line: string, interfaceName: string): string | undefined;
-  /** Its count of drops is worked out from the interface's counters, not told. */
-  readonly isEstimated?: true;
+  /** Where its drops are not told: whether they are worked out from the interface's counters, or nobody knows them. */
+  drops?(options: PacketOptions): "estimated" | "unknown";
   /** Said when the program is not there. */
   readonly missing: string;
 }

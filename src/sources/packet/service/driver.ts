@@ -26,7 +26,7 @@ export function serviceSocket(
   interfaceName: string,
 ): string | undefined {
   if (given !== undefined) return given.replaceAll("{interface}", interfaceName);
-  if (driver === "dumpcap" || process.getuid?.() === 0) return undefined;
+  if (driver === "dumpcap" || driver === "cap" || process.getuid?.() === 0) return undefined;
   const usual = DEFAULT_SOCKET.replaceAll("{interface}", interfaceName);
   return existsSync(usual) ? usual : undefined;
 }

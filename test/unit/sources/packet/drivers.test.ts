@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { countsOfRun } from "../../../../src/sources/packet/capture-counts.ts";
+import { capRemedy } from "../../../../src/sources/packet/drivers/cap/addon.ts";
 import { chooseDriver } from "../../../../src/sources/packet/drivers/choose.ts";
 import { NO_COUNTS, type Driver, type DriverCounts } from "../../../../src/sources/packet/drivers/driver.ts";
 import { packetDefaults } from "../../../../src/sources/packet/options.ts";
@@ -90,4 +91,39 @@ test("the first driver that is installed is taken, by its path, with the options
   assert.equal(first.at(-1), "-x or udp", "the filter is one argument and no option");
   const second = chooseDriver("auto", only("dumpcap")).argv(options, "eth0");
   assert.equal(second.join(" "), "/opt/dumpcap -i eth0 -q -w - -s 96 -B 4 -p -f -x or udp");
+});
+
+test("cap's options become one argument, and its missing package is said with how to install it", () => {
+  const options = { ...packetDefaults(), snap_length: 96, filter: "udp" };
+  const driver = chooseDriver("cap", (name) => (name === "cap" ? "/somewhere/cap.js" : undefined));
+  const [node, program, request] = driver.argv(options, "eth0");
+  assert.equal(node, process.execPath);
+  assert.match(program!, /capture-process\.js$/);
+  const wanted = { interfaceName: "eth0", snapLength: 96, bufferBytes: 16_777_216, filter: "udp" };
+  assert.deepEqual(JSON.parse(request!), wanted);
+  assert.throws(
+    () => chooseDriver("cap", () => undefined),
+    /cap is not installed: .*npm install .*cap@0\.2\.1.*libpcap-dev/,
+  );
+  assert.match(capRemedy("/usr/lib/node_modules/wiretail"), /^npm install -g cap@/);
+  assert.match(capRemedy("/srv/app/node_modules/wiretail"), /^cd \/srv\/app && npm install cap@/);
+  assert.match(capRemedy("/srv/wiretail"), /^cd \/srv\/wiretail && npm install --no-save cap@/);
+});
+
+test("cap's drops are estimated, and with a filter unknown", () => {
+  const driver = chooseDriver("cap", () => "/somewhere");
+  assert.equal(driver.drops?.(packetDefaults()), "estimated");
+  assert.equal(driver.drops?.({ ...packetDefaults(), filter: "udp" }), "unknown");
+  assert.ok(!("drops" in tcpdump));
+  const { counts, heard, isListening } = read(
+    driver,
+    `Warning: v0: no IPv4 address assigned - This may not actually work
+cap: listening on v0, link type 1
+cap: 7 packets captured, 2 packets dropped by kernel, 1 packets dropped by interface
+`,
+  );
+  assert.deepEqual(counts, { captured: 7, received: undefined, droppedByKernel: 2, droppedByInterface: 1 });
+  assert.deepEqual([heard, isListening], [[], true]);
+  assert.match(driver.remedy("cap: v0: socket: Operation not permitted", "v0") ?? "", /CAP_NET_RAW/);
+  assert.match(driver.remedy("cap: v0: the package cannot be loaded: x", "v0") ?? "", /npm install/);
 });

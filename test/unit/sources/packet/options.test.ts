@@ -25,3 +25,14 @@ test("any goes with no other interface, and nothing that looks like an option is
   assert.deepEqual(pointers({ interfaces: ["any", "eth0"] }), ["/interfaces"]);
   assert.deepEqual(pointers({ interfaces: ["eth0", "-w/etc/passwd"] }), ["/interfaces/1"]);
 });
+
+test("what the driver cap cannot honour is an error, and what it can is none", () => {
+  const cap: Partial<PacketOptions> = { interfaces: ["eth0"], driver: "cap" };
+  assert.deepEqual(pointers({ ...cap, buffer_bytes: 1 << 26, snap_length: 96, filter: "udp" }), []);
+  assert.deepEqual(pointers({ ...cap, snap_length: 65_535 }), []);
+  assert.deepEqual(pointers({ ...cap, snap_length: 100_000, promiscuous: false, service_socket: "/run/x" }), [
+    "/snap_length",
+    "/promiscuous",
+    "/service_socket",
+  ]);
+});
