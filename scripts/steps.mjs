@@ -115,6 +115,7 @@ export async function build(name) {
 async function buildKernel() {
   await buildModule("lines", "lines.ts", "lines.ts");
   await buildModule("machine", "machine/machine.ts", "machine");
+  await buildModule("headers", "headers.ts", "headers.ts");
 }
 
 /** `inputs`: the file or folder that the module is made of. */

@@ -46,7 +46,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
     options.output === "packets"
       ? new PacketPrinter(options, terminal, select)
       : new DocumentPrinter(options, terminal, select);
-  const reader = new CaptureReader(BATCH_PACKETS);
+  const reader = new CaptureReader(BATCH_PACKETS, printer.window);
   let failure: unknown;
   let isStopped = false;
   try {
@@ -99,6 +99,11 @@ abstract class Printer {
     this.options = options;
     this.terminal = terminal;
     this.select = select;
+  }
+
+  /** For the reader of the capture. */
+  get window(): Uint8Array<ArrayBuffer> | undefined {
+    return this.decoder.window;
   }
 
   /** Prints what a chunk completes. False: no more is wanted. */

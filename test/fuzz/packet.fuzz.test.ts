@@ -9,7 +9,7 @@ import { FLAG, type HeaderColumns } from "../../src/packet/headers/header-column
 import { readCapture } from "../support/captures.ts";
 import { PacketEvents } from "../../src/packet/packet-event.ts";
 import { PacketJson } from "../../src/packet/packet-json.ts";
-import { eth, exoticFrames, ip4, join, pcap, PcapngBlocks, tcp, udp } from "../support/frames.ts";
+import { eth, exoticFrames, ip4, ip6, join, pcap, PcapngBlocks, tag, tcp, udp } from "../support/frames.ts";
 import { FUZZ_MS } from "../support/fuzz.ts";
 
 const limits = { interruptAfterTimeLimit: FUZZ_MS / 3, numRuns: 10_000_000, markInterruptAsFailure: false };
@@ -88,6 +88,36 @@ it("any bytes are read to an end with a statement, the same in chunks of any siz
   );
 });
 
+/** TCP and UDP with what begins applications, and nearly does, on ports of such and others. */
+function ordinaryFrames(): Buffer[] {
+  const bodies = [
+    ...[
+      "",
+      "hello",
+      "GET / HTTP/1.1\r\n\r\n",
+      "HTTP/1.1 200 OK\r\n\r\n",
+      "M-SEARCH * HTTP/1.1",
+      "GEX is no method",
+      "ABCDEFGH",
+    ],
+    ...[
+      "\x16\x03\x01\x00\x20hello",
+      "\x17\x03\x05\x00\x20hello",
+      "\x16\x03\x01\xff\xffhello",
+      "\x00\x10sixteen bytes are",
+    ],
+  ].map((text) => Buffer.from(text, "latin1"));
+  const ports = [53, 80, 123, 443, 4789, 5353, 40_000];
+  return bodies.flatMap((body) =>
+    ports.flatMap((port) => [
+      eth(0x0800, ip4(6, tcp(port, 50_000, 0x18, body))),
+      eth(0x86dd, ip6(6, tcp(50_000, port, 0x18, body))),
+      eth(0x0800, ip4(17, udp(port, 50_000, body))),
+      eth(0x8100, tag(5, 0x86dd, ip6(17, udp(50_000, port, body)))),
+    ]),
+  );
+}
+
 /** Every column but the numbers of stacks of layers, which depend on what came before. */
 function assertSameColumns(ours: HeaderColumns, expected: HeaderColumns, count: number): void {
   const [one, other] = [ours, expected].map((columns) => Object.entries(columns)) as [
@@ -107,7 +137,7 @@ it("any frames are decoded in one step as layer by layer, and no offset lies out
   const linkTypes = [0, 1, 9, 12, 101, 108, 113, 228, 229, 276, 147];
   const changed = fc
     .tuple(
-      fc.constantFrom(...FRAMES),
+      fc.constantFrom(...FRAMES, ...ordinaryFrames().map((frame) => ({ frame, linkType: 1 }))),
       fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 6 }),
       fc.nat({ max: 40 }),
     )
@@ -117,15 +147,18 @@ it("any frames are decoded in one step as layer by layer, and no offset lies out
       return { bytes, linkType };
     });
   const random = fc.record({ bytes: fc.uint8Array({ maxLength: 200 }), linkType: fc.constantFrom(...linkTypes) });
-  const decoder = new HeaderDecoder(8);
+  const decoder = new HeaderDecoder(1024);
+  assert.ok(decoder.window !== undefined, "there is a kernel");
   const layered = new HeaderDecoder(8, true);
   const [json, events] = [new PacketJson(), new PacketEvents()];
   const communityId = new CommunityId();
+  const snapLength = fc.oneof(fc.constant(262_144), fc.integer({ min: 14, max: 120 }));
   fc.assert(
-    fc.property(fc.oneof(changed, random), ({ bytes, linkType }) => {
+    fc.property(fc.oneof(changed, random), snapLength, fc.boolean(), ({ bytes, linkType }, snapLength, isInPlace) => {
+      const window = isInPlace ? decoder.window : undefined;
       // Frames around it: bytes that a decoder reads behind its frame are not zero.
       const other = Buffer.alloc(300, 0x45);
-      for (const batch of new CaptureReader(8).read(pcap([other, bytes, other], { linkType }))) {
+      for (const batch of new CaptureReader(8, window).read(pcap([other, bytes, other], { linkType, snapLength }))) {
         const columns = decoder.decode(batch);
         assert.equal(json.of(batch, columns, 1, undefined), JSON.stringify(events.of(batch, columns, 1, undefined)));
         assertSameColumns(columns, layered.decode(batch), batch.count);

@@ -45,8 +45,8 @@ interface Measure {
 
 /** Measures a capture: what it is made of, and what each way of storing it takes. */
 export class Estimate {
-  readonly #reader = new CaptureReader(BATCH_PACKETS);
   readonly #decoder = new HeaderDecoder(BATCH_PACKETS);
+  readonly #reader = new CaptureReader(BATCH_PACKETS, this.#decoder.window);
   readonly #timeline = new Timeline();
   readonly #talkers = new Talkers();
   readonly #pcap = new SizeMeter();

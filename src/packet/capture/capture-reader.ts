@@ -33,8 +33,8 @@ export class CaptureReader {
   /** Set when nothing of what follows can be understood. */
   #fault: CaptureFault | undefined;
   #isForeign = false;
-  #window = new Uint8Array(FIRST_WINDOW_BYTES);
-  #view = new DataView(this.#window.buffer);
+  #window: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   /** What is in the window and was not walked over: from `#at` to `#end`. */
   #at = 0;
   #end = 0;
@@ -42,8 +42,11 @@ export class CaptureReader {
   #base = 0;
   #packets = 0;
 
-  constructor(batchPackets = DEFAULT_BATCH_PACKETS) {
+  /** `window`: where bytes are kept as long as they fit there, for HeaderDecoder.window. */
+  constructor(batchPackets = DEFAULT_BATCH_PACKETS, window = new Uint8Array(FIRST_WINDOW_BYTES)) {
     this.#batch = new PacketBatch(batchPackets);
+    this.#window = window;
+    this.#view = viewOf(window);
   }
 
   /** Whether more input can change anything. */
@@ -149,9 +152,13 @@ export class CaptureReader {
       const larger = new Uint8Array(Math.max(needed, this.#window.length * 2));
       larger.set(this.#window.subarray(0, this.#end));
       this.#window = larger;
-      this.#view = new DataView(larger.buffer);
+      this.#view = viewOf(larger);
     }
     this.#window.set(chunk, this.#end);
     this.#end = needed;
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,12 +1,15 @@
 import type { PacketBatch } from "../capture/packet-batch.ts";
 import { Cursor, NEXT } from "./cursor.ts";
 import { FLAG, HeaderColumns } from "./header-columns.ts";
+import { type HeaderKernel, headerKernel } from "./header-kernel.ts";
 import { byProtocol, ip4, ip6 } from "./ip-layers.ts";
 import * as link from "./link-layers.ts";
-import { decodeOrdinary, ordinaryPaths } from "./ordinary.ts";
 
 /** Steps from header to header in one frame, at most (a tunnel takes four): hostile frames hold thousands. */
 const MAX_STEPS = 64;
+
+/** Smaller batches are not worth a kernel of their own. */
+const KERNEL_PACKETS = 256;
 
 /**
  * Decodes the headers of packets in place, from the link to the transport layer, through tunnels. Nothing that a frame
@@ -15,49 +18,56 @@ const MAX_STEPS = 64;
  */
 export class HeaderDecoder {
   readonly columns: HeaderColumns;
+  readonly #kernel: HeaderKernel | null;
   readonly #cursor: Cursor;
-  readonly #isLayered: boolean;
 
   /**
    * `capacity`: the most packets in a batch. `isLayered`: take even ordinary packets layer by layer, to compare the two
    * ways.
    */
-  constructor(capacity: number, isLayered = false) {
-    this.#isLayered = isLayered;
-    this.columns = new HeaderColumns(capacity);
+  constructor(capacity: number, isLayered = capacity < KERNEL_PACKETS) {
+    const kernel = isLayered ? null : headerKernel();
+    this.#kernel = kernel !== null && capacity <= kernel.capacity ? kernel : null;
+    this.columns =
+      this.#kernel === null
+        ? new HeaderColumns(capacity)
+        : new HeaderColumns(this.#kernel.capacity, this.#kernel.columns.buffer, this.#kernel.columns.at);
     this.#cursor = new Cursor(this.columns);
+  }
+
+  /** Where the capture's reader best has its bytes (see CaptureReader), so that they need not be copied. */
+  get window(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#kernel?.window;
   }
 
   /** Fills the columns' entries of the batch's packets; they are good until the next call, as the batch is. */
   decode(batch: PacketBatch): HeaderColumns {
     const { columns } = this;
-    const c = this.#cursor;
-    columns.clear(batch.count);
-    const { bytes } = batch;
-    c.bytes = bytes;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    // Numbers of stacks are others after `clear` has trimmed them, so they are looked up each time: 14 steps a batch.
-    const ordinary = ordinaryPaths(columns.paths);
-    for (let i = this.#startAt(batch, view, ordinary, 0); i < batch.count;) {
-      const at = batch.frameAt[i]!;
-      const captured = batch.capturedLength[i]!;
-      c.packet = i;
-      c.at = at;
-      c.end = at + captured;
-      c.wireEnd = at + Math.max(captured, batch.originalLength[i]!);
-      c.path = 0;
-      c.slot = -1;
-      c.isFragment = false;
-      decodeFrame(c, link.firstOf(batch.linkType[i]!));
-      columns.path[i] = c.path;
-      i = this.#startAt(batch, view, ordinary, i + 1);
+    const { count } = batch;
+    columns.paths.trim();
+    const kernel = this.#kernel?.load(batch, columns.paths) === true ? this.#kernel : null;
+    for (let i = 0; i < count; i++) {
+      if (kernel !== null) i = kernel.decode(i, count);
+      if (i < count) this.#decodeLayers(batch, i);
     }
     return columns;
   }
 
-  /** The first packet from `i` on that only the decoders of single layers can take. */
-  #startAt(batch: PacketBatch, view: DataView, ordinary: Int32Array, i: number): number {
-    return this.#isLayered ? i : decodeOrdinary(batch, view, this.columns, ordinary, i);
+  #decodeLayers(batch: PacketBatch, i: number): void {
+    const c = this.#cursor;
+    const at = batch.frameAt[i]!;
+    const captured = batch.capturedLength[i]!;
+    this.columns.clear(i);
+    c.bytes = batch.bytes;
+    c.packet = i;
+    c.at = at;
+    c.end = at + captured;
+    c.wireEnd = at + Math.max(captured, batch.originalLength[i]!);
+    c.path = 0;
+    c.slot = -1;
+    c.isFragment = false;
+    decodeFrame(c, link.firstOf(batch.linkType[i]!));
+    this.columns.path[i] = c.path;
   }
 }
 

@@ -17,6 +17,9 @@ export const FLAG = {
 /** `flags` and the like of TCP, in the order of their bits. */
 export const TCP_FLAG_NAMES = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ae"] as const;
 
+/** Bytes that a packet takes in all columns. */
+const COLUMN_BYTES = 85;
+
 /**
  * What the headers of a batch's packets say, packet `i` in entry `i`; columns of IP layers have two entries a packet:
  * `2 * i` for the outermost IP header and `2 * i + 1` for the innermost one if that is another (a tunnel). Offsets are
@@ -62,48 +65,68 @@ export class HeaderColumns {
   readonly tcpAcknowledgment: Uint32Array;
   readonly tcpWindow: Uint16Array;
 
-  /** Room for batches of so many packets. */
-  constructor(capacity: number) {
-    this.path = new Uint32Array(capacity);
-    this.flags = new Uint8Array(capacity);
-    this.sourceMacAt = new Int32Array(capacity);
-    this.destinationMacAt = new Int32Array(capacity);
-    this.vlanAt = new Int32Array(capacity);
-    this.innerVlanAt = new Int32Array(capacity);
-    this.vlanCount = new Uint8Array(capacity);
-    this.mplsAt = new Int32Array(capacity);
-    this.etherType = new Uint16Array(capacity);
-    this.arpAt = new Int32Array(capacity);
-    this.ipAt = new Int32Array(2 * capacity);
-    this.ipVersion = new Uint8Array(2 * capacity);
-    this.ipProtocol = new Uint8Array(2 * capacity);
-    this.transportAt = new Int32Array(2 * capacity);
-    this.sourcePort = new Uint16Array(2 * capacity);
-    this.destinationPort = new Uint16Array(2 * capacity);
-    this.payloadAt = new Int32Array(capacity);
-    this.payloadLength = new Uint32Array(capacity);
-    this.payloadOriginalLength = new Uint32Array(capacity);
-    this.application = new Int8Array(capacity);
-    this.tcpFlags = new Uint16Array(capacity);
-    this.tcpSequence = new Uint32Array(capacity);
-    this.tcpAcknowledgment = new Uint32Array(capacity);
-    this.tcpWindow = new Uint16Array(capacity);
+  /**
+   * Room for batches of so many packets, in memory of its own or from `at` on. Columns lie one behind the other, those of
+   * 4 bytes first, as codec/kernel/assembly/headers.ts has them.
+   */
+  constructor(capacity: number, buffer = new ArrayBuffer(capacity * COLUMN_BYTES), at = 0) {
+    const place = (bytes: number): number => {
+      at += bytes * capacity;
+      return at - bytes * capacity;
+    };
+    this.path = new Uint32Array(buffer, place(4), capacity);
+    this.sourceMacAt = new Int32Array(buffer, place(4), capacity);
+    this.destinationMacAt = new Int32Array(buffer, place(4), capacity);
+    this.vlanAt = new Int32Array(buffer, place(4), capacity);
+    this.innerVlanAt = new Int32Array(buffer, place(4), capacity);
+    this.mplsAt = new Int32Array(buffer, place(4), capacity);
+    this.arpAt = new Int32Array(buffer, place(4), capacity);
+    this.ipAt = new Int32Array(buffer, place(8), 2 * capacity);
+    this.transportAt = new Int32Array(buffer, place(8), 2 * capacity);
+    this.payloadAt = new Int32Array(buffer, place(4), capacity);
+    this.payloadLength = new Uint32Array(buffer, place(4), capacity);
+    this.payloadOriginalLength = new Uint32Array(buffer, place(4), capacity);
+    this.tcpSequence = new Uint32Array(buffer, place(4), capacity);
+    this.tcpAcknowledgment = new Uint32Array(buffer, place(4), capacity);
+    this.etherType = new Uint16Array(buffer, place(2), capacity);
+    this.sourcePort = new Uint16Array(buffer, place(4), 2 * capacity);
+    this.destinationPort = new Uint16Array(buffer, place(4), 2 * capacity);
+    this.tcpFlags = new Uint16Array(buffer, place(2), capacity);
+    this.tcpWindow = new Uint16Array(buffer, place(2), capacity);
+    this.flags = new Uint8Array(buffer, place(1), capacity);
+    this.vlanCount = new Uint8Array(buffer, place(1), capacity);
+    this.ipVersion = new Uint8Array(buffer, place(2), 2 * capacity);
+    this.ipProtocol = new Uint8Array(buffer, place(2), 2 * capacity);
+    this.application = new Int8Array(buffer, place(1), capacity);
   }
 
-  /** Empties the entries of the first `count` packets. */
-  clear(count: number): void {
-    this.paths.trim();
-    for (const column of [this.path, this.flags, this.vlanCount, this.etherType, this.payloadLength])
-      column.fill(0, 0, count);
-    for (const column of [this.tcpFlags, this.tcpSequence, this.tcpAcknowledgment, this.tcpWindow])
-      column.fill(0, 0, count);
-    this.payloadOriginalLength.fill(0, 0, count);
-    this.application.fill(-1, 0, count);
-    for (const column of [this.sourceMacAt, this.destinationMacAt, this.vlanAt, this.innerVlanAt])
-      column.fill(-1, 0, count);
-    for (const column of [this.mplsAt, this.arpAt, this.payloadAt]) column.fill(-1, 0, count);
-    for (const column of [this.ipAt, this.transportAt]) column.fill(-1, 0, 2 * count);
-    for (const column of [this.ipVersion, this.ipProtocol]) column.fill(0, 0, 2 * count);
-    for (const column of [this.sourcePort, this.destinationPort]) column.fill(0, 0, 2 * count);
+  /** Empties the entries of packet `i`. */
+  clear(i: number): void {
+    const outer = 2 * i;
+    const inner = outer + 1;
+    this.path[i] = 0;
+    this.sourceMacAt[i] = -1;
+    this.destinationMacAt[i] = -1;
+    this.vlanAt[i] = -1;
+    this.innerVlanAt[i] = -1;
+    this.mplsAt[i] = -1;
+    this.arpAt[i] = -1;
+    this.ipAt[outer] = this.ipAt[inner] = -1;
+    this.transportAt[outer] = this.transportAt[inner] = -1;
+    this.payloadAt[i] = -1;
+    this.payloadLength[i] = 0;
+    this.payloadOriginalLength[i] = 0;
+    this.tcpSequence[i] = 0;
+    this.tcpAcknowledgment[i] = 0;
+    this.etherType[i] = 0;
+    this.sourcePort[outer] = this.sourcePort[inner] = 0;
+    this.destinationPort[outer] = this.destinationPort[inner] = 0;
+    this.tcpFlags[i] = 0;
+    this.tcpWindow[i] = 0;
+    this.flags[i] = 0;
+    this.vlanCount[i] = 0;
+    this.ipVersion[outer] = this.ipVersion[inner] = 0;
+    this.ipProtocol[outer] = this.ipProtocol[inner] = 0;
+    this.application[i] = -1;
   }
 }

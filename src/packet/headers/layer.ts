@@ -61,6 +61,8 @@ const KEPT_PATHS = 4096;
  * into a table, so that a packet's `frame.protocols` costs no text.
  */
 export class LayerPaths {
+  /** Another one when numbers given out before mean nothing any more. */
+  generation = 0;
   #next = new Uint32Array(FIRST_PATHS * WIDTH);
   #parents = new Uint32Array(FIRST_PATHS);
   #layers = new Uint8Array(FIRST_PATHS);
@@ -88,6 +90,7 @@ export class LayerPaths {
   /** Forgets all paths when hostile traffic has made too many. Numbers given out before mean nothing afterwards. */
   trim(): void {
     if (this.#count <= KEPT_PATHS) return;
+    this.generation++;
     this.#next = new Uint32Array(FIRST_PATHS * WIDTH);
     this.#parents = new Uint32Array(FIRST_PATHS);
     this.#layers = new Uint8Array(FIRST_PATHS);

@@ -35,8 +35,8 @@ export interface FeedOptions {
 /** One capture on its way: its bytes in, batches of documents out. */
 export class CaptureFeed {
   readonly #options: FeedOptions;
-  readonly #reader = new CaptureReader(BATCH_PACKETS);
   readonly #decoder = new HeaderDecoder(BATCH_PACKETS);
+  readonly #reader = new CaptureReader(BATCH_PACKETS, this.#decoder.window);
   readonly #outputs: readonly { readonly output: PacketOutput; readonly documents: DocumentBatches }[];
   #interfaces: CaptureInterface[] = [];
   /** Bytes of the (decompressed) capture, and those that no batch stands for yet. */
