@@ -137,7 +137,7 @@ export class Checkpoints {
   known(source: string, routes: readonly string[]): KnownPartition[] {
     const known: KnownPartition[] = [];
     for (const [id, state] of this.#partitions) {
-      if (state.source !== source || state.isForgotten) continue;
+      if (state.source !== source || (state.isForgotten && !isAbandoned(state, routes))) continue;
       const points: ResumePoint[] = [];
       for (const route of routes) {
         const progress = state.routes.get(route);
@@ -285,6 +285,7 @@ export class Checkpoints {
     const state = this.#partitions.get(id);
     if (state === undefined) return;
     state.isForgotten = true;
+    for (const progress of state.routes.values()) progress.forgetAbandoned();
     this.touch();
   }
 
@@ -370,6 +371,11 @@ export class Checkpoints {
     };
     return { data, stages: new Map(this.#kept), written };
   }
+}
+
+/** Some of what was read of it, to its end, came back: it has to be read again. */
+function isAbandoned({ routes }: PartitionState, keys: readonly string[]): boolean {
+  return keys.some((key) => routes.get(key)?.isAbandoned === true);
 }
 
 /** What partitions of a pipeline's stages have for a source: no name of a source in a configuration. */

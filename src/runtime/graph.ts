@@ -147,9 +147,9 @@ export class Graph {
     // What sinks were given goes out first; what does not within the limit is read again for their successors.
     const limit = AbortSignal.timeout(Math.max(1, config.shutdownTimeoutMs));
     for (const sink of going) {
-      if (sink.feed !== undefined) this.#options.spooler?.detach(sink.feed);
+      sink.feed?.stop();
       await sink.runner.drain(limit);
-      await sink.runner.stop();
+      await this.#unmake(sink);
       this.sinks.delete(sink.config.name);
     }
     try {
@@ -283,9 +283,11 @@ export class Graph {
     return made;
   }
 
+  /** Its place in the journal is its own until it has ended: what it still settles counts there. */
   async #unmake({ runner, feed }: RunningSink): Promise<void> {
-    if (feed !== undefined) this.#options.spooler?.detach(feed);
+    feed?.stop();
     await runner.stop();
+    if (feed !== undefined) this.#options.spooler?.detach(feed);
   }
 
   async #makeSink(config: SinkConfig): Promise<RunningSink> {

@@ -155,7 +155,11 @@ export class JournalFeed {
     if (!this.#isReading && !this.#isGivenUp) void this.#read();
   }
 
-  /** Reads nothing more. */
+  /** It reads nothing more. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#cancelRetry?.();

@@ -44,6 +44,8 @@ export class RouteProgress {
   /** What lies before `enqueued` has to be read again, for stages that have not seen it. */
   #isSkipping = false;
   #pending: PendingBatch[] = [];
+  /** Up to where it was handed out and given up again, without being settled. */
+  #abandonedTo = 0;
   /** What is in the journal and not settled there. */
   readonly #journaled: JournaledRanges;
 
@@ -61,9 +63,19 @@ export class RouteProgress {
     return this.#isSkipping ? this.position : this.enqueued;
   }
 
-  /** Nothing of it waits anywhere, the journal included. */
+  /** Nothing of it waits anywhere, the journal included, or has to be read again. */
   get isSettled(): boolean {
-    return this.#pending.length === 0 && this.#journaled.isEmpty;
+    return this.#pending.length === 0 && this.#journaled.isEmpty && !this.isAbandoned;
+  }
+
+  /** Some of what was handed out came back, because its sink ended or gave up its share of the journal. */
+  get isAbandoned(): boolean {
+    return this.position < this.#abandonedTo;
+  }
+
+  /** The input has been read to its end since, or is gone: what was given up before does not come again. */
+  forgetAbandoned(): void {
+    this.#abandonedTo = 0;
   }
 
   /** Up to where the sink itself has everything. */
@@ -203,6 +215,7 @@ export class RouteProgress {
   /** What is in the journal is given up: it is read again from where the sink itself got to. */
   rewind(): void {
     const { position, resume } = this.delivered;
+    this.#abandonedTo = Math.max(this.#abandonedTo, this.position, this.enqueued);
     this.position = position;
     this.resume = resume;
     this.#journaled.clear();
@@ -211,6 +224,7 @@ export class RouteProgress {
 
   /** Its sink stopped before everything was settled: what is read next begins at the position again. */
   restart(): void {
+    if (this.#pending.length > 0) this.#abandonedTo = Math.max(this.#abandonedTo, this.enqueued);
     this.#pending = [];
     this.#isSkipping = false;
     this.enqueued = this.position;

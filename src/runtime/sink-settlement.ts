@@ -1,6 +1,6 @@
 import type { EncodedBatch } from "../core/batch.ts";
 import type { Verdict, WriteResult } from "../core/component.ts";
-import { errorMessage } from "../core/error.ts";
+import { errorMessage, isDefect } from "../core/error.ts";
 import { keepOnly } from "./kept-leftovers.ts";
 import type { SinkHealth } from "./sink-health.ts";
 import { makeShipment, pick, type QueuedSlice, type Shipment } from "./sink-queue.ts";
@@ -200,6 +200,7 @@ export class SinkSettlement {
       await this.#options.storeRejected(documents);
       this.#finish(slices, "deadLettered");
     } catch (error) {
+      if (isDefect(error)) throw error;
       const held = makeShipment(slices, this.#options.encoding, shipment.destination);
       held.attempts = shipment.attempts;
       const reason = `dead letters cannot be written: ${errorMessage(error)}`;

@@ -1,6 +1,6 @@
 import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Log } from "../core/component.ts";
-import { errorMessage } from "../core/error.ts";
+import { errorMessage, WiretailError } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
 import { countRanges, joinRanges } from "../disk/journal/ranges.ts";
 import { destinationRuns, encodeRecord, type EncodedRecord } from "../disk/journal/record.ts";
@@ -11,7 +11,7 @@ import { JournalFeed } from "./journal-feed.ts";
 import { JournalRoom, type AttachedFeed, type JournalRoomOptions } from "./journal-room.ts";
 import { backlogOf } from "./journal-shares.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
-import type { PendingBatch, RouteProgress } from "./progress.ts";
+import type { JournaledBatch, PendingBatch, RouteProgress } from "./progress.ts";
 import type { QueuedSlice } from "./sink-queue.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 import { Waiters } from "./waiters.ts";
@@ -73,7 +73,7 @@ export class Spooler {
       let bytes = 0;
       for (const { feed } of this.#feeds.values()) {
         // One that fails reads one batch at a time.
-        if (!feed.isSpooling || feed.options.runner.isFailing) continue;
+        if (!feed.isSpooling || feed.isStopped || feed.options.runner.isFailing) continue;
         bytes += Math.max(0, this.#readAheadBytes - feed.loadedBytes);
       }
       return bytes;
@@ -321,8 +321,8 @@ export class Spooler {
       const feed = this.#feeds.get(need.feed.options.sink)?.feed;
       if (feed === need.feed) progress.moveToJournal(pending, feed.wrote(sequence, progress, pending, away));
       else {
-        // The sink was replaced: its successor reads the whole record.
-        progress.moveToJournal(pending, { settle: () => true });
+        // The sink was replaced: its successor reads the whole record, and nobody settles anything of it here.
+        progress.moveToJournal(pending, REPLACED);
         feed?.inherits(sequence, countRanges(ranges));
       }
       if (isAllAway) item.entry.letGo();
@@ -366,6 +366,12 @@ export class Spooler {
     this.#idle.wake();
   }
 }
+
+const REPLACED: JournaledBatch = {
+  settle: () => {
+    throw new WiretailError("WT_INTERNAL", "a sink that has ended settles what its successor reads");
+  },
+};
 
 /** A sink whose oldest event waits for longer is behind. */
 const BEHIND_MS = 1000;

@@ -105,6 +105,8 @@ async function run(options: RunOptions): Promise<number> {
   });
   const onHangUp = (): void => {
     void reload(agent, options.config, agentLog).catch((error: unknown) => {
+      // Half a configuration is in force, and nobody knows which half: the process ends and is started again.
+      if (error instanceof WiretailError && error.code === "WT_INTERNAL") throw error;
       agentLog.error(`reload failed, the old configuration stays in force: ${errorMessage(error)}`);
     });
   };

@@ -98,6 +98,8 @@ export class RolloverGuard {
       for (const list of there) for (const i of list) found.add(indexes[at + i]!);
     }
     metrics.counter("elasticsearch_looked_up_events").add(ids.length);
+    // They are left out of this call only: should it fail as a whole, the next one has to leave them out, too.
+    if (found.size > 0) this.unclear(batch);
     return found;
   }
 

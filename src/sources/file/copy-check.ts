@@ -17,7 +17,6 @@ export async function isCopyInProgress(
   const nowMs = context.monotonicMs();
   if (state.copyKey !== key) state.copyUntilMs = undefined;
   state.copyKey = key;
-  if (state.copyUntilMs !== undefined && nowMs >= state.copyUntilMs && size === state.copySize) return false;
   const originals = [...table.generations].filter(
     (gen) =>
       dirname(gen.place.path) === dirname(state.path) && isRotatedName(basename(state.path), basename(gen.place.path)),
@@ -36,14 +35,19 @@ export async function isCopyInProgress(
   }
   // Of one that is not open yet the beginning is not known: it is waited for. So it is of a copy that has just been made
   // and has nothing in it yet.
-  const isBeginning = originals.some((gen) => {
+  const alike = originals.filter((gen) => {
     const length = Math.min(head.length, gen.head.length);
     return length === 0
       ? head.length === 0 || !gen.announced
       : head.subarray(0, length).equals(gen.head.subarray(0, length));
   });
-  if (!isBeginning) return false;
-  if (state.copyUntilMs === undefined || size !== state.copySize) state.copyUntilMs = nowMs + options.rotateGraceMs;
+  if (alike.length === 0) return false;
+  // One that cannot be read at present may have been truncated long since: nobody has looked.
+  const isUnsure = alike.some((gen) => gen.error !== undefined);
+  const { copyUntilMs } = state;
+  if (isUnsure || copyUntilMs === undefined || size !== state.copySize)
+    state.copyUntilMs = nowMs + options.rotateGraceMs;
+  else if (nowMs >= copyUntilMs) return false;
   state.copySize = size;
   state.lookAtMs = nowMs + LOOK_INTERVAL_MS;
   return true;

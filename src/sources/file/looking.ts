@@ -77,6 +77,10 @@ export class Looking {
       return;
     }
     if (recovery.claims(path, key)) return;
+    if (await recovery.mayHoldRest(path)) {
+      state.lookAtMs = context.monotonicMs() + LOOK_INTERVAL_MS;
+      return;
+    }
     if (this.#isTooOld(state, Number(stats.mtimeMs))) return;
     if (isCompressedName(path) && (await this.#isCompressed(state, key, startAtEnd ?? false))) return;
     // A start may fall between the copy and the truncation: then the checkpoint knows the original.

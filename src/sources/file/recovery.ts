@@ -5,9 +5,9 @@ import type { InputStatus, KnownPartition, ResumePoint } from "../../core/compon
 import type { Announcing } from "./announcing.ts";
 import type { Archives } from "./archives.ts";
 import { placeKey, type Generation } from "./generation.ts";
-import { HEAD_BYTES, parseIdentity, parseResume, readAt, type FileIdentity, type Head } from "./identity.ts";
+import { HEAD_BYTES, headOf, parseIdentity, parseResume, readAt, type FileIdentity, type Head } from "./identity.ts";
 import { reportLoss, type LossReason } from "./losses.ts";
-import { compareRotated, parseRotatedName } from "./rotated-name.ts";
+import { compareRotated, isRotatedName, parseRotatedName } from "./rotated-name.ts";
 import { isCutOff } from "./rules.ts";
 import {
   findSibling,
@@ -20,7 +20,7 @@ import {
   type Wanted,
 } from "./siblings.ts";
 import { LONGEST_RETRY_MS, RETRY_MS, SAY_AGAIN_MS, type Tracking } from "./tracking.ts";
-import { isAmong, isRestOf, type LostFile, type Unseen } from "./unseen.ts";
+import { headAt, isAmong, isRestOf, type LostFile, type Unseen } from "./unseen.ts";
 
 /** A partition of which nobody can say yet whether its file is still there. */
 interface Unresolved {
@@ -122,6 +122,34 @@ export class Recovery {
   claims(path: string, key: string): boolean {
     for (const each of this.#unresolved.values()) if (each.path === path || each.key === key) return true;
     return false;
+  }
+
+  /**
+   * Whether the file may be what is left of one of the checkpoint under a rotated name (of copytruncate, a copy), while
+   * nobody can look at that one: then it must not be read as a new one either.
+   */
+  async mayHoldRest(path: string): Promise<boolean> {
+    const name = basename(path);
+    const folder = dirname(path);
+    const wanted = [...this.#unresolved.values()].filter(
+      ({ path: at, identity }) =>
+        identity.head.length > 0 &&
+        [at, identity.path].some(
+          (original) =>
+            (dirname(original) === folder || dirname(original) === dirname(folder)) &&
+            isRotatedName(name, basename(original)),
+        ),
+    );
+    if (wanted.length === 0) return false;
+    const head = await headAt(path);
+    // Too little of it is there, or can be read, to tell it from a copy that is being made.
+    return (
+      head !== undefined &&
+      wanted.some(
+        ({ identity: { head: kept } }) =>
+          head.length < kept.length || headOf(head.subarray(0, kept.length)).hash === kept.hash,
+      )
+    );
   }
 
   /** Returns whether anything waits to be tried again. */

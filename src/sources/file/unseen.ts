@@ -231,7 +231,7 @@ export function isRestOf(head: Buffer, { head: kept }: Pick<LostFile, "head">): 
 }
 
 /** The first bytes of a file, or of what it unpacks to; undefined when it cannot be read as text. */
-async function headAt(path: string): Promise<Buffer | undefined> {
+export async function headAt(path: string): Promise<Buffer | undefined> {
   let file: { close(): Promise<void> } | undefined;
   try {
     const handle = await openFile(path);

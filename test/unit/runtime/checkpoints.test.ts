@@ -49,6 +49,53 @@ test("open gives the lowest place that was not handed to a route yet; new routes
   assert.equal(checkpoints.progress("p1", "b")!.position, 700);
 });
 
+test("a file that was read to its end stays known while what a sink gave back has to be read again", async (t) => {
+  const { path, clock, context, checkpoints } = await setUp(await temporaryFolder(t));
+  checkpoints.open("chat", "p1", null, 0, ["a", "b"], nowhere);
+  const [a, b] = ["a", "b"].map((route) => checkpoints.progress("p1", route)!);
+  for (const progress of [a!, b!]) progress.settle(progress.begin(2, 200, null), 2);
+  a!.begin(1, 300, null);
+  b!.settle(b!.begin(1, 300, null), 1);
+  checkpoints.forget("p1");
+  assert.deepEqual(checkpoints.known("chat", ["a", "b"]), [], "nothing of it is to be read");
+  // The sink of "a" ends.
+  a!.restart();
+  assert.equal(checkpoints.known("chat", ["a", "b"])[0]?.lowest, 200);
+  await checkpoints.sync();
+  const next = await Checkpoints.open(path, clock, context.log);
+  assert.equal(next.known("chat", ["a", "b"])[0]?.lowest, 200);
+  // The source reads it again, to its end, and it is delivered.
+  assert.equal(checkpoints.open("chat", "p1", null, 0, ["a", "b"], nowhere), 200);
+  const again = a!.begin(1, 300, null);
+  checkpoints.forget("p1");
+  await checkpoints.sync();
+  assert.deepEqual(Object.keys(await onDisk(path)), ["p1"]);
+  a!.settle(again, 1);
+  await checkpoints.sync();
+  assert.deepEqual(Object.keys(await onDisk(path)), []);
+});
+
+test("a file that is gone does not stay known for what cannot be read again", async (t) => {
+  const { path, checkpoints } = await setUp(await temporaryFolder(t));
+  checkpoints.open("chat", "p1", null, 0, ["a"], nowhere);
+  const progress = checkpoints.progress("p1", "a")!;
+  progress.begin(1, 300, null);
+  progress.restart();
+  checkpoints.forget("p1");
+  await checkpoints.sync();
+  assert.deepEqual(Object.keys(await onDisk(path)), []);
+});
+
+test("a file that was read to its end stays known when a sink gives up its share of the journal", async (t) => {
+  const { checkpoints } = await setUp(await temporaryFolder(t));
+  checkpoints.open("chat", "p1", null, 0, ["main|es"], nowhere);
+  const progress = checkpoints.progress("p1", "main|es")!;
+  progress.moveToJournal(progress.begin(2, 200, null), { settle: () => true });
+  checkpoints.forget("p1");
+  checkpoints.rewind("es");
+  assert.equal(checkpoints.known("chat", ["main|es"])[0]?.lowest, 0);
+});
+
 test("a sink's own position wins when it is ahead, and not when it is behind", async (t) => {
   const { checkpoints } = await setUp(await temporaryFolder(t));
   checkpoints.open("chat", "p1", null, 100, ["a", "b"], nowhere);

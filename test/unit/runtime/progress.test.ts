@@ -50,11 +50,12 @@ test("after a restart everything behind the position is read again, and late new
   assert.equal(progress.position, 10);
   progress.restart();
   assert.equal(progress.enqueued, 10);
-  assert.equal(progress.isSettled, true);
+  assert.equal(progress.isSettled, false, "it has to be read again");
   progress.settle(lost, 2);
   assert.equal(progress.position, 10);
   progress.settle(progress.begin(3, 30, "at 30"), 3);
   assert.equal(progress.position, 30);
+  assert.equal(progress.isSettled, true);
 });
 
 const at = (position: number) => ({ position, resume: `at ${position}` });

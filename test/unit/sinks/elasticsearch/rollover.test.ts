@@ -128,6 +128,14 @@ describe("elasticsearch: what may have been sent before is looked up", () => {
     );
   });
 
+  test("what was found is left out of the next attempt, too, when the call without it was refused as a whole", async () => {
+    const world = new World().dataStream("a", "b");
+    const batch = sinkBatch(3, true);
+    world.indices.get("a")!.add(id(1));
+    assert.deepEqual(await ask(world, batch), [1]);
+    assert.deepEqual(await ask(world, batch, 2), [1], "the server's clear no was to the others");
+  });
+
   test("a look-up that failed is made again with the next attempt", async () => {
     const world = new World().dataStream("a", "b");
     const batch = sinkBatch(3, true);

@@ -13,7 +13,7 @@ const GRACE_MS = 300;
 /** app.log is read; asks whether app.log.1, with what is in it at each moment, is a copy of it that is being made. */
 async function askOver(
   t: TestContext,
-  moments: readonly (readonly [atMs: number, text: string])[],
+  moments: readonly (readonly [atMs: number, text: string, error?: string])[],
 ): Promise<boolean[]> {
   const folder = await temporaryFolder(t);
   const [log, copy] = [join(folder, "app.log"), join(folder, "app.log.1")];
@@ -28,8 +28,9 @@ async function askOver(
   let nowMs = 0;
   const tracking = { table, options: { rotateGraceMs: GRACE_MS }, context: { monotonicMs: () => nowMs } };
   const answers: boolean[] = [];
-  for (const [atMs, text] of moments) {
+  for (const [atMs, text, error] of moments) {
     nowMs = atMs;
+    gen.error = error;
     await writeFile(copy, text);
     const stats = await stat(copy, { bigint: true });
     const key = placeKey(stats);
@@ -52,6 +53,17 @@ test("what has nothing in it, or does not grow, for the grace time is a file of 
   assert.deepEqual(await askOver(t, empty), [true, true, false]);
   const still = [0, GRACE_MS / 2, GRACE_MS].map((atMs) => [atMs, "line 1\n"] as const);
   assert.deepEqual(await askOver(t, still), [true, true, false]);
+});
+
+test("as long as the original cannot be read, nobody knows that it was not truncated, and what begins like it waits", async (t) => {
+  const moments = [
+    [0, "line 1\n"],
+    [GRACE_MS, "line 1\n", "EMFILE"],
+    [2 * GRACE_MS, "line 1\n", "EMFILE"],
+    [3 * GRACE_MS - 1, "line 1\n"],
+    [3 * GRACE_MS, "line 1\n"],
+  ] as const;
+  assert.deepEqual(await askOver(t, moments), [true, true, true, true, false]);
 });
 
 test("a file that begins in another way is no copy", async (t) => {
