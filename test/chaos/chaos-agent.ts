@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { WiretailError } from "../../src/core/error.ts";
 import { AgentProcess, waitFor } from "../support/e2e.ts";
 
 /** Debian's libfaketime, which steps the clock of the agent alone. */
@@ -103,7 +104,8 @@ export class ChaosAgent {
     try {
       if (!running.isEnded) {
         await running.status().catch((error: unknown) => {
-          if (!this.isShortOfDescriptors || !String(error).includes("WT_NO_AGENT")) throw error;
+          const isUnheard = error instanceof WiretailError && error.code === "WT_NO_AGENT";
+          if (!this.isShortOfDescriptors || !isUnheard) throw error;
         });
       }
       code = await running.terminate();

@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path";
 import type { PathState } from "./file-table.ts";
 import { HEAD_BYTES, openFile, readAt } from "./identity.ts";
 import { isRotatedName } from "./rotated-name.ts";
-import { LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
+import { isGone, LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
 
 /**
  * copytruncate makes the copy before it truncates. A new file whose beginning equals that of a file next to it is not
@@ -30,8 +30,10 @@ export async function isCopyInProgress(
     } finally {
       await handle.close();
     }
-  } catch {
-    return false;
+  } catch (error) {
+    if (isGone(error)) return false;
+    // A copy is made for its maker alone, and given the original's owner and mode in the next moment.
+    head = Buffer.alloc(0);
   }
   // Of one that is not open yet the beginning is not known: it is waited for. So it is of a copy that has just been made
   // and has nothing in it yet.

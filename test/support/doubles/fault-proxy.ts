@@ -1,5 +1,5 @@
 import { createServer, request as httpRequest, Agent, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 
@@ -31,7 +31,7 @@ export interface ProxyCall {
   readonly path: string;
   readonly headers: IncomingMessage["headers"];
   readonly body: Buffer;
-  /** The whole reply was handed to the client's open connection. */
+  /** The whole reply was handed to the client's open connection, and the client did not close it in that moment. */
   answered: boolean;
   /** Status of the server's reply; 0 while or when there is none. */
   status: number;
@@ -147,7 +147,20 @@ export class FaultProxy {
       request.socket.resetAndDestroy();
       return;
     }
-    response.end(reply.body, () => (call.answered = true));
+    response.end(reply.body, () => {
+      this.#answered(call, request.socket);
+    });
+  }
+
+  /** A client that gives up while the reply is on its way closes its connection unread. */
+  #answered(call: ProxyCall, socket: Socket): void {
+    call.answered = true;
+    const onClose = (): void => {
+      call.answered = false;
+    };
+    socket.once("close", onClose);
+    const timer = setTimeout(() => socket.off("close", onClose), READ_WITHIN_MS);
+    timer.unref();
   }
 
   #drawn(): ProxyFault | undefined {
@@ -228,6 +241,9 @@ export class FaultProxy {
     }
   }
 }
+
+/** A client that was heard of no more for so long after a reply has read it. */
+const READ_WITHIN_MS = 250;
 
 async function readAll(stream: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];

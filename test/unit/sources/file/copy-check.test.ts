@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { stat, writeFile } from "node:fs/promises";
+import { lstat, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { isCopyInProgress } from "../../../../src/sources/file/copy-check.ts";
@@ -13,7 +13,7 @@ const GRACE_MS = 300;
 /** app.log is read; asks whether app.log.1, with what is in it at each moment, is a copy of it that is being made. */
 async function askOver(
   t: TestContext,
-  moments: readonly (readonly [atMs: number, text: string, error?: string])[],
+  moments: readonly (readonly [atMs: number, text: string | undefined, error?: string])[],
 ): Promise<boolean[]> {
   const folder = await temporaryFolder(t);
   const [log, copy] = [join(folder, "app.log"), join(folder, "app.log.1")];
@@ -31,8 +31,10 @@ async function askOver(
   for (const [atMs, text, error] of moments) {
     nowMs = atMs;
     gen.error = error;
-    await writeFile(copy, text);
-    const stats = await stat(copy, { bigint: true });
+    // Undefined: it cannot be opened.
+    if (text === undefined) await symlink(copy, copy).catch(() => undefined);
+    else await writeFile(copy, text);
+    const stats = await lstat(copy, { bigint: true });
     const key = placeKey(stats);
     answers.push(await isCopyInProgress(table.stateOf(copy), key, stats.size, tracking as unknown as Tracking));
   }
@@ -64,6 +66,16 @@ test("as long as the original cannot be read, nobody knows that it was not trunc
     [3 * GRACE_MS, "line 1\n"],
   ] as const;
   assert.deepEqual(await askOver(t, moments), [true, true, true, true, false]);
+});
+
+test("what cannot be opened in the moment when it is made may be a copy", async (t) => {
+  assert.deepEqual(
+    await askOver(t, [
+      [0, undefined],
+      [GRACE_MS, undefined],
+    ]),
+    [true, false],
+  );
 });
 
 test("a file that begins in another way is no copy", async (t) => {
