@@ -4,35 +4,66 @@
  *
  *     node dist/bench/micro/pipelines.js [PIPELINE FILE]...
  *
- * PIPELINE is a shipped name or a path; FILE has lines for it (`bench` leaves its inputs in the temporary folder).
+ * PIPELINE is a shipped name, a path, or stages as JSON; FILE has lines for it (`bench` leaves its inputs in the temporary
+ * folder), or is `made:KIND`, where KIND is one of made-lines.ts. A first line `#Fields:` is given as the file source
+ * gives it.
  */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { Encoding, LineBatch } from "../../src/core/batch.ts";
+import type { Encoding, LineBatch, Partition } from "../../src/core/batch.ts";
 import { BufferPool } from "../../src/core/buffer-pool.ts";
 import type { LogEvent } from "../../src/core/event.ts";
 import { Path } from "../../src/core/path.ts";
 import { components } from "../../src/cli/components.ts";
 import { LineSplitter } from "../../src/codec/lines.ts";
 import { BatchEncoder, toEvents, toEventsOfBytes } from "../../src/runtime/batch-encoder.ts";
-import { loadPipelineFile } from "../../src/runtime/config/pipeline-file.ts";
+import { loadPipelineFile, type PipelineFile } from "../../src/runtime/config/pipeline-file.ts";
 import { CompiledPipeline } from "../../src/runtime/specialise/compiled-pipeline.ts";
 import { StageChain } from "../../src/runtime/stage-chain.ts";
+import { MADE_LINES } from "./made-lines.ts";
 
 const BULK: Encoding = { kind: "json", before: '{"create":{"_id":"', after: '"}}\n{' };
 const CHUNK = 126_976;
 const EVENTS_AT_A_TIME = 128;
-const partition = {
-  id: "AbCdEfGhIjKlMnOp",
-  source: "bench",
-  envelope: {
-    paths: [new Path("host.name"), new Path("ecs.version"), new Path("log.file.path")],
-    values: ["bench-host", "8.17.0", "/var/log/bench/input.log"],
-    offsetPath: new Path("log.offset"),
-  },
-};
+const MADE_COUNT = 100_000;
 
-function* batchesOf(bytes: Buffer): Generator<LineBatch> {
+/** The partition of lines that are under a header line, or none. */
+function partitionOf(header: string | undefined): Partition {
+  const paths = ["host.name", "ecs.version", "log.file.path", ...(header === undefined ? [] : ["log.header"])];
+  return {
+    ...{ id: "AbCdEfGhIjKlMnOp", source: "bench" },
+    envelope: {
+      paths: paths.map((name) => new Path(name)),
+      values: ["bench-host", "8.17.0", "/var/log/bench/input.log", ...(header === undefined ? [] : [header])],
+      offsetPath: new Path("log.offset"),
+    },
+  };
+}
+
+function bytesOf(file: string): Buffer {
+  if (!file.startsWith("made:")) return readFileSync(file).subarray(0, 32 << 20);
+  const make = MADE_LINES[file.slice(5)];
+  if (make === undefined) throw new Error(`${file}: there are ${Object.keys(MADE_LINES).join(", ")}`);
+  return Buffer.from(Array.from({ length: MADE_COUNT }, (_, i) => make(i) + "\n").join(""));
+}
+
+async function load(pipeline: string): Promise<PipelineFile> {
+  const folder = mkdtempSync(join(tmpdir(), "bench-pipelines-"));
+  const file = join(folder, "stages.json");
+  try {
+    if (pipeline.startsWith("[")) writeFileSync(file, `{"name":"stages","stages":${pipeline}}`);
+    const given = pipeline.startsWith("[") ? file : pipeline;
+    const { pipeline: loaded, problems } = await loadPipelineFile(given, process.cwd(), components);
+    if (loaded === undefined) throw new Error(problems.map(({ message }) => message).join("; "));
+    return loaded;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function* batchesOf(bytes: Buffer, partition: Partition): Generator<LineBatch> {
   const splitter = new LineSplitter({ maxLineBytes: 1 << 20 });
   for (let at = 0; at < bytes.length;) {
     const split = splitter.split(bytes.subarray(at, at + CHUNK), at, "open");
@@ -56,9 +87,10 @@ function* batchesOf(bytes: Buffer): Generator<LineBatch> {
 }
 
 async function measure(pipeline: string, file: string): Promise<void> {
-  const { pipeline: loaded, problems } = await loadPipelineFile(pipeline, process.cwd(), components);
-  if (loaded === undefined) throw new Error(problems.map(({ message }) => message).join("; "));
-  const bytes = readFileSync(file).subarray(0, 32 << 20);
+  const loaded = await load(pipeline);
+  const bytes = bytesOf(file);
+  const first = bytes.toString("utf8", 0, bytes.indexOf(10));
+  const partition = partitionOf(first.startsWith("#Fields:") ? first : undefined);
   const chain = new StageChain(loaded.stages, () => Date.now());
   const encoder = new BatchEncoder("p", "abcd", [BULK], new BufferPool(16 << 20));
   const compiled = CompiledPipeline.create(chain.planned, [BULK]);
@@ -68,7 +100,7 @@ async function measure(pipeline: string, file: string): Promise<void> {
   const documents: Record<string, string[]> = { compiled: [], plain: [] };
   const pass = (mode: "compiled" | "plain", keeps: boolean): number => {
     let count = 0;
-    for (const batch of batchesOf(bytes)) {
+    for (const batch of batchesOf(bytes, partition)) {
       const encoding = encoder.begin(batch);
       const plain = (events: LogEvent[]): void => encoding.add(chain.run(events, () => undefined));
       const isDone =

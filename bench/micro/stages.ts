@@ -27,55 +27,10 @@ import { sample } from "../../src/stages/sample/index.ts";
 import { throttle } from "../../src/stages/throttle/index.ts";
 import { parseUrl } from "../../src/stages/parse_url/index.ts";
 import { split } from "../../src/stages/split/index.ts";
+import { MADE_LINES } from "./made-lines.ts";
 
 const count = Number(process.argv[2] ?? 200_000);
 const envelope: Envelope = { paths: [new Path("host.name")], values: ["bench"], offsetPath: new Path("log.offset") };
-const AGENTS = [
-  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
-  "curl/8.5.0",
-  "-",
-  "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
-];
-const START = Date.parse("2019-12-11T20:47:14Z");
-const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
-function clock(ms: number): string {
-  const iso = new Date(ms).toISOString();
-  const month = MONTHS.slice(Number(iso.slice(5, 7)) * 3 - 3, Number(iso.slice(5, 7)) * 3);
-  return `${iso.slice(8, 10)}/${month}/${iso.slice(0, 4)}:${iso.slice(11, 19)} +0000`;
-}
-
-const MAKERS: Readonly<Record<string, (i: number) => string>> = {
-  nginx: (i) =>
-    `${10 + (i % 90)}.${i % 256}.7.${i % 200} - ${i % 15 === 0 ? "user7" : "-"} [${clock(START + Math.floor(i / 250) * 1000)}] "GET /api/v1/items/${i}?rid=${i.toString(16).padStart(8, "0")} HTTP/1.1" ${i % 20 === 0 ? 404 : 200} ${i % 9000} "${i % 3 === 0 ? "https://www.example.com/" : "-"}" "${AGENTS[i % 4]!}"`,
-  connections: (i) => {
-    const iso = new Date(START + i * 5).toISOString();
-    return `${iso.slice(0, 10).replaceAll("-", ".")}, ${iso.slice(11, 19)}.0${iso.slice(20, 23)} UTC -> Socket connected successfully`;
-  },
-  json: (i) =>
-    JSON.stringify({
-      ts: new Date(START + i * 5).toISOString(),
-      level: "info",
-      logger: "http.server",
-      pid: 4711,
-      msg: "request done",
-      req: { method: "GET", url: `/api/v1/items?rid=${i}`, proto: "1.1", remote: "10.0.0.1", user: "-", ua: AGENTS[0] },
-      res: { status: 200, bytes: i % 9000, ms: 12.5 },
-    }),
-  logfmt: (i) =>
-    `time=${new Date(START + i * 5).toISOString()} level=info caller=http.go:${i % 90} msg="request done" method=GET path=/api/v1/items/${i} status=200 took=0.0${i % 9}`,
-  csv: (i) =>
-    `${new Date(START + i * 5).toISOString()},10.0.0.${i % 200},GET,/api/v1/items/${i},200,"a, ""b""",${i % 9000}`,
-  dissect: (i) => `10.0.0.${i % 200} [${clock(START + i * 5)}] worker-${i % 8} INFO request done in ${i % 90} ms`,
-  syslog: (i) =>
-    `2019-12-11T20:47:${String(i % 60).padStart(2, "0")}.123456+00:00 gate sshd[${i % 30_000}]: Failed password for root from 10.0.0.${i % 200} port ${i % 60_000} ssh2`,
-  rfc5424: (i) =>
-    `<165>1 2019-12-11T20:47:${String(i % 60).padStart(2, "0")}.123Z gate evntslog ${i % 30_000} ID47 [exampleSDID@32473 iut="3" eventID="${i}"] An application event log entry`,
-  cef: (i) =>
-    `CEF:0|Security|threatmanager|1.0|100|worm successfully stopped|10|src=10.0.0.${i % 200} dst=2.1.2.2 spt=${i % 60_000} act=blocked msg=Detected a threat cs1=x`,
-  list: (i) => `a=${i};b=${i};c=${i};d=${i}`,
-};
-
 function linesOf(make: (i: number) => string): string[] {
   const made = Array.from({ length: count }, (_, i) => make(i));
   const text = made.join("\n");
@@ -102,10 +57,10 @@ function measure(title: string, lines: readonly string[], stages: readonly Stage
 const make = (definition: AnyStage, options: unknown): Stage =>
   definition.create(options, { now: Date.now, baseDir: "." });
 const base = { field: "message", keep_original: false };
-const nginx = linesOf(MAKERS["nginx"]!);
-const connections = linesOf(MAKERS["connections"]!);
-const json = linesOf(MAKERS["json"]!);
-const own = (name: string): readonly string[] => linesOf(MAKERS[name]!);
+const nginx = linesOf(MADE_LINES["nginx"]!);
+const connections = linesOf(MADE_LINES["connections"]!);
+const json = linesOf(MADE_LINES["json"]!);
+const own = (name: string): readonly string[] => linesOf(MADE_LINES[name]!);
 const timestamp = { target: "@timestamp", remove_field: true };
 
 measure("event only", nginx, []);

@@ -42,3 +42,8 @@ export const VALUE_CONVERTERS: Readonly<Record<ValueType, ValueConverter>> = {
 export function notOfType(name: string, value: unknown, type: string): string {
   return `${name}: ${JSON.stringify(value).slice(0, 60)} is not of type ${type}`;
 }
+
+/** Whether a text has no characters beyond ASCII. */
+export function isAscii(text: string): boolean {
+  return /^[\u0001-\u007f]*$/.test(text);
+}

@@ -11,7 +11,17 @@ export type StagePlan =
       readonly patterns: readonly TextPattern[];
       /** Keep the line as it was read in `event.original`. */
       readonly keepsOriginal: boolean;
+      /** The source field stays. */
+      readonly keepsField?: boolean;
+      /** A text that is left out, with its event. */
+      readonly drops?: string | undefined;
     }
+  /** What a header line says, which events have in a field that the source gives. It is removed. */
+  | { readonly kind: "by_header"; readonly field: string; readonly of: (header: string) => StagePlan | undefined }
+  /** `key=value` pairs with white space between: the keys become fields; the source field is removed. */
+  | ({ readonly kind: "parse_pairs"; readonly field: string; readonly keepsOriginal: boolean } & PairsPlan)
+  /** The Common Event Format; what is captured in the header, and fields for extensions. */
+  | ({ readonly kind: "parse_cef"; readonly field: string; readonly keepsOriginal: boolean } & CefPlan)
   /** The keys of a JSON object become fields; the source field is removed. */
   | { readonly kind: "parse_json"; readonly field: string; readonly keepsOriginal: boolean }
   | {
@@ -56,20 +66,69 @@ export type SetValue =
 /** What `TextCapture.take` gives for a text that the stage refuses. */
 export const UNFIT = Symbol("unfit");
 
-/** A regular expression whose captures become fields. */
+export interface PairsPlan {
+  /** One character of ASCII. */
+  readonly between: string;
+  /** Two of them at most. */
+  readonly quotes: string;
+  /** Words without a value are keys of `true`, or nothing, or the text is left to `apply`. */
+  readonly bareWords: "true" | "skip" | "fail";
+  readonly keepsEmpty: boolean;
+  readonly types: readonly (readonly [key: string, type: ConvertType])[];
+}
+
+export interface CefPlan {
+  /** Groups 1 to 7 are the parts of the header; 8 is the severity where it is a number, otherwise 9 is. */
+  readonly header: readonly TextCapture[];
+  /** Values that do not fit leave the line to `apply`. */
+  readonly extensions: readonly (readonly [key: string, field: string, take: CefTake])[];
+  /** Field for an object of all others, as text. */
+  readonly rest: string;
+  /** The extension that holds the event's time. */
+  readonly time: { readonly key: string; readonly reader: TimeReader };
+}
+
+/** `lower`: text in small letters. `integer`: 15 digits at most. A function: undefined where the text does not fit. */
+export type CefTake = "text" | "lower" | "integer" | "ip" | ((text: string) => unknown);
+
+/** Ways to cut a text into groups, from 1, that need no regular expression. Whatever is unusual does not match. */
+export type TextCut =
+  /**
+   * As many values as columns between `delimiter`s, quoted ones without their quotes (`""`: there are none). Matches no
+   * text that begins with `beginning`, or has one of `without` in it. All are single characters of ASCII, or empty;
+   * `without` has two at most.
+   */
+  | {
+      readonly kind: "separated";
+      readonly delimiter: string;
+      readonly quote: string;
+      readonly columns: number;
+      readonly beginning: string;
+      readonly without: string;
+    }
+  /** A URL, or what stands behind its host: scheme, user, host, port, path, extension, query, fragment. */
+  | { readonly kind: "url" };
+
+/** A regular expression, or another way to cut, whose captures become fields. */
 export interface TextPattern {
   /** JavaScript's syntax, no flags, no names. */
-  readonly source: string;
+  readonly source: string | TextCut;
   readonly captures: readonly TextCapture[];
   /** Fields that get a copy of another one that was captured, where that is an IP address. */
   readonly ips: readonly (readonly [from: string, to: string])[];
   /** Groups that must take part; where one does not, `apply` decides what to do. */
   readonly needs: readonly number[];
-  readonly time: { readonly group: number; readonly reader: TimeReader } | undefined;
+  /** `through`: the text reaches to the end of that group. */
+  readonly time: { readonly group: number; readonly through?: number; readonly reader: TimeReader } | undefined;
   /** A text that means that there is no value, beside the empty one; for captures of other kinds than `text`. */
   readonly absent: string;
   /** What backslashes mean in captures of other kinds than `text`. */
   readonly escape: "none" | "hex" | "json";
+}
+
+/** A pattern that is a regular expression. */
+export interface RegexPattern extends TextPattern {
+  readonly source: string;
 }
 
 export interface TextCapture {
@@ -80,6 +139,8 @@ export interface TextCapture {
    * A function: the field's value, undefined for none, or UNFIT, of the unescaped text, which is not empty.
    */
   readonly take: "text" | "present" | "integer" | ((text: string) => unknown);
+  /** What it is converted to; where it is not plainly of that type the line is left to `apply`. */
+  readonly type?: ConvertType | undefined;
 }
 
 export interface TimeReader {

@@ -2,6 +2,7 @@ import { StageFailure, type Stage } from "../core/component.ts";
 import { WiretailError } from "../core/error.ts";
 import type { LogEvent } from "../core/event.ts";
 import { Path } from "../core/path.ts";
+import type { StagePlan } from "../core/plan.ts";
 import { FOUND, noText, ParsedFields } from "./parsed-fields.ts";
 
 export interface TextPartsOptions {
@@ -17,6 +18,7 @@ export type TakeApart = (text: string, found: unknown[]) => string | undefined;
 
 /** A stage that takes the text of a field apart and writes the parts it has as members of another: `url.domain`, … */
 export class TextParts implements Stage {
+  readonly plan: StagePlan | undefined;
   readonly #source: Path;
   readonly #target: ParsedFields;
   readonly #keeps: boolean;
@@ -25,7 +27,8 @@ export class TextParts implements Stage {
   readonly #found: unknown[];
 
   /** Throws where the field that is kept would be in the way of a part. */
-  constructor(options: TextPartsOptions, parts: readonly string[], takeApart: TakeApart) {
+  constructor(options: TextPartsOptions, parts: readonly string[], takeApart: TakeApart, plan?: StagePlan) {
+    this.plan = plan;
     const { field, target, keep_field } = options;
     const fields = parts.map((part) => `${target}.${part}`);
     const clash = fields.find((each) => each === field || each.startsWith(field + "."));

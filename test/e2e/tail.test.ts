@@ -61,6 +61,35 @@ test("KQL finds fields of a recognised format, --since and --until its times, --
   assert.deepEqual((event.http.response as { status_code: number }).status_code, 404);
 });
 
+test("what is in several files is shown in the order of time, each line with its file", async (t) => {
+  const folder = await temporaryFolder(t);
+  const [web, api] = [join(folder, "web.log"), join(folder, "api.log")];
+  const at = (second: number): string => `11/Dec/2019:20:47:${String(second).padStart(2, "0")} +0000`;
+  const line = (second: number): string => access(`/${second}`, 200, at(second));
+  await writeFile(web, [1, 2, 5, 8, 9, 30].map(line).join(""));
+  await writeFile(
+    api,
+    [3, 4, 6, 7, 20]
+      .map((second) => `time=2019-12-11T20:47:${String(second).padStart(2, "0")}Z level=info msg=/${second}\n`)
+      .join(""),
+  );
+  const running = tail(t, [web, api]);
+  await running.saw("/30");
+  const order = [...running.stdout.matchAll(/^(web|api)\.log .*?\/(\d+)/gm)].map(([, file, second]) => [
+    file,
+    Number(second),
+  ]);
+  const expected = [...[1, 2], ...[3, 4], 5, ...[6, 7], ...[8, 9], 20, 30];
+  assert.deepEqual(
+    order,
+    expected.map((second) => [[3, 4, 6, 7, 20].includes(second) ? "api" : "web", second]),
+  );
+  await appendFile(api, "time=2019-12-11T20:47:25Z level=info msg=/25\n");
+  await running.saw("/25");
+  running.child.kill("SIGINT");
+  assert.equal(await running.ended, 0, running.stderr);
+});
+
 test("a file is followed through rotation, and one that is not there yet is waited for", async (t) => {
   const folder = await temporaryFolder(t);
   const [old, later] = [join(folder, "old.log"), join(folder, "later.log")];

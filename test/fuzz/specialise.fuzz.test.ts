@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { encodingKey, type EncodedBatch } from "../../src/core/batch.ts";
-import { BothWays, BULK, PLAIN_JSON, readBatch, stageConfig, type StageText } from "../support/pipelines.ts";
+import type { Envelope } from "../../src/core/event.ts";
+import { Path } from "../../src/core/path.ts";
+import { BothWays, BULK, ENVELOPE, PLAIN_JSON, readBatch, stageConfig, type StageText } from "../support/pipelines.ts";
 import { FUZZ_MS } from "../support/fuzz.ts";
 
 /**
@@ -152,6 +154,116 @@ const json = fc.tuple(object, fc.constantFrom("", " "), fc.boolean()).map(([memb
 const pairs = fc
   .tuple(time, word, word, wild)
   .map(([at, level, user, message]) => `${at} ${level} user=${user}: ${message}`);
+const usual = <T>(weight: number, most: fc.Arbitrary<T>, rest: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight, arbitrary: most }, { weight: 1, arbitrary: rest });
+const solid = word.map((text) => text.replace(/[\s"\\]/g, ""));
+/** Pairs of keys and values; quoted, escaped, with spaces and words between. */
+const logfmt = fc
+  .uniqueArray(
+    fc.tuple(
+      fc.constantFrom(...KEYS, "x", "time"),
+      usual(
+        6,
+        fc.oneof(
+          solid,
+          time.map((text) => text.replaceAll(" ", "")),
+        ),
+        wild,
+      ),
+      usual(6, fc.constantFrom("plain", "quoted"), fc.constantFrom("raw", "bare")),
+    ),
+    { maxLength: 7, selector: ([key]) => key },
+  )
+  .chain((parts) =>
+    fc
+      .tuple(
+        fc.constantFrom(" ", " ", "  ", "\t"),
+        usual(8, fc.constant(""), fc.oneof(wild, fc.constantFrom(' "b c"=d', " =x", " k='v w'", " a=1 a=2"))),
+      )
+      .map(
+        ([space, more]) =>
+          parts
+            .map(([key, text, how]) => {
+              if (how === "bare") return key;
+              return how === "quoted" ? `${key}="${text.replaceAll('"', '\\"')}"` : `${key}=${text}`;
+            })
+            .join(space) + more,
+      ),
+  );
+const cell = fc.oneof(
+  { weight: 20, arbitrary: word.map((text) => text.replace(/[,"\\\s]/g, "")) },
+  { weight: 3, arbitrary: wild.map((text) => `"${text.replaceAll('"', '""')}"`) },
+  wild,
+);
+const cells = (delimiter: string): fc.Arbitrary<string> =>
+  usual(9, fc.array(cell, { minLength: 3, maxLength: 3 }), fc.array(cell, { maxLength: 4 })).map((values) =>
+    values.join(delimiter),
+  );
+const url = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom(
+        "",
+        "",
+        "",
+        "http://example.org",
+        "https://h:8443",
+        "HTTP://H",
+        "//h:",
+        "ftp://u:p@h",
+        "http://[::1]:80",
+      ),
+      fc.constantFrom("", "/", "/a/b.html", "/a.b/c", "/.x", "/a.b.", "/é.ü", "/ä/日.本", "x"),
+      fc.constantFrom("", "?", "?a=1&b=/x.y", "?a#", "#top", "?x#y?z"),
+    )
+    .map((parts) => parts.join("")),
+  fc.constantFrom("example.org:443", "mailto:a@b", "/a b", "h:99999", "//h:70000/x", "/a\u007f"),
+  fc.string({ unit: fc.constantFrom("/", ".", "?", "#", ":", "a", "é", "@", "1", "[", "]"), maxLength: 12 }),
+);
+/** What each may hold. */
+const CEF_FITTING: Readonly<Record<string, string>> = {
+  ...{ src: "10.0.0.7", spt: "0080", proto: "TCP", rt: "1576097234285", smac: "00:0a:0B:00:00:01", outcome: "Success" },
+  fileHash: "00112233445566778899AABBCCDDEEFF",
+};
+const CEF_KEYS = ["src", "spt", "act", "proto", "msg", "rt", "smac", "outcome", "cs1", "cs1.x", "request", "fileHash"];
+const cefValue = usual(12, solid, wild);
+const CEF_VALUES = fc.oneof(
+  cefValue,
+  fc.constantFrom("10.0.0.7", "::1", "TCP", "1576097234285", "Dec 11 2019 20:47:14", "0080", "00:0a:0B:00:00:01"),
+  fc.constantFrom("Success", "a \\= b", "C:\\\\x", "one\\ntwo", "é", "x\u00a0"),
+);
+const cef = fc
+  .tuple(
+    fc.constantFrom("", "<13>Dec 11 gate ", "C CEF ", "é "),
+    usual(9, fc.constantFrom("0", "1.2", " 0 "), fc.constantFrom("x", "")),
+    fc.array(usual(30, fc.constantFrom("Security", "threat manager", " 100 ", ""), fc.constantFrom("a\\|b", "é")), {
+      minLength: 5,
+      maxLength: 5,
+    }),
+    fc.constantFrom("10", "5", "High", "very-high", "constructor", "", "007"),
+    fc.uniqueArray(fc.tuple(fc.constantFrom(...CEF_KEYS), fc.nat(9)), { maxLength: 5, selector: ([key]) => key }),
+    fc.array(CEF_VALUES, { minLength: 5, maxLength: 5 }),
+    fc.constantFrom("|", "|", "| ", "", "|words "),
+  )
+  .map(([before, version, parts, severity, keys, values, bar]) => {
+    const extensions = keys.map(([key, how], i) => `${key}=${how > 1 ? (CEF_FITTING[key] ?? values[i]!) : values[i]!}`);
+    return `${before}CEF:${version}|${parts.join("|")}|${severity}${bar}${extensions.join(" ")}`;
+  });
+/** Lines under a header line, as the file source gives it. */
+const underHeader = (header: string): Envelope => ({
+  paths: [...ENVELOPE.paths, new Path("log.header")],
+  values: [...ENVELOPE.values, header],
+  offsetPath: ENVELOPE.offsetPath,
+});
+const w3c = fc
+  .tuple(
+    usual(9, fc.constant("2019-12-11"), fc.constantFrom("-", '"2019-12-11"', "20191211")),
+    fc.nat(61).map((second) => `20:47:${String(second).padStart(2, "0")}`),
+    usual(5, solid, fc.oneof(word, fc.constantFrom('"a b"', '"a ""b"', "-", 'x"y'))),
+    usual(9, fc.nat(600).map(String), word),
+    usual(9, fc.constantFrom(" ", "\t"), fc.constant("  ")),
+  )
+  .map(([date, at, text, status, delimiter]) => [date, at, text, status].join(delimiter));
 const anything = fc.oneof(
   fc.string(),
   wild,
@@ -256,9 +368,15 @@ const stage: fc.Arbitrary<StageText> = fc.oneof(
 const staged = fc
   .tuple(stage, fc.option(condition, { nil: undefined }), fc.constantFrom("keep", "drop", "dead_letter"))
   .map(([one, when, onError]) => ({ ...one, when, onError }));
-const first: fc.Arbitrary<readonly [StageText[], fc.Arbitrary<string>]> = fc.constantFrom<
-  readonly [StageText[], fc.Arbitrary<string>]
->(
+type First = readonly [stages: StageText[], line: fc.Arbitrary<string>, envelope?: Envelope];
+const COLUMNS = ["source.ip", "status", "message"];
+const HEADERS = [
+  "#Fields: date time cs-host sc-status",
+  "#Fields: date time a b",
+  "#Fields: time date x y",
+  "#Fields: x",
+];
+const first: fc.Arbitrary<First> = fc.constantFrom<First>(
   [[{ type: "parse_nginx" }], combined],
   [[{ type: "parse_nginx", options: { keep_original: true } }], combined],
   [
@@ -297,6 +415,43 @@ const first: fc.Arbitrary<readonly [StageText[], fc.Arbitrary<string>]> = fc.con
     ],
     pairs,
   ],
+  [[{ type: "parse_kv" }], logfmt],
+  [[{ type: "parse_kv", options: { bare_words: "skip", empty_values: "keep", keep_original: true } }], logfmt],
+  [[{ type: "parse_kv", options: { quotes: "", duplicates: "last", key_value_delimiter: ":" } }], logfmt],
+  [
+    [
+      { type: "set", options: { fields: { "event.kind": "event", msg: "none" } } },
+      { type: "parse_kv", options: { types: { status: "integer", level: "boolean", a: "float", user: "ip" } } },
+    ],
+    logfmt,
+  ],
+  [[{ type: "parse_csv", options: { columns: COLUMNS, header: "ip,status,text" } }], cells(",")],
+  [
+    [
+      {
+        type: "parse_csv",
+        options: { columns: COLUMNS, types: { status: "integer", "source.ip": "ip" }, null_values: ["", "-"] },
+      },
+    ],
+    cells(","),
+  ],
+  [[{ type: "parse_csv", options: { columns: COLUMNS, null_values: [], delimiter: "\t", quote: "" } }], cells("\t")],
+  [
+    [
+      {
+        type: "parse_csv",
+        options: { columns: ["level", "", "a.b"], escape: "\\", strict: false, keep_original: true },
+      },
+    ],
+    cells(","),
+  ],
+  [[{ type: "parse_url", options: { field: "message" } }], url],
+  [[{ type: "parse_url", options: { field: "message", keep_field: false, target: "labels" } }], url],
+  [[{ type: "parse_nginx" }, { type: "parse_url" }], combined],
+  [[{ type: "parse_cef" }], cef],
+  [[{ type: "parse_cef", options: { keep_original: true } }], cef],
+  [[{ type: "set", options: { fields: { "event.action": "x", level: "y" } } }, { type: "parse_cef" }], cef],
+  ...HEADERS.map((header): First => [[{ type: "parse_w3c" }], w3c, underHeader(header)]),
   [[], pairs],
 );
 
@@ -305,19 +460,20 @@ let plainLines = 0;
 
 test("a compiled pipeline makes the same documents, counts and dead letters as its stages do event by event", () => {
   const property = fc.property(
-    first.chain(([stages, line]) =>
+    first.chain(([stages, line, envelope = ENVELOPE]) =>
       fc.record({
+        envelope: fc.constant(envelope),
         stages: fc.array(staged, { maxLength: 5 }).map((more) => [...stages, ...more]),
         lines: fc.array(fc.oneof({ weight: 12, arbitrary: line }, anything), { minLength: 1, maxLength: 12 }),
         from: fc.nat(1e12),
       }),
     ),
-    ({ stages, lines, from }) => {
+    ({ stages, lines, from, envelope }) => {
       const both = new BothWays(stages.map(stageConfig), ENCODINGS);
-      if (both.refusal() !== undefined) return;
+      if (both.refusal(envelope) !== undefined) return;
       const bytes = Buffer.from(lines.map((line) => line.replaceAll("\n", "") + "\n").join(""));
       for (let round = 0; round < 2; round++) {
-        const batch = readBatch(bytes, from + round);
+        const batch = readBatch(bytes, from + round, envelope);
         const compiled = both.run("compiled", batch);
         const plain = both.run("plain", batch);
         assert.deepEqual(documents(compiled.encoded), documents(plain.encoded));

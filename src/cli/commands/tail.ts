@@ -35,7 +35,7 @@ export function tailCommand(): Command {
     .summary("show log files as they grow, with no configuration")
     .description(
       "Shows the last lines of files and what is added to them, through rotation. The format is recognised from the first " +
-        "lines: levels are coloured, stack traces folded, and KQL finds fields. With --to it ships what it shows.",
+        "lines: levels are coloured, stack traces folded, and KQL finds fields. What is in several files already is shown in the order of time. With --to it ships what it shows.",
     )
     .argument("[files...]", "files, or patterns in quotes, which also show files that are new; - is standard input")
     .option(

@@ -12,6 +12,8 @@ export interface TailHooks {
   startOf(path: string): number | undefined;
   /** What was read of standard input to recognise its format. */
   takeStdin(): { readonly chunks: readonly Buffer[]; readonly ended: boolean };
+  /** An event was read, before any stage. */
+  reached(event: LogEvent): void;
   /** Shows an event of a group; false: it is outside of what was asked for, and not to be shipped either. */
   show(event: LogEvent, group: number): boolean;
   /** Resolves when the screen has room again. */
@@ -30,6 +32,14 @@ export function tailComponents(hooks: TailHooks): ComponentLists {
     schema: t.object({ group: t.integer({ description: "Which inputs they are from." }) }),
     examples: [],
     create: ({ group }) => ({ apply: (event) => (hooks.show(event, group) ? undefined : DROP) }),
+  });
+  const reached = defineStage({
+    type: "reached",
+    summary: "Notes how far files were read",
+    stability: "stable",
+    schema: t.object({}),
+    examples: [],
+    create: () => ({ apply: (event) => void hooks.reached(event) }),
   });
   const shown = defineSink({
     type: "shown",
@@ -51,7 +61,7 @@ export function tailComponents(hooks: TailHooks): ComponentLists {
     sources: components.sources.map((source) =>
       source.type === "file" ? beginsWhereTold(source, hooks) : source.type === "stdin" ? afterLook(hooks) : source,
     ),
-    stages: [...components.stages, show],
+    stages: [...components.stages, reached, show],
     sinks: [...components.sinks, shown],
   };
 }

@@ -60,6 +60,7 @@ function hostFile({ groups, stateDir, where, destination }: HostParts): object {
     {
       from: [`in-${i}`],
       stages: [
+        { reached: {} },
         ...(format === undefined ? [] : [{ use: format }]),
         ...(where === undefined ? [] : [{ filter: { keep: where } }]),
         { show: { group: i } },

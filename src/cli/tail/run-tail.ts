@@ -61,19 +61,24 @@ export async function runTail(files: readonly string[], options: TailOptions): P
     highlight: options.highlight.map(highlightPattern),
     labels: TailSession.labels(found, hasStdin),
   });
+  const isBlocked = (): boolean => process.stdout.writableNeedDrain;
   const ready = (): Promise<void> | undefined =>
-    process.stdout.writableNeedDrain ? new Promise((done) => process.stdout.once("drain", done)) : undefined;
-  const session = new TailSession({ ...options, formats, say, ready }, printer, found, look);
+    isBlocked() ? new Promise((done) => process.stdout.once("drain", done)) : undefined;
+  const session = new TailSession({ ...options, formats, say, ready, isBlocked }, printer, found, look);
   await session.begin();
   const stateDir = openStateDir(options.stateDir);
   const keyboard = terminal.isTerminal && options.follows && !options.json ? openKeyboard() : undefined;
   const keys = keyboard === undefined ? undefined : new TailKeys(printer, keyboard, process.stdout, stop.stop);
   try {
     const result = await follow(session, destination, stateDir.path, options, stop);
+    session.end();
     printer.flush();
     if (destination !== undefined) sayShipped(result, destination, printer, say);
     return result.isWhole ? EXIT_CODES.ok : EXIT_CODES.bad;
   } finally {
+    // Whatever went wrong, what was read is shown.
+    session.end();
+    printer.flush();
     keys?.close();
     stateDir.close();
     stop.close();

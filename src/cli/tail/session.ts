@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { LogEvent } from "../../core/event.ts";
 import { Path } from "../../core/path.ts";
@@ -12,6 +13,7 @@ import type { TailHooks } from "./components.ts";
 import type { Group } from "./host.ts";
 import { ENOUGH_LINES, explain, labelsOf, recogniseFile, type FileArgument } from "./inputs.ts";
 import type { RowPrinter } from "./output.ts";
+import { History } from "./history.ts";
 import { rowOf } from "./row.ts";
 import { offsetOfLast, offsetOfTime } from "./start.ts";
 import type { StdinLook } from "./stdin-look.ts";
@@ -32,6 +34,8 @@ export interface SessionOptions {
   readonly follows: boolean;
   readonly say: (line: string) => void;
   readonly ready: () => Promise<void> | undefined;
+  /** There is no room on the screen now. */
+  readonly isBlocked: () => boolean;
 }
 
 interface ShownGroup extends Group {
@@ -48,6 +52,9 @@ export class TailSession implements TailHooks {
   readonly #arguments: readonly FileArgument[];
   readonly #look: StdinLook | undefined;
   readonly #starts = new Map<string, number>();
+  readonly #sizes = new Map<string, number>();
+  /** What is there at the start, in the order of time; undefined where there is only one file. */
+  #history: History | undefined = undefined;
   readonly #labels = new Map<string, string>();
   /** Files whose format is not decided yet, as they are there or not, with when their first line was seen. */
   readonly #undecided = new Map<string, { readonly argument: FileArgument; sinceMs: number | undefined }>();
@@ -85,6 +92,20 @@ export class TailSession implements TailHooks {
         this.#options.say(`${argument.said}: does not exist yet; it is waited for`);
       } else await this.#decide(argument);
     }
+    if (this.#sizes.size > 1) {
+      this.#history = new History({
+        ...{ files: this.#sizes, startedMs: Date.now(), isBlocked: this.#options.isBlocked },
+        after: (milliseconds, callback) => {
+          const timer = setTimeout(callback, milliseconds);
+          return () => clearTimeout(timer);
+        },
+      });
+    }
+  }
+
+  /** Nothing comes any more: what waited for its turn is shown. */
+  end(): void {
+    this.#history?.end();
   }
 
   /** Whether there are inputs without a line so far. */
@@ -170,7 +191,9 @@ export class TailSession implements TailHooks {
     if (lines !== undefined) offsets.push(await offsetOfLast(path, lines));
     if (fromMs !== undefined && format !== undefined && pipeline !== undefined)
       offsets.push(await offsetOfTime(path, fromMs, timeReader(pipeline)));
-    this.#starts.set(path, Math.max(...offsets));
+    const [start, { size }] = [Math.max(...offsets), await stat(path)];
+    this.#starts.set(path, start);
+    if (start < size) this.#sizes.set(path, size);
   }
 
   startOf(path: string): number | undefined {
@@ -189,9 +212,35 @@ export class TailSession implements TailHooks {
     const group = this.groups[index];
     if (group === undefined) return false;
     if (!group.isTimeless && (event.timeMs < fromMs || event.timeMs >= toMs)) return false;
-    if (json) this.#printer.addText(JSON.stringify(event.toObject()) + "\n");
-    else this.#printer.add(rowOf(event, { isPretty: group.isPretty, label: this.#labelOf(event) }));
+    if (json) {
+      const text = JSON.stringify(event.toObject()) + "\n";
+      this.#inTurn(event, group, text.length, () => this.#printer.addText(text));
+    } else {
+      const row = rowOf(event, { isPretty: group.isPretty, label: this.#labelOf(event) });
+      const length = row.lines.reduce((sum, line) => sum + line.length, 0);
+      this.#inTurn(event, group, length, () => this.#printer.add(row));
+    }
     return true;
+  }
+
+  reached(event: LogEvent): void {
+    if (this.#history === undefined || this.#history.isOver) return;
+    const path = event.get(FILE_PATH);
+    if (typeof path === "string") this.#history.reached(path, event.offset + Buffer.byteLength(event.line));
+  }
+
+  #inTurn(event: LogEvent, group: ShownGroup, length: number, show: () => void): void {
+    if (this.#history === undefined || this.#history.isOver) {
+      show();
+      return;
+    }
+    const path = event.get(FILE_PATH);
+    this.#history.add(
+      typeof path === "string" ? path : "",
+      group.isTimeless ? undefined : event.timeMs,
+      length + ROW_CHARACTERS,
+      show,
+    );
   }
 
   ready(): Promise<void> | undefined {
@@ -207,6 +256,9 @@ export class TailSession implements TailHooks {
     return label;
   }
 }
+
+/** What a row takes beside its text, about. */
+const ROW_CHARACTERS = 100;
 
 /** With few lines, more may come: so long is waited. */
 const SETTLE_MS = 500;

@@ -1,4 +1,4 @@
-import { UNFIT, type TextCapture, type TextPattern, type TimeReader } from "../../core/plan.ts";
+import { UNFIT, type RegexPattern, type TextCapture, type TimeReader } from "../../core/plan.ts";
 import { compileTimeFormats } from "../time/format.ts";
 import { SYSLOG_PRIORITIES } from "./priority.ts";
 import { parseStructuredData } from "./structured-data.ts";
@@ -49,14 +49,14 @@ const MESSAGE: Part = ["[^]+", [["message", "text"]]];
  * times with a year or a fraction, or ISO 8601 (rsyslog), with or without a host (local sockets have none), a tag and
  * a process; and, with a priority, without a time.
  */
-export function syslogPatterns({ format, zone, now }: SyslogPatternOptions): TextPattern[] {
+export function syslogPatterns({ format, zone, now }: SyslogPatternOptions): RegexPattern[] {
   const read = compileTimeFormats(
     ["%b %e %H:%M:%S", "iso8601", "%b %e %H:%M:%S.%f", "%b %e %Y %H:%M:%S", "%b %e %Y %H:%M:%S.%f"],
     { zone, now },
   );
   const reader: TimeReader = { read, dependsOnClock: true };
   const iso: TimeReader = { read: compileTimeFormats(["iso8601"], { zone, now }), dependsOnClock: false };
-  const patterns: TextPattern[] = [];
+  const patterns: RegexPattern[] = [];
   if (format !== "rfc3164") {
     patterns.push(rfc5424([["\\d{4}-[^ ]+", "time"]], iso), rfc5424(["-"], iso));
   }
@@ -73,7 +73,7 @@ export function syslogPatterns({ format, zone, now }: SyslogPatternOptions): Tex
   return patterns;
 }
 
-function rfc5424(time: readonly (string | Part)[], reader: TimeReader): TextPattern {
+function rfc5424(time: readonly (string | Part)[], reader: TimeReader): RegexPattern {
   const structured = (text: string): unknown => parseStructuredData(text) ?? UNFIT;
   const word = (field: string): Part => ["[^ ]+", [[field, "present"]]];
   const app: Part = ["[^ ]+", APP_FIELDS];
@@ -90,7 +90,7 @@ function rfc5424(time: readonly (string | Part)[], reader: TimeReader): TextPatt
   );
 }
 
-function pattern(pieces: readonly (string | Part)[], reader: TimeReader): TextPattern {
+function pattern(pieces: readonly (string | Part)[], reader: TimeReader): RegexPattern {
   let source = "^";
   let group = 0;
   let timeGroup = 0;

@@ -32,7 +32,8 @@ export function compilePipeline(
   hash: (key: Buffer) => number,
 ): CompiledPlan | string {
   const builder = new ProgramBuilder(limits.programAddress);
-  const names = [...envelope.paths, ...(envelope.offset === undefined ? [] : [envelope.offset])];
+  const paths = envelope.paths.filter((_, index) => index !== envelope.without);
+  const names = [...paths, ...(envelope.offset === undefined ? [] : [envelope.offset])];
   const fields = new Fields(
     builder,
     limits.slots,

@@ -23,16 +23,17 @@ export interface CompiledOutput {
 
 /**
  * Runs a pipeline as a program of the machine (codec/kernel), where that can be done: docs/performance.md says when.
- * One program for each set of envelope names, for nearly all pipelines one.
+ * One program for each set of envelope names, for nearly all pipelines one; and for each header line, where it says what
+ * lines are.
  */
 export class CompiledPipeline {
   readonly #stages: readonly PlannedStage[];
   readonly #encodings: readonly (Encoding & { readonly kind: "json" })[];
   /** The encodings by the lengths of their heads, the longest first: so the machine writes them. */
   readonly #order: readonly number[];
-  readonly #programs = new Map<string, { readonly plan: CompiledPlan; readonly machine: Machine } | string>();
+  readonly #programs = new Map<string, Program | string>();
   /** Whose constants are in the machine. */
-  #loadedFor: { readonly machine: Machine; readonly envelope: Envelope; readonly idPrefix: string } | undefined;
+  #loadedFor: { readonly program: Program; readonly envelope: Envelope; readonly idPrefix: string } | undefined;
 
   /** Batches that go the plain way before the program is tried again. */
   #plainBatches = 0;
@@ -122,29 +123,44 @@ export class CompiledPipeline {
     return place === 0 ? made : machine.other(place);
   }
 
-  #program(envelope: Envelope): { readonly plan: CompiledPlan; readonly machine: Machine } | string {
+  #program(envelope: Envelope): Program | string {
+    const loaded = this.#loadedFor;
+    if (loaded?.envelope === envelope) return loaded.program;
+    const header = this.#headerIn(envelope);
     const names: EnvelopeNames = {
       paths: envelope.paths.map(({ parts }) => parts),
       offset: envelope.offsetPath?.parts,
+      without: header?.index,
     };
-    const key = JSON.stringify(names);
+    const key = JSON.stringify([names, header?.text]);
     let program = this.#programs.get(key);
     if (program === undefined) {
+      if (this.#programs.size >= MAX_PROGRAMS) return "too many different header lines";
       const { module, limits, hash } = machineModule()!;
-      const plan = compilePipeline(this.#stages, names, this.#encodings.length, limits, hash);
+      const plan = compilePipeline(header?.stages ?? this.#stages, names, this.#encodings.length, limits, hash);
       program = typeof plan === "string" ? plan : { plan, machine: new Machine(module, plan.program) };
       this.#programs.set(key, program);
     }
     return program;
   }
 
-  #setVariables(
-    { plan, machine }: { readonly plan: CompiledPlan; readonly machine: Machine },
+  /** Where the first stage goes by a header line that the envelope has: its place there, and the stages by that line. */
+  #headerIn(
     envelope: Envelope,
-    idPrefix: string,
-  ): boolean {
+  ): { readonly index: number; readonly text: string; readonly stages: readonly PlannedStage[] } | undefined {
+    const [first, ...others] = this.#stages;
+    if (first?.plan?.kind !== "by_header" || first.when !== undefined) return undefined;
+    const { field, of } = first.plan;
+    const index = envelope.paths.findIndex(({ name }) => name === field);
+    const text = envelope.values[index];
+    if (typeof text !== "string") return undefined;
+    return { index, text, stages: [{ ...first, plan: of(text) }, ...others] };
+  }
+
+  #setVariables(program: Program, envelope: Envelope, idPrefix: string): boolean {
+    const { plan, machine } = program;
     const loaded = this.#loadedFor;
-    if (loaded?.machine === machine && loaded.envelope === envelope && loaded.idPrefix === idPrefix) return true;
+    if (loaded?.program === program && loaded.envelope === envelope && loaded.idPrefix === idPrefix) return true;
     this.#loadedFor = undefined;
     const heads = this.#order.map((k): readonly [string, string | undefined] => {
       const { before, after } = this.#encodings[k]!;
@@ -155,12 +171,19 @@ export class CompiledPipeline {
       parts.map((part) => (typeof part === "string" ? part : texts[part.envelope]!)).join(""),
     );
     if (!machine.setVariables(heads, own)) return false;
-    this.#loadedFor = { machine, envelope, idPrefix };
+    this.#loadedFor = { program, envelope, idPrefix };
     return true;
   }
 }
 
+interface Program {
+  readonly plan: CompiledPlan;
+  readonly machine: Machine;
+}
+
 const MAX_ENCODINGS = 8;
+/** At 2.5 MB each. */
+const MAX_PROGRAMS = 16;
 const MAX_NEIGHBOURS = 128;
 const MANY_LINES = 32;
 const PLAIN_BATCHES = 15;

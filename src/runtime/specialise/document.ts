@@ -6,6 +6,8 @@ import { NotCompilable, type Field, type Fields } from "./fields.ts";
 export interface EnvelopeNames {
   readonly paths: readonly (readonly string[])[];
   readonly offset: readonly string[] | undefined;
+  /** Index of a path that no event has any more behind the first stage. */
+  readonly without?: number | undefined;
 }
 
 /** Constant text with values of the envelope in it, by their index. */
@@ -46,7 +48,9 @@ export class DocumentCode {
   write(envelope: EnvelopeNames): void {
     const root: ObjectNode = { kind: "object", members: new Map() };
     for (const field of this.#fields.all()) put(root, field.parts, { kind: "field", field });
-    envelope.paths.forEach((parts, index) => put(root, parts, { kind: "envelope", index }));
+    envelope.paths.forEach((parts, index) => {
+      if (index !== envelope.without) put(root, parts, { kind: "envelope", index });
+    });
     if (envelope.offset !== undefined) put(root, envelope.offset, { kind: "offset" });
     this.#text('"@timestamp":"');
     this.#flush();

@@ -192,13 +192,21 @@ export class Fields {
     return slot;
   }
 
-  /** Writes the table of known keys. `hash` is the machine's own. */
+  /** A table of keys of its own, filled in at the end. */
+  keyTable(keys: readonly (readonly [key: string, slot: number])[]): { readonly table: Later; readonly count: number } {
+    const table: Later = { value: undefined };
+    this.#tables.push({ table, keys });
+    return { table, count: keys.length };
+  }
+  readonly #tables: { readonly table: Later; readonly keys: Iterable<readonly [key: string, slot: number]> }[] = [];
+
+  /** Writes the tables of known keys. `hash` is the machine's own. */
   finish(hash: (key: Buffer) => number): void {
-    const words: number[] = [];
-    for (const [key, slot] of this.#keys) {
-      words.push(...this.#builder.text(key), hash(Buffer.from(key)) | 0, slot);
+    for (const { table, keys } of [...this.#tables, { table: this.#table, keys: this.#keys }]) {
+      const words: number[] = [];
+      for (const [key, slot] of keys) words.push(...this.#builder.text(key), hash(Buffer.from(key)) | 0, slot);
+      table.value = this.#builder.words(words);
     }
-    this.#table.value = this.#builder.words(words);
     this.#count.value = this.#keys.size;
   }
 

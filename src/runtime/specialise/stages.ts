@@ -4,15 +4,8 @@ import type { ProgramBuilder } from "../../codec/kernel/program-builder.ts";
 import { parseKql } from "../../codec/kql/parse.ts";
 import { compileCondition } from "./condition.ts";
 import { NotCompilable, settle, type Fields } from "./fields.ts";
-import { capturedFields, ParseCode } from "./parse-code.ts";
-
-const CONVERSIONS = {
-  integer: op.CONVERT_INTEGER,
-  float: op.CONVERT_FLOAT,
-  boolean: op.CONVERT_BOOLEAN,
-  string: op.CONVERT_STRING,
-  ip: op.CONVERT_IP,
-} as const;
+import { emitCef, cefFields } from "./cef-code.ts";
+import { capturedFields, CONVERSIONS, ParseCode } from "./parse-code.ts";
 
 /** Emits the code of stages, one after the other. */
 export class StageCode {
@@ -45,7 +38,8 @@ export class StageCode {
       this.#stage(plan, index, false);
       return;
     }
-    if (plan.kind === "parse_json") throw new NotCompilable("parse_json under a condition");
+    if (plan.kind === "parse_json" || plan.kind === "parse_pairs")
+      throw new NotCompilable("fields of unknown names under a condition");
     const builder = this.#builder;
     const end = builder.label();
     // Before the jump: whatever is made sure here has to hold behind it too.
@@ -61,7 +55,13 @@ export class StageCode {
   #stage(plan: StagePlan, index: number, isConditional: boolean): void {
     switch (plan.kind) {
       case "parse_text":
-        return this.#parse.parseText(plan.field, plan.patterns, plan.keepsOriginal);
+        return this.#parse.parseText(plan, index, isConditional);
+      case "by_header":
+        throw new NotCompilable("no header line is known");
+      case "parse_pairs":
+        return this.#parse.parsePairs(plan);
+      case "parse_cef":
+        return emitCef(plan, this.#parse, this.#builder, this.#fields);
       case "parse_json":
         return this.#parse.parseJson(plan.field, plan.keepsOriginal);
       case "parse_time":
@@ -245,7 +245,11 @@ function changedFields(plan: StagePlan): readonly string[] {
   switch (plan.kind) {
     case "parse_text":
       return [plan.field, "event.original", ...plan.patterns.flatMap(capturedFields)];
+    case "parse_cef":
+      return [plan.field, "event.original", ...cefFields(plan)];
     case "parse_json":
+    case "parse_pairs":
+    case "by_header":
       return [plan.field];
     case "parse_time":
       return [plan.field, plan.target];

@@ -1,9 +1,10 @@
-import { CEF_FIELDS } from "../../codec/cef/fields.ts";
+import { CEF_FIELDS, takeExtension } from "../../codec/cef/fields.ts";
 import { parseCefMessage, type CefMessage } from "../../codec/cef/parse.ts";
 import { setOwn } from "../../codec/own-key.ts";
-import { compileTimeFormats, type TimeParser } from "../../codec/time/format.ts";
+import { compileTimeFormats, dependsOnClock, type TimeParser } from "../../codec/time/format.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
+import type { StagePlan, TextCapture } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { FOUND, ParsedFields, SOURCE_OPTIONS } from "../parsed-fields.ts";
 
@@ -34,7 +35,19 @@ const MAPPED = Object.entries(CEF_FIELDS).map(([key, [field, take]], i) => ({
 }));
 const BY_KEY = new Map(MAPPED.map((each) => [each.key, each]));
 /** Severities that are words, in the middle of their ranges. */
-const SEVERITIES: Readonly<Record<string, number>> = { low: 2, medium: 5, high: 8, "very-high": 10 };
+const SEVERITIES: ReadonlyMap<string, number> = new Map([
+  ["low", 2],
+  ["medium", 5],
+  ["high", 8],
+  ["very-high", 10],
+]);
+const wordOfSeverity = (text: string): unknown => SEVERITIES.get(text.toLowerCase());
+/** The parts of the header (severity as a number, where it is one, is 8, and otherwise 9). */
+const HEADER_CAPTURES: readonly TextCapture[] = [
+  ...[...HEADER.slice(0, 7).entries()].map(([i, field]): TextCapture => ({ group: i + 1, field, take: "present" })),
+  { group: 8, field: "event.severity", take: "integer" },
+  { group: 9, field: "event.severity", take: wordOfSeverity },
+];
 const TIMES = [
   "epoch_ms",
   "%b %d %Y %H:%M:%S",
@@ -45,6 +58,7 @@ const TIMES = [
 ];
 
 class ParseCef implements Stage {
+  readonly plan: StagePlan;
   readonly #target: ParsedFields;
   readonly #time: TimeParser;
   readonly #found: unknown[];
@@ -54,6 +68,12 @@ class ParseCef implements Stage {
     this.#target = new ParsedFields(fields, options.field, options.keep_original);
     this.#time = compileTimeFormats(TIMES, { zone: options.zone, now });
     this.#found = fields.map(() => undefined);
+    this.plan = {
+      ...{ kind: "parse_cef", field: options.field, keepsOriginal: options.keep_original, header: HEADER_CAPTURES },
+      extensions: MAPPED.map(({ key, field, take }) => [key, field, take] as const),
+      rest: "cef.extensions",
+      time: { key: "rt", reader: { read: this.#time, dependsOnClock: TIMES.some(dependsOnClock) } },
+    };
   }
 
   apply(event: LogEvent): undefined | StageFailure {
@@ -72,7 +92,7 @@ class ParseCef implements Stage {
     const found = this.#found;
     found.fill(undefined);
     const { severity } = message;
-    const number = /^\d{1,2}$/.test(severity) ? Number(severity) : SEVERITIES[severity.toLowerCase()];
+    const number = /^\d{1,2}$/.test(severity) ? Number(severity) : wordOfSeverity(severity);
     const header = [message.version, message.vendor, message.product, message.productVersion, message.eventClassId];
     [...header, message.name, severity].forEach((value, i) => (found[i] = value === "" ? undefined : value));
     found[7] = number;
@@ -86,7 +106,7 @@ class ParseCef implements Stage {
         if (timeMs === timeMs) continue;
       }
       const mapped = BY_KEY.get(key);
-      const taken = mapped?.take(value);
+      const taken = mapped === undefined ? undefined : takeExtension(mapped.take, value);
       if (mapped !== undefined && taken !== undefined) found[mapped.at] = taken;
       else {
         isAny = true;

@@ -1,8 +1,9 @@
 import { CsvParser } from "../../codec/csv.ts";
-import { notOfType, VALUE_CONVERTERS, type ValueType } from "../../codec/value-type.ts";
+import { isAscii, notOfType, VALUE_CONVERTERS, type ValueType } from "../../codec/value-type.ts";
 import { defineStage, DROP, StageFailure, type Stage } from "../../core/component.ts";
 import { WiretailError } from "../../core/error.ts";
 import type { LogEvent } from "../../core/event.ts";
+import type { StagePlan, TextCapture } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { FOUND, ParsedFields, SOURCE_OPTIONS } from "../parsed-fields.ts";
 import { TYPES_OPTION } from "../typed-values.ts";
@@ -48,13 +49,20 @@ const schema = t.object({
   ...TYPES_OPTION,
 });
 
+interface Wanted {
+  readonly at: number;
+  readonly name: string;
+  readonly type: ValueType | undefined;
+}
+
 class ParseCsv implements Stage {
+  readonly plan: StagePlan | undefined;
   readonly #parser: CsvParser;
   readonly #fields: ParsedFields;
   readonly #header: string | undefined;
   readonly #columns: readonly string[];
   /** For each column that is wanted: its place in the line and its type. */
-  readonly #wanted: readonly { readonly at: number; readonly name: string; readonly type: ValueType | undefined }[];
+  readonly #wanted: readonly Wanted[];
   readonly #nulls: ReadonlySet<string>;
   readonly #isStrict: boolean;
   readonly #values: string[] = [];
@@ -69,6 +77,7 @@ class ParseCsv implements Stage {
     this.#nulls = new Set(options.null_values);
     this.#isStrict = options.strict;
     this.#found = this.#wanted.map(() => undefined);
+    this.plan = planOf(options, this.#columns.length, this.#wanted);
     try {
       const names = this.#wanted.map(({ name }) => name);
       this.#fields = new ParsedFields(names, options.field, options.keep_original);
@@ -106,6 +115,21 @@ class ParseCsv implements Stage {
     if (fault !== undefined) throw new WiretailError("WT_FORMAT_INVALID", `header: ${fault}`);
     return names.map((name) => name.trim());
   }
+}
+
+/** Lines with escapes, doubled quotes, or another number of values are left to `apply`. */
+function planOf(options: Infer<typeof schema>, columns: number, wanted: readonly Wanted[]): StagePlan | undefined {
+  const { field, keep_original: keepsOriginal, delimiter, quote, header: drops } = options;
+  const escape = options.escape === quote ? "" : options.escape;
+  const [absent = "", ...more] = options.null_values.filter((value) => value !== "");
+  const hasEmpty = options.null_values.includes("");
+  const isPlain = delimiter.length === 1 && absent.length <= 1 && more.length === 0 && !options.trim;
+  if (!isPlain || !isAscii(delimiter + quote + escape + absent) || (absent !== "" && !hasEmpty)) return undefined;
+  const take = hasEmpty ? "present" : "text";
+  const captures: TextCapture[] = wanted.map(({ at, name, type }) => ({ group: at + 1, field: name, take, type }));
+  const source = { kind: "separated", delimiter, quote, columns, beginning: "", without: escape } as const;
+  const pattern = { source, captures, ips: [], needs: [], time: undefined, absent, escape: "none" } as const;
+  return { kind: "parse_text", field, patterns: [pattern], keepsOriginal, drops };
 }
 
 /** Parses lines of separated values. */

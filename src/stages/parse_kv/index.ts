@@ -1,6 +1,8 @@
 import { KeyValueParser } from "../../codec/key-value.ts";
+import { isAscii } from "../../codec/value-type.ts";
 import { defineStage, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { SOURCE_OPTIONS } from "../parsed-fields.ts";
 import { ParsedObject, TARGET_OPTION } from "../parsed-object.ts";
@@ -38,11 +40,13 @@ const schema = t.object({
 });
 
 class ParseKv implements Stage {
+  readonly plan: StagePlan | undefined;
   readonly #object: ParsedObject;
   readonly #parser: KeyValueParser;
   readonly #types: TypedValues;
 
   constructor(options: Infer<typeof schema>) {
+    this.plan = planOf(options);
     this.#object = new ParsedObject(options);
     this.#types = new TypedValues(options.types);
     this.#parser = new KeyValueParser({
@@ -64,6 +68,16 @@ class ParseKv implements Stage {
     if (mistake !== undefined) return new StageFailure(mistake);
     return this.#object.write(event, found);
   }
+}
+
+/** Keys that are there again, and what is quoted in unusual ways, are left to `apply`. */
+function planOf(options: Infer<typeof schema>): StagePlan | undefined {
+  const { field, keep_original: keepsOriginal, key_value_delimiter: between, quotes } = options;
+  const isPlain = options.target === undefined && options.pair_delimiter === " " && /^[!-~]$/.test(between);
+  if (!isPlain || !isAscii(quotes) || quotes.length > 2 || quotes.includes("\\")) return undefined;
+  const [bareWords, keepsEmpty] = [options.bare_words, options.empty_values === "keep"];
+  const types = Object.entries(options.types);
+  return { kind: "parse_pairs", field, keepsOriginal, between, quotes, bareWords, keepsEmpty, types };
 }
 
 /** Parses pairs of keys and values. */

@@ -1,7 +1,8 @@
 import { parseUrlParts, type UrlParts } from "../../codec/url.ts";
 import { defineStage } from "../../core/component.ts";
+import type { StagePlan } from "../../core/plan.ts";
 import { t } from "../../core/schema.ts";
-import { TextParts } from "../text-parts.ts";
+import { TextParts, type TextPartsOptions } from "../text-parts.ts";
 
 const schema = t.object({
   field: t.string({
@@ -26,6 +27,17 @@ function takeUrlApart(text: string, found: unknown[]): string | undefined {
   if (typeof parts === "string") return parts;
   for (let i = 0; i < PARTS.length; i++) found[i] = parts[PARTS[i]!];
   return undefined;
+}
+
+/** Of URLs with a user, an address in brackets and the like only `apply` knows. */
+function planOf({ field, target, keep_field: keepsField }: TextPartsOptions): StagePlan {
+  const captures = PARTS.map((part, i) => {
+    const take = part === "port" ? ("integer" as const) : ("present" as const);
+    return { group: i + 1, field: `${target}.${part}`, take };
+  });
+  const source = { kind: "url" } as const;
+  const pattern = { source, captures, ips: [], needs: [], time: undefined, absent: "", escape: "none" } as const;
+  return { kind: "parse_text", field, patterns: [pattern], keepsOriginal: false, keepsField };
 }
 
 /** Takes a URL apart. */
@@ -62,5 +74,5 @@ export const parseUrl = defineStage({
       ],
     },
   ],
-  create: (options) => new TextParts(options, PARTS, takeUrlApart),
+  create: (options) => new TextParts(options, PARTS, takeUrlApart, planOf(options)),
 });

@@ -3,6 +3,8 @@ import { notOfType, VALUE_CONVERTERS } from "../../codec/value-type.ts";
 import { defineStage, DROP, StageFailure, type Stage } from "../../core/component.ts";
 import type { LogEvent } from "../../core/event.ts";
 import { Path } from "../../core/path.ts";
+import type { StagePlan, TextCapture, TextPattern, TimeReader } from "../../core/plan.ts";
+import { parseIsoTime } from "../../core/time.ts";
 import { t, type Infer } from "../../core/schema.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { FOUND, ParsedFields, SOURCE_OPTIONS } from "../parsed-fields.ts";
@@ -48,6 +50,7 @@ interface SeenHeader {
 }
 
 class ParseW3c implements Stage {
+  readonly plan: StagePlan;
   readonly #options: Infer<typeof schema>;
   readonly #field: Path;
   readonly #headerField: Path;
@@ -59,6 +62,7 @@ class ParseW3c implements Stage {
 
   constructor(options: Infer<typeof schema>) {
     this.#options = options;
+    this.plan = { kind: "by_header", field: options.header_field, of: (header) => this.#planOf(header) };
     this.#field = new Path(options.field);
     this.#headerField = new Path(options.header_field);
   }
@@ -154,6 +158,26 @@ class ParseW3c implements Stage {
     }
   }
 
+  /** What lines are under a header line. Header lines themselves are left to `apply`. */
+  #planOf(line: string): StagePlan | undefined {
+    const header = line.startsWith(PREFIX) ? this.#header(line) : undefined;
+    if (header === undefined || typeof header === "string") return undefined;
+    const { count: columns, wanted, date, time } = header;
+    const hasTime = date >= 0 && time >= 0;
+    if (hasTime && time !== date + 1) return undefined;
+    const captures = wanted.map(({ at, name, isInteger }): TextCapture => {
+      return { group: at + 1, field: name, take: "present", type: isInteger ? "integer" : undefined };
+    });
+    const pattern = (delimiter: string, quote: string, without: string): TextPattern => ({
+      source: { kind: "separated", delimiter, quote, columns, beginning: "#", without },
+      ...{ captures, ips: [], needs: [], absent: "-", escape: "none" },
+      time: hasTime ? { group: date + 1, through: time + 1, reader: timeBetween(delimiter) } : undefined,
+    });
+    const patterns = [pattern(" ", '"', "\t"), ...(columns > 1 ? [pattern("\t", "", "")] : [])];
+    const { field, keep_original: keepsOriginal } = this.#options;
+    return { kind: "parse_text", field, patterns, keepsOriginal };
+  }
+
   #nameOf(column: string): string {
     const { columns } = this.#options;
     if (Object.hasOwn(columns, column)) return columns[column]!;
@@ -162,6 +186,16 @@ class ParseW3c implements Stage {
     const plain = column.toLowerCase().replace(/[^a-z0-9]+/g, "_");
     return `w3c.${plain.replace(/^_|_$/g, "") || "unnamed"}`;
   }
+}
+
+/** Reads a date and a time of day with a character between them. */
+function timeBetween(delimiter: string): TimeReader {
+  const read = (text: string): number => {
+    const [date, time, ...more] = text.split(delimiter);
+    const timeMs = more.length > 0 ? NaN : parseIsoTime(`${date!}T${time!}Z`);
+    return Math.abs(timeMs) <= 8.64e15 ? timeMs : NaN;
+  };
+  return { read, dependsOnClock: false };
 }
 
 /** Parses W3C extended logs by the header lines that they bring. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodingKey, type Encoding } from "../../../../src/core/batch.ts";
+import type { Envelope } from "../../../../src/core/event.ts";
+import { Path } from "../../../../src/core/path.ts";
 import { components } from "../../../../src/cli/components.ts";
 import { loadPipelineFile } from "../../../../src/runtime/config/pipeline-file.ts";
 import type { StageConfig } from "../../../../src/runtime/config/types.ts";
@@ -59,7 +61,7 @@ function agree(both: BothWays, text: string, encodings: readonly Encoding[] = [B
 
 for (const name of [
   ...["nginx-access", "nginx-stream", "json-lines", "connections-log", "tcpdump-text", "apache", "auth", "haproxy"],
-  ...["nginx-error", "postgresql", "redis", "syslog"],
+  ...["nginx-error", "postgresql", "redis", "syslog", "logfmt", "aws-elb", "app-multiline", "cri"],
 ]) {
   test(`the shipped pipeline ${name} is compiled`, async () => {
     assert.equal(new BothWays(await shipped(name)).refusal(), undefined);
@@ -71,6 +73,103 @@ test("whole lines of the shipped formats need nothing but the program, escapes a
   assert.equal(agree(new BothWays(await shipped("json-lines")), JSON_LINES), 0);
   const connections = "2019.12.11, 20:47:14.0285 UTC -> Socket connected successfully\n";
   assert.equal(agree(new BothWays(await shipped("connections-log")), connections), 0);
+});
+
+const LOGFMT =
+  'time="2015-03-26T01:27:38-04:00" level=debug msg="Started \\"observing\\" beach" animal=walrus number=8 cached\n' +
+  "ts=2023-06-12T08:46:24.401Z caller=main.go:583 level=info msg=é= empty= @timestamp=2019-12-11T20:47:14Z\n";
+
+test("pairs are read by the program: quotes, escapes, words without a value", async () => {
+  assert.equal(agree(new BothWays(await shipped("logfmt")), LOGFMT), 0);
+  // Equal keys, keys in quotes, an open quote, no pair, white space beyond ASCII behind a word, \u.
+  const unusual = 'a=1 a=2\n"a b"=1\na="b\nprose\na=1 b\u00a0 c\na="\\u00e9"\nb=1 =2\n';
+  assert.equal(agree(new BothWays(await shipped("logfmt")), unusual), 7);
+  const types = { status: "integer", ok: "boolean", took: "float" };
+  const typed = bothWays([{ type: "parse_kv", options: { types, bare_words: "skip", empty_values: "keep" } }]);
+  assert.equal(agree(typed, "status=200 ok=true took=0.5 x= word\nstatus=007\nok=yes a=1\n"), 2);
+  assert.equal(
+    bothWays([{ type: "parse_kv", options: { pair_delimiter: "&" } }])
+      .refusal()
+      ?.includes("no plan"),
+    true,
+  );
+  assert.notEqual(
+    bothWays([{ type: "parse_kv" }, { type: "parse_json", options: { field: "x" } }]).refusal(),
+    undefined,
+  );
+});
+
+test("separated values are cut by the program; escapes, doubled quotes and other numbers of values are not", () => {
+  const columns = ["time", "user.name", "", "amount", "message"];
+  const options = { columns, header: "t,u,x,a,m", types: { amount: "float" } };
+  const both = bothWays([{ type: "parse_csv", options }]);
+  assert.equal(both.refusal(), undefined);
+  assert.equal(agree(both, 't,u,x,a,m\n1,ada,-,12.5,"a, b"\n2,,-,,é\n3,"",x,1,\n'), 0);
+  assert.equal(agree(both, '1,ada,-,12.5,"say ""hi"""\n1,2,3\n1,2,3,4,5,6\n1,2,3,x,5\n1,2,3,4,"5\n1,2,3,4,"5"6\n'), 6);
+  const tabs = bothWays([
+    { type: "parse_csv", options: { columns: ["a", "b"], delimiter: "\t", null_values: ["-", ""] } },
+  ]);
+  assert.equal(agree(tabs, "x\t-\n-\ty\n"), 0);
+  assert.notEqual(bothWays([{ type: "parse_csv", options: { columns, trim: true } }]).refusal(), undefined);
+});
+
+test("W3C lines are cut by the header line that the source gives, another program for another line", async () => {
+  const under = (header: string): Envelope => ({
+    paths: [...ENVELOPE.paths, new Path("log.header")],
+    values: [...ENVELOPE.values, header],
+    offsetPath: ENVELOPE.offsetPath,
+  });
+  const both = new BothWays(await shipped("w3c"));
+  assert.match(both.refusal() ?? "", /no header line/);
+  for (const [header, lines, plain] of [
+    ["#Fields: date time c-ip sc-status", "2018-01-01 08:09:10 ::1 404\n2018-01-01\t08:09:11\t10.0.0.7\t-\n", 0],
+    ["#Fields: sc-status date time cs-uri-stem", '200 2018-01-01 08:09:10 "/a b"\n200 2018-01-01 08:09:70 /\n', 1],
+    ["#Fields: date time c-ip sc-status", "#Fields: date time c-ip sc-status\n2018-01-01 08:09:10 x\n", 2],
+  ] as const) {
+    const batch = readBatch(Buffer.from(lines), 0, under(header));
+    const [compiled, reference] = [both.run("compiled", batch), both.run("plain", batch)];
+    assert.deepEqual(documents(compiled), documents(reference));
+    assert.deepEqual(compiled.encoded.timesMs, reference.encoded.timesMs);
+    assert.deepEqual(compiled.counts, reference.counts);
+    assert.equal(compiled.plainLines, plain, header);
+    if (plain === 0) assert.doesNotMatch(JSON.stringify(documents(compiled)), /"header"/);
+  }
+});
+
+test("URLs are taken apart by the program, those with users, brackets or capital schemes event by event", () => {
+  const both = bothWays([{ type: "parse_url", options: { field: "message" } }]);
+  assert.equal(both.refusal(), undefined);
+  const plain = "/\n/a/b.html?x=1#top\nhttps://example.org:8443/.x/a.b.?q\nhttp://h\n//h:/é.ü\n/a.b/c\n?a\n".split(
+    "?a\n",
+  );
+  assert.equal(agree(both, plain.join("")), 0);
+  assert.equal(agree(both, "HTTP://h/\nhttp://u:p@h/\nhttp://[::1]/\nexample.org:443\n//h:99999/\n/a b\n\n"), 7);
+});
+
+test("CEF is read by the program: header, extensions by their types, an object of the others", () => {
+  const both = bothWays([{ type: "parse_cef" }]);
+  assert.equal(both.refusal(), undefined);
+  const line = (extensions: string, severity = "10"): string =>
+    `x CEF:0|A|b c|1.0|100|worm stopped|${severity}|${extensions}\n`;
+  const usual = [
+    line(
+      "src=10.0.0.1 spt=01232 rt=1576097234285 act=blocked a \\= sign cs1=x y  cs2=C:\\\\z proto=TCP outcome=Success",
+    ),
+    line("smac=00:0a:0B:00:00:01 fileHash=00112233445566778899AABBCCDDEEFF msg=é is fine", "Very-High"),
+    line("", "Unknown"),
+    "CEF:1.2||||||\n",
+  ].join("");
+  assert.equal(agree(both, usual), 0);
+  const unusual = [
+    line("src=x"),
+    line("a=1 a=2"),
+    line("cs1=é"),
+    line("rt=never"),
+    line("spt=1x"),
+    "CEF:x|||||||\n",
+    "no\n",
+  ];
+  assert.equal(agree(both, unusual.join("") + "CEF:0|a\\|b||||||\n"), 8);
 });
 
 test("copies, kept and dropped fields and redacted ones are part of the program", () => {

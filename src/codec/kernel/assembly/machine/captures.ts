@@ -2,7 +2,7 @@
 
 import * as op from "./opcodes";
 import { captures, gaveUp, giveUp, scratchFits, scratchTop, setScratchTop } from "./memory";
-import { beginOf, endOf, kindOf, setSlot } from "./slots";
+import { beginOf, digits, endOf, kindOf, lower, setSlot } from "./slots";
 import { has, isIpv4, isIpv6 } from "./text";
 
 /** Writes what converter `index` makes of a text as JSON. Returns its bytes, 0 for no value, -1 where it has no room. */
@@ -32,6 +32,42 @@ export function captureConverted(pc: usize): void {
   if (size < 0) giveUp();
   if (gaveUp) return;
   if (size > 0) setSlot(load<i32>(pc + 8), scratchTop, scratchTop + size, op.JSON_VALUE);
+  setScratchTop(scratchTop + size + 16);
+}
+
+/** Operations on single texts. Returns where the next operation is. */
+export function change(pc: usize): usize {
+  const slot = load<i32>(pc + 4);
+  switch (load<i32>(pc)) {
+    case op.CAPTURE_SPAN:
+      captureSpan(pc);
+      return pc + 16;
+    case op.CONVERT_WITH:
+      convertWith(slot, load<i32>(pc + 8));
+      return pc + 12;
+    case op.LOWER:
+      lower(slot);
+      return pc + 8;
+    default:
+      digits(slot);
+      return pc + 8;
+  }
+}
+
+function captureSpan(pc: usize): void {
+  const begin = load<i32>(captures + (load<i32>(pc + 4) << 3));
+  const end = load<i32>(captures + (load<i32>(pc + 8) << 3) + 4);
+  setSlot(load<i32>(pc + 12), begin, end, op.TEXT);
+}
+
+function convertWith(slot: i32, converter: i32): void {
+  const begin = beginOf(slot);
+  const length = <i32>(endOf(slot) - begin);
+  if (kindOf(slot) != op.TEXT) return giveUp();
+  if (!scratchFits(16 * length + 64)) return;
+  const size = convertText(converter, begin, length, scratchTop);
+  if (size <= 0) return giveUp();
+  setSlot(slot, scratchTop, scratchTop + size, op.JSON_VALUE);
   setScratchTop(scratchTop + size + 16);
 }
 

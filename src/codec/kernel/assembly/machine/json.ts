@@ -16,6 +16,11 @@ let end: usize = 0;
 let to: usize = 0;
 let nameTop: i32 = 0;
 
+/** Before the first name of an object, also of one that is no JSON yet. */
+export function beginNames(): void {
+  nameTop = 0;
+}
+
 /** Where the members that were not asked for end, after `readObject`. */
 export let restEnd: usize = 0;
 
@@ -27,7 +32,7 @@ export function readObject(text: usize, textEnd: usize, keys: usize, count: i32,
   from = text;
   end = textEnd;
   to = out;
-  nameTop = 0;
+  beginNames();
   space();
   if (!take(123)) return false;
   space();
@@ -72,7 +77,8 @@ export function readObject(text: usize, textEnd: usize, keys: usize, count: i32,
   return from == end && !gaveUp;
 }
 
-function find(name: usize, length: usize, hash: u32, keys: usize, count: i32): i32 {
+/** The slot of a known key, -1 for one that gives the line up, or -2. */
+export function find(name: usize, length: usize, hash: u32, keys: usize, count: i32): i32 {
   for (let i = 0; i < count; i++) {
     const key = keys + (i << 4);
     if (load<u32>(key + 8) == hash && load<u32>(key + 4) == <u32>length && same(name, load<u32>(key), length))
@@ -96,7 +102,7 @@ function take(byte: u8): bool {
 }
 
 /** Notes the hash of a name of an object whose names begin at `base`; equal ones give the line up. */
-function addName(hash: u32, base: i32, seen: u64): u64 {
+export function addName(hash: u32, base: i32, seen: u64): u64 {
   const one: u64 = 1;
   const place: u64 = hash & 63;
   const bit = one << place;

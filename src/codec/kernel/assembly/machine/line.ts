@@ -1,8 +1,10 @@
 // Runs the program over one line.
 
 import * as op from "./opcodes";
-import { capture, captureConverted, captureInteger, capturePresent, copyIp } from "./captures";
+import { capture, captureConverted, captureInteger, capturePresent, change, copyIp } from "./captures";
+import { readCef } from "./cef";
 import { compares, equals, exists, isBoolean, isLike } from "./conditions";
+import { cut } from "./cut";
 import { findMember, memberEnd, readObject, restEnd } from "./json";
 import {
   beginLine,
@@ -20,6 +22,7 @@ import {
   slots,
   variables,
 } from "./memory";
+import { pairsEnd, readPairs } from "./pairs";
 import { matches } from "./regex";
 import {
   ARRAY,
@@ -104,6 +107,35 @@ export function runLine(lineBegin: usize, lineEnd: usize, offset: f64, out: usiz
         pc = found ? pc + 16 : <usize>load<i32>(pc + 12);
         break;
       }
+      case op.CUT_SEPARATED:
+      case op.CUT_URL:
+        pc = cut(pc);
+        if (gaveUp) return 0;
+        break;
+      case op.PAIRS: {
+        const slot = load<i32>(pc + 4);
+        if (kindOf(slot) != op.TEXT) giveUp();
+        if (gaveUp || !fits(out, endOf(slot) - beginOf(slot))) return 0;
+        if (!readPairs(pc, out)) {
+          giveUp();
+          return 0;
+        }
+        out = pairsEnd;
+        pc += 36;
+        break;
+      }
+      case op.CEF:
+        if (kindOf(load<i32>(pc + 4)) != op.TEXT || !readCef(pc)) giveUp();
+        if (gaveUp) return 0;
+        pc += 20;
+        break;
+      case op.CAPTURE_SPAN:
+      case op.CONVERT_WITH:
+      case op.LOWER:
+      case op.DIGITS:
+        pc = change(pc);
+        if (gaveUp) return 0;
+        break;
       case op.CAPTURE:
         capture(pc);
         pc += 12;

@@ -98,6 +98,22 @@ export const CAPTURE_CONVERTED = 46;
 export const REFUSE_OBJECT = 47;
 /** slot: gives the line up unless it holds text, or is empty. */
 export const NEED_TEXT = 48;
+/** slot delimiter quote columns beginning without without to: values into groups; jumps where it is not that. */
+export const CUT_SEPARATED = 49;
+/** slot to: the parts of a URL into groups; jumps where it is none. */
+export const CUT_URL = 50;
+/** group group slot: the text from the beginning of the first to the end of the second. */
+export const CAPTURE_SPAN = 51;
+/** slot keys count between quote quote bareWords keepsEmpty: pairs; known keys go to their slots, others to the document. */
+export const PAIRS = 52;
+/** slot keys count rest: CEF; its header into groups, known keys to their slots, an object of the others to `rest`. */
+export const CEF = 53;
+/** slot: its text in small letters; anything beyond ASCII gives the line up. */
+export const LOWER = 54;
+/** slot: digits as a number, 15 at most; otherwise the line is given up. */
+export const DIGITS = 55;
+/** slot converter: what JavaScript makes of the text; where it makes nothing the line is given up. */
+export const CONVERT_WITH = 56;
 
 // ---- regular expressions
 export const R_END = 0;
@@ -145,6 +161,10 @@ export const CONVERT_IP = 4;
 export const UNESCAPE_HEX = 1;
 /** Lines with a backslash are given up. */
 export const UNESCAPE_OTHER = 2;
+
+export const BARE_FAIL = 0;
+export const BARE_SKIP = 1;
+export const BARE_TRUE = 2;
 
 export const LIKE_PREFIX = 0;
 export const LIKE_SUFFIX = 1;

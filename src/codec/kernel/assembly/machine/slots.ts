@@ -155,6 +155,32 @@ export function convert(slot: i32, type: i32): void {
   }
 }
 
+/** LOWER: text in small letters. */
+export function lower(slot: i32): void {
+  const from = beginOf(slot);
+  const end = endOf(slot);
+  if (kindOf(slot) != TEXT) return giveUp();
+  if (!scratchFits(end - from)) return;
+  let to = scratchTop;
+  for (let at = from; at < end; at++) {
+    const byte = load<u8>(at);
+    if (byte > 127) return giveUp();
+    store<u8>(to++, <u32>byte - 65 <= 25 ? byte | 32 : byte);
+  }
+  setSlot(slot, scratchTop, to, TEXT);
+  setScratchTop(to + 16);
+}
+
+/** DIGITS. */
+export function digits(slot: i32): void {
+  let from = beginOf(slot);
+  const end = endOf(slot);
+  if (kindOf(slot) != TEXT || from == end || end - from > 15) return giveUp();
+  for (let at = from; at < end; at++) if (<u32>load<u8>(at) - 48 > 9) return giveUp();
+  while (from + 1 < end && load<u8>(from) == 48) from++;
+  setSlot(slot, from, end, JSON_VALUE);
+}
+
 /** Undoes nginx's `\xHH` in a slot's text. Bytes that are no UTF-8 give the line up. */
 export function unescapeHex(slot: i32): void {
   const from = beginOf(slot);

@@ -84,6 +84,20 @@ export function has(byte: u8, from: usize, end: usize): bool {
   return false;
 }
 
+/** The first place of a byte, or the end. */
+export function placeOf(byte: u8, from: usize, end: usize): usize {
+  for (; from < end; from += 16) {
+    const found = i8x16.bitmask(i8x16.eq(v128.load(from), i8x16.splat(byte)));
+    if (found != 0) return min(from + ctz(found), end);
+  }
+  return end;
+}
+
+/** White space of ASCII. */
+export function isSpace(byte: u8): bool {
+  return byte == 32 || (byte >= 9 && byte <= 13);
+}
+
 /** Hash of a key, good enough to tell the keys of one object apart; equal keys have equal hashes. */
 export function hashOf(key: usize, length: usize): u32 {
   let low: u64;
