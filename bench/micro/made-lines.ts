@@ -45,6 +45,6 @@ export const MADE_LINES: Readonly<Record<string, (i: number) => string>> = {
   w3c: (i) =>
     i === 0
       ? "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) cs(Referer) sc-status sc-substatus sc-win32-status time-taken"
-      : `2019-12-11 20:47:${String(i % 60).padStart(2, "0")} 127.0.0.1 GET /api/v1/items/${i} rid=${i} 443 - 10.0.0.${i % 200} Mozilla/5.0+(Windows+NT+10.0;+Win64;+x64)+Gecko/20100101+Firefox/127.0 - 200 0 0 ${i % 900}`,
+      : `2019-12-11 20:47:${String(Math.floor(i / 250) % 60).padStart(2, "0")} 127.0.0.1 GET /api/v1/items/${i} rid=${i} 443 - 10.0.0.${i % 200} Mozilla/5.0+(Windows+NT+10.0;+Win64;+x64)+Gecko/20100101+Firefox/127.0 - 200 0 0 ${i % 900}`,
   list: (i) => `a=${i};b=${i};c=${i};d=${i}`,
 };
