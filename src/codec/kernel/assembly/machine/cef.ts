@@ -1,8 +1,8 @@
 import { setGroup } from "./cut";
 import { addName, beginNames, find } from "./json";
-import { gaveUp, scratchFits, scratchTop, setScratchTop } from "./memory";
+import { gaveUp, giveUp, scratchFits, scratchTop, setScratchTop } from "./memory";
 import { JSON_VALUE, TEXT } from "./opcodes";
-import { beginOf, endOf, setSlot } from "./slots";
+import { beginOf, endOf, kindOf, setSlot } from "./slots";
 import { copy, has, hashOf, isSpace, placeOf, writeEscaped } from "./text";
 
 // codec/cef/parse.ts. Escapes in the header, keys that are there again, and values that end in anything beyond ASCII (it
@@ -11,8 +11,13 @@ import { copy, has, hashOf, isSpace, placeOf, writeEscaped } from "./text";
 const HEADER_PARTS: i32 = 7;
 const BAR: u8 = 124;
 
-/** CEF. False: the line is given up. */
-export function readCef(pc: usize): bool {
+/** CEF. */
+export function readCef(pc: usize): void {
+  if (kindOf(load<i32>(pc + 4)) != TEXT || !readMessage(pc)) giveUp();
+}
+
+/** False: the line is to be given up. */
+function readMessage(pc: usize): bool {
   const slot = load<i32>(pc + 4);
   const end = endOf(slot);
   let at = beginOf(slot);
@@ -93,7 +98,7 @@ function nextKey(first: usize, from: usize, end: usize): void {
 function readExtensions(pc: usize, first: usize, end: usize): bool {
   const keys = load<i32>(pc + 8);
   const count = load<i32>(pc + 12);
-  const room = 6 * (end - first) + 64;
+  const room = (end - first) * 6 + 64;
   if (!scratchFits(room)) return false;
   const rest = scratchTop;
   let to = rest;

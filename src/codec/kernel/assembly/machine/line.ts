@@ -22,7 +22,7 @@ import {
   slots,
   variables,
 } from "./memory";
-import { pairsEnd, readPairs } from "./pairs";
+import { readPairs } from "./pairs";
 import { matches } from "./regex";
 import {
   ARRAY,
@@ -114,18 +114,14 @@ export function runLine(lineBegin: usize, lineEnd: usize, offset: f64, out: usiz
         break;
       case op.PAIRS: {
         const slot = load<i32>(pc + 4);
-        if (kindOf(slot) != op.TEXT) giveUp();
-        if (gaveUp || !fits(out, endOf(slot) - beginOf(slot))) return 0;
-        if (!readPairs(pc, out)) {
-          giveUp();
-          return 0;
-        }
-        out = pairsEnd;
+        if (!fits(out, endOf(slot) - beginOf(slot))) return 0;
+        out = readPairs(pc, out);
+        if (gaveUp) return 0;
         pc += 36;
         break;
       }
       case op.CEF:
-        if (kindOf(load<i32>(pc + 4)) != op.TEXT || !readCef(pc)) giveUp();
+        readCef(pc);
         if (gaveUp) return 0;
         pc += 20;
         break;

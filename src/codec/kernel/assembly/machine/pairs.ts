@@ -1,7 +1,7 @@
 import { addName, beginNames, find } from "./json";
-import { gaveUp, scratchFits, scratchTop, setScratchTop } from "./memory";
+import { gaveUp, giveUp, scratchFits, scratchTop, setScratchTop } from "./memory";
 import { BARE_FAIL, BARE_TRUE, JSON_VALUE, TEXT } from "./opcodes";
-import { beginOf, endOf, setSlot } from "./slots";
+import { beginOf, endOf, kindOf, setSlot } from "./slots";
 import { copy, hashOf, isSpace, writeEscaped } from "./text";
 
 // codec/key-value.ts, for pairs between white space. Keys in quotes or with characters that JSON escapes, keys that are
@@ -9,11 +9,15 @@ import { copy, hashOf, isSpace, writeEscaped } from "./text";
 
 const literal: usize = memory.data<u8>([116, 114, 117, 101], 16);
 
-/** Where the pairs that were not asked for end, after `readPairs`. */
-export let pairsEnd: usize = 0;
+/** PAIRS. There must be room for six times the text behind `out`. Returns where the pairs end that were not asked for. */
+export function readPairs(pc: usize, out: usize): usize {
+  const end = kindOf(load<i32>(pc + 4)) == TEXT ? writePairs(pc, out) : 0;
+  if (end == 0) giveUp();
+  return end;
+}
 
-/** PAIRS. There must be room for six times the text behind `out`. False: the line is given up. */
-export function readPairs(pc: usize, out: usize): bool {
+/** 0: the line is to be given up. */
+function writePairs(pc: usize, out: usize): usize {
   const slot = load<i32>(pc + 4);
   const end = endOf(slot);
   const between: u8 = load<u8>(pc + 16);
@@ -31,12 +35,12 @@ export function readPairs(pc: usize, out: usize): bool {
     if (at >= end) break;
     const key = at;
     const begins = load<u8>(at);
-    if (begins == between || begins == first || begins == second) return false;
+    if (begins == between || begins == first || begins == second) return 0;
     let bits: u8 = 0;
     for (; at < end; at++) {
       const byte = load<u8>(at);
       if (byte == between || isSpace(byte)) break;
-      if (byte < 32 || byte == 34 || byte == 92) return false;
+      if (byte < 32 || byte == 34 || byte == 92) return 0;
       bits |= byte;
     }
     const length = at - key;
@@ -44,7 +48,7 @@ export function readPairs(pc: usize, out: usize): bool {
     let valueEnd: usize = 0;
     if (at >= end || load<u8>(at) != between) {
       // What white space beyond ASCII is, is not known here.
-      if (bareWords == BARE_FAIL || bits > 127) return false;
+      if (bareWords == BARE_FAIL || bits > 127) return 0;
       if (bareWords != BARE_TRUE) continue;
     } else {
       isAny = true;
@@ -53,12 +57,12 @@ export function readPairs(pc: usize, out: usize): bool {
       if (quote != 0 && (quote == first || quote == second)) {
         begin++;
         at = quoteEnd(quote, begin, end);
-        if (at == 0) return false;
+        if (at == 0) return 0;
         valueEnd = at++;
-        if (at < end && !isSpace(load<u8>(at))) return false;
+        if (at < end && !isSpace(load<u8>(at))) return 0;
         if (hasEscapes) {
           begin = unescaped(begin, valueEnd);
-          if (begin == 0) return false;
+          if (begin == 0) return 0;
           valueEnd = unescapedEnd;
         }
       } else {
@@ -70,7 +74,7 @@ export function readPairs(pc: usize, out: usize): bool {
     const hash = hashOf(key, length);
     seen = addName(hash, 0, seen);
     const target = find(key, length, hash, load<i32>(pc + 8), load<i32>(pc + 12));
-    if (target == -1 || gaveUp) return false;
+    if (target == -1 || gaveUp) return 0;
     if (target >= 0) {
       if (begin == 0) setSlot(target, literal, literal + 4, JSON_VALUE);
       else setSlot(target, begin, valueEnd, TEXT);
@@ -88,8 +92,7 @@ export function readPairs(pc: usize, out: usize): bool {
     store<u16>(to, 0x2c22);
     to += 2;
   }
-  pairsEnd = to;
-  return isAny;
+  return isAny ? to : 0;
 }
 
 /** The first white space, or the end. */
