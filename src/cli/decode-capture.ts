@@ -62,6 +62,8 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
   } finally {
     input.destroy();
   }
+  // Not of the capture: a filter that tcpdump refuses, or no tcpdump.
+  if (failure instanceof WiretailError && failure.hint !== undefined) throw failure;
   const end = reader.end();
   if (!isStopped) await printer.finish(write);
   const fault = isStopped ? undefined : faultOf(failure, end);

@@ -79,8 +79,14 @@ describe("wiretail decode", () => {
     assert.match(table.stdout, /^start .*\n2023-11-14 22:13:\d\d\.000010 +0\.000000 {2}igmp .* 1\/0 .*\n$/);
     assert.match(table.stderr, /^1 flows shown, made of \d+ packets read\n$/);
     const wrong = await decode([path, "--filter", "no such"]);
-    assert.equal(wrong.code, 1);
-    assert.match(wrong.stderr, /tcpdump with the filter "no such": .*(syntax error|can't parse)/);
+    assert.equal(wrong.code, 2);
+    assert.match(
+      wrong.stderr,
+      /tcpdump with the filter "no such": .*(syntax error|can't parse)[^]*hint: .*pcap-filter/,
+    );
+    const cut = await decode([file("cut.pcap", CAPTURE.subarray(0, -1)), "--filter", "ip", "--json"]);
+    assert.equal(cut.code, 1, "a fault of the capture is none of the filter");
+    assert.match(cut.stderr, /truncated dump file/);
   });
 
   it("prints only what KQL selects, and as much as is wanted", async () => {

@@ -1,4 +1,5 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -42,4 +43,11 @@ export async function makeVethPair(): Promise<VethPair> {
 /** Starts a program in a host. */
 export function startIn(host: string, command: readonly string[]): ChildProcess {
   return spawn("ip", ["netns", "exec", host, ...command], { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Ends a program, and waits for that. */
+export async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill(signal);
+  await once(child, "exit");
 }

@@ -33,7 +33,7 @@ Examples:
   tcpdump -i eth0 -w - | wiretail decode - --json
   ssh host tcpdump -U -w - not port 22 | wiretail decode -
 
-Exit codes: 0 fine, also when nothing matches; 1 the input cannot be read, is cut, malformed or no capture (after printing what it held); 2 wrong use, or a query that does not parse`,
+Exit codes: 0 fine, also when nothing matches; 1 the input cannot be read, is cut, malformed or no capture (after printing what it held); 2 wrong use, a query that does not parse, or a filter that tcpdump refuses`,
     );
   return command.action(async (file: string, options: DecodeOptions) => {
     if (file === "-" && process.stdin.isTTY)

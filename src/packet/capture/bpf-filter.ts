@@ -6,7 +6,8 @@ import { WiretailError } from "../../core/error.ts";
 
 /**
  * The packets of a capture that a BPF filter (pcap-filter(7)) lets through, as a capture: tcpdump reads it and writes
- * them. Throws WT_USAGE where tcpdump is missing, refuses the filter, or finds fault with the capture.
+ * them. Throws WT_USAGE where tcpdump refuses the filter, WT_SOURCE_FAILED where it is missing or finds fault with the
+ * capture.
  */
 export async function* filteredCapture(input: AsyncIterable<Uint8Array>, filter: string): AsyncGenerator<Uint8Array> {
   const child = spawn("tcpdump", ["-n", "--time-stamp-precision=nano", "-r", "-", "-w", "-", "--", filter], {
@@ -24,12 +25,12 @@ export async function* filteredCapture(input: AsyncIterable<Uint8Array>, filter:
   try {
     for await (const chunk of child.stdout) yield chunk as Uint8Array;
     const code = await ended;
-    if (code !== 0) throw new WiretailError("WT_USAGE", reasonOf(said, filter));
+    if (code !== 0) throw faultOf(said, filter);
     const failure = await feeding;
     if (failure instanceof Error && !isClosedPipe(failure)) throw failure;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new WiretailError("WT_USAGE", "filtering a capture needs tcpdump, which is not installed", {
+    throw new WiretailError("WT_SOURCE_FAILED", "filtering a capture needs tcpdump, which is not installed", {
       hint: "Install it (Debian, Ubuntu: apt-get install tcpdump), or filter events by KQL.",
     });
   } finally {
@@ -45,9 +46,16 @@ function isClosedPipe(error: Error): boolean {
   return code === "EPIPE" || code === "ERR_STREAM_PREMATURE_CLOSE" || code === "ERR_STREAM_DESTROYED";
 }
 
+/** What libpcap says of a file: `truncated dump file; …`, `unknown file format`, `pcap_loop: bogus savefile header`. */
+const OF_THE_CAPTURE = /dump file|savefile|file format|^pcap_loop|pcap_next|an interface has/;
+
 /** tcpdump's complaint, without what it always says. */
-function reasonOf(said: string, filter: string): string {
+function faultOf(said: string, filter: string): WiretailError {
   const lines = said.split("\n").filter((line) => line !== "" && !line.startsWith("reading from file"));
   const complaint = (lines.at(-1) ?? "it ended with an error").replace(/^tcpdump: /, "");
-  return `tcpdump with the filter ${JSON.stringify(filter)}: ${complaint}`;
+  const text = `tcpdump with the filter ${JSON.stringify(filter)}: ${complaint}`;
+  if (OF_THE_CAPTURE.test(complaint)) return new WiretailError("WT_SOURCE_FAILED", text);
+  return new WiretailError("WT_USAGE", text, {
+    hint: "A filter is in tcpdump's language (man pcap-filter), such as 'host 10.0.0.1 and tcp port 443'. Fields of events are asked for by KQL: --where.",
+  });
 }

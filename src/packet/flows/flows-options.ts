@@ -2,7 +2,7 @@ import { BlockList, isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { WiretailError } from "../../core/error.ts";
 import { t, type Infer } from "../../core/schema.ts";
-import { FLOW_DEFAULTS, type FlowOptions } from "./flow-options.ts";
+import { FLOW_DEFAULTS, type FlowOptions, type FlowProcesses } from "./flow-options.ts";
 import { LocalProcesses } from "./local-processes.ts";
 
 const seconds = (defaultMs: number, description: string, minimum = 1) =>
@@ -44,14 +44,29 @@ export const flowsOptions = t.object({
     examples: [["host"], ["10.0.0.0/8", "fd00::/8"]],
   }),
   processes: t.boolean({
-    default: false,
+    default: true,
     description:
-      "Name the local process of a connection, by /proc (Linux). For live captures on this machine; short-lived sockets may be missed.",
+      "Name the process of this machine that has the connection's socket, by /proc (Linux), in live captures on interfaces. Sockets that are open for a moment only may be missed; without root or CAP_SYS_PTRACE only the processes of the agent's own user are seen.",
   }),
 });
 export type FlowsOptions = Infer<typeof flowsOptions>;
 
-/** The same for FlowOutput. Throws WT_CONFIG_INVALID for an own address that is none. */
+/** One for all captures: each look goes through the whole of /proc. */
+let processes: LocalProcesses | undefined;
+
+/** Processes of this machine's own side of flows; nobody has to look for the other one. */
+function processesOf(isOwn: (ip: string) => boolean): FlowProcesses {
+  const all = (processes ??= new LocalProcesses());
+  return {
+    flowBegan: () => all.flowBegan(),
+    find: (transport, ip, ...rest) => (isOwn(ip) ? all.find(transport, ip, ...rest) : undefined),
+  };
+}
+
+/**
+ * The same for FlowOutput. `isOwn`: whether an address is one of this machine's; undefined where packets were captured
+ * elsewhere. Throws WT_CONFIG_INVALID for an own address that is none.
+ */
 export function toFlowOptions(options: FlowsOptions, isOwn: FlowOptions["isOwn"]): FlowOptions {
   return {
     maxFlows: options.max_flows,
@@ -63,7 +78,7 @@ export function toFlowOptions(options: FlowsOptions, isOwn: FlowOptions["isOwn"]
     otherIdleMs: options.other_idle_seconds * 1000,
     tunnels: options.tunnels,
     isOwn: options.own_addresses.length === 0 ? isOwn : ownTest(options.own_addresses),
-    processes: options.processes ? new LocalProcesses() : undefined,
+    processes: options.processes && isOwn !== undefined ? processesOf(isOwn) : undefined,
   };
 }
 

@@ -3,26 +3,37 @@ import { networkInterfaces } from "node:os";
 import { formatIp4, formatIp6 } from "../address.ts";
 import type { FlowProcess, FlowProcesses } from "./flow-options.ts";
 
-/** Between two looks at all sockets, at least. */
+/** Between two looks at all sockets, at least, and so many times as long as the last one took. */
 const PAUSE_MS = 2000;
+const PAUSE_SHARE = 20;
 /** Open files that one look goes through, at most. */
 const MAX_FILES = 65_536;
-/** Sockets that are remembered, at most: those of ended processes are still needed for the records of their flows. */
+/** Sockets that are remembered, at most. */
 const MAX_SOCKETS = 65_536;
+/** Those that are closed are needed for the records of their flows, which come later, and then not any more. */
+const REMEMBERED_MS = 600_000;
+
+interface Socket {
+  readonly process: FlowProcess;
+  readonly seenAt: number;
+}
 
 /**
  * Which process has which socket, by /proc (Linux, in the agent's own network namespace). Looked at when flows begin, at
- * most every two seconds and in the background: what is open for a shorter time is not seen. Of other users' processes it
- * needs CAP_SYS_PTRACE or root; without it they stay unnamed.
+ * most every two seconds and in the background: what is open for a shorter time may not be seen. Of other users' processes
+ * it needs CAP_SYS_PTRACE or root; without it they stay unnamed.
  */
 export class LocalProcesses implements FlowProcesses {
   readonly #root: string;
   readonly #now: () => number;
   #isLooking = false;
-  #lookedAt = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  #nextLookAt = -Infinity;
   #addresses: ReadonlySet<string> = new Set();
   /** By `tcp 10.0.0.1:80 10.0.0.2:4000`, and for sockets that are not connected `tcp 10.0.0.1:80` or `tcp *:80`. */
-  readonly #sockets = new Map<string, FlowProcess>();
+  readonly #sockets = new Map<string, Socket>();
+  /** Of the last look, by inode; null: nobody whom we may see has it. */
+  #owners = new Map<string, FlowProcess | null>();
 
   /** `root`: where proc is mounted. `now`: milliseconds of any clock. */
   constructor(root = "/proc", now: () => number = () => performance.now()) {
@@ -31,52 +42,80 @@ export class LocalProcesses implements FlowProcesses {
   }
 
   flowBegan(): void {
-    if (this.#isLooking || this.#now() - this.#lookedAt < PAUSE_MS) return;
-    void this.look();
+    if (this.#timer !== undefined) return;
+    const waitMs = this.#nextLookAt - this.#now();
+    if (waitMs <= 0 && !this.#isLooking) return void this.look();
+    // Its socket is looked for as soon as the pause is over, also when no other flow begins by then.
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.flowBegan();
+      },
+      Math.max(waitMs, PAUSE_MS / 20),
+    );
+    this.#timer.unref();
   }
 
   find(transport: string, ip: string, port: number, otherIp: string, otherPort: number): FlowProcess | undefined {
     const sockets = this.#sockets;
     const own = `${transport} ${ip}:${port}`;
     const exact = sockets.get(`${own} ${otherIp}:${otherPort}`) ?? sockets.get(own);
+    if (exact !== undefined) return exact.process;
     // Who listens on all addresses has nothing to do with the same port of other machines.
-    return exact ?? (this.#addresses.has(ip) ? sockets.get(`${transport} *:${port}`) : undefined);
+    return this.#addresses.has(ip) ? sockets.get(`${transport} *:${port}`)?.process : undefined;
   }
 
   /** Looks at all sockets now. Never throws: what cannot be read stays unknown. */
   async look(): Promise<void> {
     this.#isLooking = true;
+    const began = this.#now();
     try {
-      const inodes = new Map<string, string>();
+      const names = new Map<string, string>();
       for (const file of ["tcp", "tcp6", "udp", "udp6"]) {
         const text = await readFile(`${this.#root}/net/${file}`, "latin1").catch(() => "");
-        for (const line of text.split("\n").slice(1)) addSocket(inodes, file.slice(0, 3), line);
+        for (const line of text.split("\n").slice(1)) addSocket(names, file.slice(0, 3), line);
       }
       this.#addresses = new Set(
         Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)),
       );
-      await this.#findOwners(inodes);
+      const before = this.#owners;
+      const isNew = [...names.keys()].some((inode) => !before.has(inode));
+      const found = isNew ? await this.#findOwners(names) : before;
+      this.#owners = new Map([...names.keys()].map((inode) => [inode, found.get(inode) ?? before.get(inode) ?? null]));
+      this.#remember(names, began);
     } finally {
       this.#isLooking = false;
-      this.#lookedAt = this.#now();
+      const now = this.#now();
+      this.#nextLookAt = now + Math.max(PAUSE_MS, PAUSE_SHARE * (now - began));
     }
   }
 
-  async #findOwners(inodes: ReadonlyMap<string, string>): Promise<void> {
+  #remember(names: ReadonlyMap<string, string>, seenAt: number): void {
+    for (const [name, socket] of this.#sockets) if (seenAt - socket.seenAt > REMEMBERED_MS) this.#sockets.delete(name);
+    for (const [inode, process] of this.#owners) {
+      if (process === null) continue;
+      if (this.#sockets.size >= MAX_SOCKETS) this.#sockets.clear();
+      this.#sockets.set(names.get(inode)!, { process, seenAt });
+    }
+  }
+
+  /** The processes that have sockets of these, by inode: goes through all open files that we may see. */
+  async #findOwners(sockets: ReadonlyMap<string, string>): Promise<Map<string, FlowProcess>> {
+    const owners = new Map<string, FlowProcess>();
     let left = MAX_FILES;
     for (const pid of await readdir(this.#root).catch(() => [])) {
       if (!/^\d+$/.test(pid)) continue;
       let process: FlowProcess | undefined;
       for (const descriptor of await readdir(`${this.#root}/${pid}/fd`).catch(() => [])) {
-        if (left-- <= 0) return;
+        if (left-- <= 0) return owners;
         const target = await readlink(`${this.#root}/${pid}/fd/${descriptor}`).catch(() => "");
-        const socket = target.startsWith("socket:[") ? inodes.get(target.slice(8, -1)) : undefined;
-        if (socket === undefined) continue;
+        const inode = target.startsWith("socket:[") ? target.slice(8, -1) : "";
+        if (!sockets.has(inode)) continue;
         process ??= { pid: Number(pid), name: await this.#nameOf(pid) };
-        if (this.#sockets.size >= MAX_SOCKETS) this.#sockets.clear();
-        this.#sockets.set(socket, process);
+        owners.set(inode, process);
       }
     }
+    return owners;
   }
 
   async #nameOf(pid: string): Promise<string> {

@@ -136,6 +136,7 @@ export class LiveCapture {
       ticker.every(options.count_interval_seconds * 1000, () => this.#report(reports, to));
       ticker.every(COUNTS_MS, () => Promise.resolve(child.askCounts()));
     }
+    let end: ChildEnd;
     try {
       for await (const chunk of child.stdout) {
         this.#state = "reading";
@@ -146,9 +147,10 @@ export class LiveCapture {
     } finally {
       ticker.stop();
       child.stop();
+      // Also when nobody takes documents any more: nothing of ours goes on behind.
+      end = await child.ended;
+      signal.removeEventListener("abort", onAbort);
     }
-    const end = await child.ended;
-    signal.removeEventListener("abort", onAbort);
     const capture = await feed.finish();
     run.counts.isOver = true;
     if (driver.tellCounts === undefined) takeStatistics(run.counts, feed);

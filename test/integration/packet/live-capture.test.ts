@@ -4,10 +4,10 @@ import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { AgentProcess, waitFor, WIRETAIL, writeHost, type AgentProcessOptions } from "../../support/e2e.ts";
-import { temporaryFolder } from "../../support/folders.ts";
+import { folderInUse, temporaryFolder } from "../../support/folders.ts";
 import { prepareCap } from "../../support/servers/cap.ts";
 import { eth, ip4, pcap, tag, udp } from "../../support/frames.ts";
-import { makeVethPair, startIn, type VethPair } from "../../support/veth.ts";
+import { ended, makeVethPair, startIn, type VethPair } from "../../support/veth.ts";
 
 const PACKETS = 2000;
 
@@ -35,7 +35,8 @@ async function capturing(
   source: Readonly<Record<string, unknown>>,
   options: AgentProcessOptions & { sinks?: Readonly<Record<string, unknown>>; readable?: true } = {},
 ): Promise<Running> {
-  const folder = await temporaryFolder(t);
+  let agent: AgentProcess | undefined;
+  const folder = await folderInUse(t, async () => agent?.kill9());
   if (options.readable === true) await chmod(folder, 0o777);
   const out = join(folder, "out.ndjson");
   const host = await writeHost(folder, {
@@ -44,8 +45,8 @@ async function capturing(
     sinks: { out: { type: "file", path: out, batch: { max_age_ms: 20 } }, ...options.sinks },
   });
   const command = ["ip", "netns", "exec", net.near, ...(options.command ?? [process.execPath, WIRETAIL])];
-  const agent = await new AgentProcess(host, { ...options, command }).started();
-  t.after(() => agent.kill9());
+  const running = (agent = new AgentProcess(host, { ...options, command }));
+  await running.started();
   const documents = async (): Promise<Document[]> => {
     const text = await readFile(out, "utf8").catch(() => "");
     return text
@@ -54,10 +55,10 @@ async function capturing(
       .map((line) => JSON.parse(line) as Document);
   };
   const packets = async (): Promise<Document[]> => (await documents()).filter(({ frame }) => frame !== undefined);
-  await waitFor("the capture", async () => (await agent.status()).sources[0]?.inputs[0]?.state === "reading", {
-    explain: () => agent.stderr,
+  await waitFor("the capture", async () => (await running.status()).sources[0]?.inputs[0]?.state === "reading", {
+    explain: () => running.stderr,
   });
-  return { agent, documents, packets };
+  return { agent: running, documents, packets };
 }
 
 /** Where the agent finds the driver `cap`. */
@@ -165,7 +166,7 @@ test("packets of the agent's own connections are left out and counted, others to
   const serve = `require("node:http").createServer((q, r) => { q.resume(); r.end("{}"); })
     .listen(9200, "10.9.7.2", () => console.log("up"))`;
   const server = startIn(net.far, [process.execPath, "-e", serve]);
-  t.after(() => server.kill("SIGKILL"));
+  t.after(() => ended(server, "SIGKILL"));
   await once(server.stdout!, "data");
   const { agent, packets } = await capturing(
     t,
@@ -182,6 +183,29 @@ test("packets of the agent's own connections are left out and counted, others to
   assert.deepEqual([...(await clientPorts())].sort(), [41_001, 41_002, 41_003]);
   const { own_packets, decoded_packets, packets_events } = (await agent.status()).sources[0]!.own!;
   assert.equal(decoded_packets, own_packets! + packets_events!);
+});
+
+test("a live flow has the process of this machine that holds its socket", async (t) => {
+  const listen = `require("node:net").createServer((s) => s.resume()).listen(9100, "10.9.7.2", () => console.log("up"))`;
+  const server = startIn(net.far, [process.execPath, "-e", listen]);
+  t.after(() => ended(server, "SIGKILL"));
+  await once(server.stdout!, "data");
+  const { documents } = await capturing(t, {
+    ...{ interfaces: ["v0"], filter: "tcp port 9100", outputs: ["flows"], flows: { active_seconds: 1 } },
+  });
+  // It goes on for as long as it is looked at.
+  const talk = `const s = require("node:net").connect(9100, "10.9.7.2"); setInterval(() => s.write("x"), 100);`;
+  const client = startIn(net.near, [process.execPath, "-e", talk]);
+  t.after(() => ended(client, "SIGKILL"));
+  type Flow = Document & { process?: object; network?: { direction: string }; source?: { process?: object } };
+  const named = async (): Promise<Flow | undefined> =>
+    ((await documents()) as Flow[]).find((each) => each.process !== undefined);
+  await waitFor("a record with a process", async () => (await named()) !== undefined);
+  const flow = (await named())!;
+  const name = (await readFile(`/proc/${client.pid}/comm`, "utf8")).trim();
+  assert.deepEqual(flow.process, { pid: client.pid, name });
+  assert.deepEqual(flow.source!.process, flow.process);
+  assert.equal(flow.network!.direction, "egress");
 });
 
 test("the capturing program ends when the agent is killed, and is started again when it dies itself", async (t) => {
@@ -201,7 +225,8 @@ test("the capturing program ends when the agent is killed, and is started again 
 });
 
 test("an agent without any capability gets packets from the capture service, which has one", async (t) => {
-  const folder = await temporaryFolder(t);
+  let end = async (): Promise<unknown> => undefined;
+  const folder = await folderInUse(t, () => end());
   await chmod(folder, 0o755);
   const run = join(folder, "run");
   await mkdir(run, { mode: 0o777 });
@@ -220,7 +245,7 @@ test("an agent without any capability gets packets from the capture service, whi
     "--socket",
     socket,
   ]);
-  t.after(() => service.kill("SIGTERM"));
+  end = () => ended(service, "SIGTERM");
   await once(service.stderr!, "data");
   const none = ["--inh-caps", "-all", "--bounding-set", "-all", "--no-new-privs"];
   const command = [...nobody, ...none, process.execPath, WIRETAIL];

@@ -44,7 +44,7 @@ export class ServiceCapture implements CaptureProcess {
         for (const { kind, payload } of frames.read(chunk)) {
           if (kind === FRAME.capture) yield payload;
           else if (kind === FRAME.line) this.#onLine(payload.toString());
-          else this.#end = JSON.parse(payload.toString()) as ChildEnd;
+          else this.#end = parseEnd(payload.toString());
         }
       }
     } catch (error) {
@@ -54,5 +54,19 @@ export class ServiceCapture implements CaptureProcess {
       this.#socket.destroy();
       this.#settle(this.#end);
     }
+  }
+}
+
+/** How a capture ended, as the service says it; whatever it sends. */
+export function parseEnd(text: string): ChildEnd {
+  const unknown = { ok: false, isMissing: false, text: "ended, and nobody said how" };
+  try {
+    const end = JSON.parse(text) as Partial<Record<keyof ChildEnd, unknown>> | null;
+    const { ok, isMissing, text: how } = end ?? {};
+    return typeof ok === "boolean" && typeof isMissing === "boolean" && typeof how === "string"
+      ? { ok, isMissing, text: how }
+      : unknown;
+  } catch {
+    return unknown;
   }
 }

@@ -1,3 +1,5 @@
+import { WiretailError } from "../../../core/error.ts";
+
 /*
  * What the capture service sends over its socket: frames, the numbers little-endian.
  *
@@ -9,8 +11,8 @@
  */
 export const FRAME = { capture: 0, line: 1, end: 2 } as const;
 const HEADER_BYTES = 5;
-/** More than a service ever sends at a time. */
-const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+/** More than a service ever sends at a time: what it reads from a pipe at once. */
+const MAX_FRAME_BYTES = 1024 * 1024;
 
 /** The header that goes before a payload. */
 export function frameHeader(kind: number, length: number): Buffer {
@@ -22,18 +24,29 @@ export function frameHeader(kind: number, length: number): Buffer {
 
 /** Frames out of chunks of any size. Payloads are parts of the chunks where they are whole in one. */
 export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
+  /** Bytes of a frame that is not whole yet. */
+  #parts: Buffer[] = [];
+  #length = 0;
+  #wanted = HEADER_BYTES;
 
-  /** Throws where what comes are no frames. */
+  /** Chunks must not be changed afterwards. Throws WT_SOURCE_FAILED where what comes are no frames. */
   *read(chunk: Buffer): Generator<{ readonly kind: number; readonly payload: Buffer }, void, undefined> {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#parts.push(chunk);
+    this.#length += chunk.length;
+    if (this.#length < this.#wanted) return;
+    let bytes = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts);
+    this.#wanted = HEADER_BYTES;
     while (bytes.length >= HEADER_BYTES) {
       const length = bytes.readUInt32LE(1);
-      if (length > MAX_FRAME_BYTES || bytes[0]! > FRAME.end) throw new Error("what it sends is not understood");
-      if (bytes.length < HEADER_BYTES + length) break;
-      yield { kind: bytes[0]!, payload: bytes.subarray(HEADER_BYTES, HEADER_BYTES + length) };
-      bytes = bytes.subarray(HEADER_BYTES + length);
+      if (length > MAX_FRAME_BYTES || bytes[0]! > FRAME.end)
+        throw new WiretailError("WT_SOURCE_FAILED", "what the capture service sends is not understood");
+      this.#wanted = HEADER_BYTES + length;
+      if (bytes.length < this.#wanted) break;
+      yield { kind: bytes[0]!, payload: bytes.subarray(HEADER_BYTES, this.#wanted) };
+      bytes = bytes.subarray(this.#wanted);
+      this.#wanted = HEADER_BYTES;
     }
-    this.#rest = Buffer.from(bytes);
+    this.#parts = bytes.length === 0 ? [] : [bytes];
+    this.#length = bytes.length;
   }
 }

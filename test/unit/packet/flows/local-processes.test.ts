@@ -7,6 +7,11 @@ import { flowsOptions, toFlowOptions } from "../../../../src/packet/flows/flows-
 import { LocalProcesses } from "../../../../src/packet/flows/local-processes.ts";
 import { flowsOf, pcapAt, segment } from "../../../support/flows.ts";
 import { temporaryFolder } from "../../../support/folders.ts";
+import { until } from "../../../support/until.ts";
+
+const DEFAULTS = Object.fromEntries(
+  Object.entries(flowsOptions.properties ?? {}).map(([name, { default: value }]) => [name, value]),
+) as unknown as Parameters<typeof toFlowOptions>[0];
 
 const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 const socket = (local: string, remote: string, inode: number): string =>
@@ -44,18 +49,69 @@ it("sockets have the processes that proc says, connected ones before those that 
 });
 
 it("own addresses are addresses, networks and the host's, and nonsense is refused", () => {
-  const defaults = Object.fromEntries(
-    Object.entries(flowsOptions.properties ?? {}).map(([name, { default: value }]) => [name, value]),
-  ) as unknown as Parameters<typeof toFlowOptions>[0];
-  const { isOwn } = toFlowOptions({ ...defaults, own_addresses: ["10.0.0.0/8", "fd00::1"] }, undefined);
+  const { isOwn } = toFlowOptions({ ...DEFAULTS, own_addresses: ["10.0.0.0/8", "fd00::1"] }, undefined);
   assert.deepEqual(
     ["10.9.8.7", "11.0.0.1", "fd00::1", "fd00::2"].map((ip) => isOwn!(ip)),
     [true, false, true, false],
   );
-  assert.equal(toFlowOptions(defaults, undefined).isOwn, undefined);
-  assert.equal(toFlowOptions({ ...defaults, own_addresses: ["host"] }, undefined).isOwn!("203.0.113.9"), false);
+  assert.equal(toFlowOptions(DEFAULTS, undefined).isOwn, undefined);
+  assert.equal(toFlowOptions({ ...DEFAULTS, own_addresses: ["host"] }, undefined).isOwn!("203.0.113.9"), false);
   for (const wrong of ["10.0.0.0/33", "example.org", "10.0.0.0/x"])
-    assert.throws(() => toFlowOptions({ ...defaults, own_addresses: [wrong] }, undefined), {
+    assert.throws(() => toFlowOptions({ ...DEFAULTS, own_addresses: [wrong] }, undefined), {
       code: "WT_CONFIG_INVALID",
     });
+});
+
+it("a look goes through open files only for sockets that are new, and forgets none that closed before its flow's record", async (test) => {
+  const root = await temporaryFolder(test);
+  await mkdir(join(root, "net"));
+  const sockets = [socket("0100000A:9C40", "0200000A:0050", 11)];
+  const write = (): Promise<void> => writeFile(join(root, "net/tcp"), HEAD + sockets.join(""));
+  await write();
+  await mkdir(join(root, "7/fd"), { recursive: true });
+  await writeFile(join(root, "7/comm"), "chat\n");
+  await symlink("socket:[11]", join(root, "7/fd/3"));
+  let now = 0;
+  const processes = new LocalProcesses(root, () => now);
+  const find = (port: number) => processes.find("tcp", "10.0.0.1", port, "10.0.0.2", 80)?.name;
+  await processes.look();
+  assert.equal(find(40_000), "chat");
+  // Known sockets keep the name that they had when they were found.
+  await writeFile(join(root, "7/comm"), "other\n");
+  await processes.look();
+  assert.equal(find(40_000), "chat");
+  sockets[0] = socket("0100000A:9C41", "0200000A:0050", 12);
+  await write();
+  await symlink("socket:[12]", join(root, "7/fd/4"));
+  now = 60_000;
+  await processes.look();
+  assert.deepEqual([find(40_001), find(40_000)], ["other", "chat"]);
+  now = 900_000;
+  await processes.look();
+  assert.deepEqual([find(40_001), find(40_000)], ["other", undefined]);
+});
+
+it("a flow that begins in the pause between two looks gets a look when the pause is over", async (test) => {
+  const root = await temporaryFolder(test);
+  await mkdir(join(root, "net"));
+  test.mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 0;
+  const processes = new LocalProcesses(root, () => now);
+  await processes.look();
+  await mkdir(join(root, "7/fd"), { recursive: true });
+  await writeFile(join(root, "7/comm"), "chat\n");
+  await symlink("socket:[11]", join(root, "7/fd/3"));
+  await writeFile(join(root, "net/tcp"), HEAD + socket("0100000A:9C40", "0200000A:0050", 11));
+  processes.flowBegan();
+  now = 2000;
+  test.mock.timers.tick(2000);
+  test.mock.timers.reset();
+  const find = () => processes.find("tcp", "10.0.0.1", 40_000, "10.0.0.2", 80)?.name;
+  await until("the look", () => find() === "chat");
+});
+
+it("processes are looked for in live captures, on this machine's side, unless that is turned off", () => {
+  assert.equal(toFlowOptions(DEFAULTS, undefined).processes, undefined);
+  assert.equal(toFlowOptions({ ...DEFAULTS, processes: false }, () => true).processes, undefined);
+  assert.equal(toFlowOptions(DEFAULTS, () => false).processes?.find("tcp", "127.0.0.1", 1, "127.0.0.1", 2), undefined);
 });

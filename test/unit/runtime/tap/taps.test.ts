@@ -15,7 +15,7 @@ import {
   type TapRequest,
 } from "../../../../src/runtime/tap/protocol.ts";
 import { makeContext, TEST_PLACEHOLDERS } from "../../../support/context.ts";
-import { temporaryFolder } from "../../../support/folders.ts";
+import { folderInUse } from "../../../support/folders.ts";
 import { makeHost, sinkDefinition } from "../../../support/host.ts";
 import { MemoryInput } from "../../../support/memory-source.ts";
 import { ScriptedSink } from "../../../support/scripted-sink.ts";
@@ -31,7 +31,8 @@ const PARSE = stage("parse_json", { field: "message", keep_original: false, on_c
 const FILTER = stage("filter", { drop: "level: debug" });
 
 async function start(t: TestContext, stages: readonly StageConfig[], settings: Partial<HostConfig> = {}) {
-  const stateDir = await temporaryFolder(t);
+  let end = async (): Promise<unknown> => undefined;
+  const stateDir = await folderInUse(t, () => end());
   const input = new MemoryInput();
   const sink = new ScriptedSink([], { maxAgeMs: 5 });
   const config = makeHost({
@@ -44,7 +45,7 @@ async function start(t: TestContext, stages: readonly StageConfig[], settings: P
     ...{ config, clock: systemClock, once: false, log: () => context.log },
     ...{ placeholders: TEST_PLACEHOLDERS, version: "0.0.0" },
   });
-  t.after(() => agent.stop(50));
+  end = () => agent.stop(50);
   return { agent, config, input, sink, stateDir };
 }
 
@@ -163,14 +164,14 @@ test("looking at stages that remember events changes nothing of what they decide
     doubled.events.map(({ event }) => event["n"]),
     [2, 1],
   );
-  await rig.agent.drain(AbortSignal.timeout(2000));
+  await rig.agent.drain(AbortSignal.timeout(10_000));
   assert.deepEqual(rig.sink.delivered.length, 2);
 });
 
 test("looking twice at a stage counts its events once", async (t) => {
   const rig = await start(t, [PARSE, FILTER]);
   await tap(rig, { points: ["main"], limit: 2 }, LINES);
-  await rig.agent.drain(AbortSignal.timeout(2000));
+  await rig.agent.drain(AbortSignal.timeout(10_000));
   const status = rig.agent.status();
   assert.deepEqual(
     status.pipelines[0]!.stages.map((each) => each.in_events),
@@ -184,6 +185,8 @@ test("a tap goes on over a reload, at what took the place of what it was opened 
   const rig = await start(t, [PARSE]);
   const signal = AbortSignal.timeout(10_000);
   const seen: unknown[] = [];
+  let pushing: NodeJS.Timeout | undefined;
+  t.after(() => clearInterval(pushing));
   for await (const text of followAgent(rig.stateDir, TAP_PATH, { points: ["main"], limit: 2 }, signal)) {
     const frame = JSON.parse(text) as TapLine;
     if (frame.type === "start") rig.input.push(line(1));
@@ -194,11 +197,11 @@ test("a tap goes on over a reload, at what took the place of what it was opened 
         { ...rig.config, pipelines: pipelines.map((each) => ({ ...each, fingerprint: "other" })) },
         TEST_PLACEHOLDERS,
       );
-      // Attached anew within half a second.
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      rig.input.push(line(2));
+      // It is attached anew at some moment: what is shown is the first one after that.
+      pushing = setInterval(() => rig.input.push(line(2)), 50);
     }
   }
+  clearInterval(pushing);
   assert.deepEqual(seen, [1, 2]);
 });
 
