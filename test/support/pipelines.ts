@@ -1,4 +1,4 @@
-import type { EncodedBatch, Encoding, LineBatch } from "../../src/core/batch.ts";
+import { encodingKey, type EncodedBatch, type Encoding, type LineBatch } from "../../src/core/batch.ts";
 import type { Envelope, LogEvent } from "../../src/core/event.ts";
 import { BufferPool } from "../../src/core/buffer-pool.ts";
 import { Path } from "../../src/core/path.ts";
@@ -100,4 +100,16 @@ export class BothWays {
       plainLines: isDone ? plainLines : undefined,
     };
   }
+}
+
+/** The documents of a run, parsed: with the action lines that its encoding puts before them. */
+export function documentsOf({ encoded }: PipelineResult, encoding: Encoding = BULK): unknown[] {
+  const { bytes, offsets } = encoded.bodies.get(encodingKey(encoding))!;
+  return Array.from({ length: encoded.count }, (_, i) =>
+    bytes
+      .toString("utf8", offsets[i], offsets[i + 1])
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown),
+  );
 }

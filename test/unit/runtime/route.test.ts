@@ -152,6 +152,42 @@ test("events go to the place in the sink that a rule names, each place in order;
   });
 });
 
+test("places by values of a field: many at a time, also through the journal and a restart, and no more than max_targets", async (t) => {
+  const input = new MemoryInput();
+  const down = placed(new ScriptedSink(() => ({ outcome: "retry", reason: "it is down" }), QUICK));
+  const back = placed(new ScriptedSink([], QUICK));
+  const other = new ScriptedSink([], QUICK);
+  const byService = stageConfig({
+    type: "route",
+    options: { rules: [{ when: "message: *", to: [{ sink: "a", index: "logs-${message}" }] }], max_targets: 40 },
+  });
+  const host: HostParts = {
+    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
+    sinks: {
+      a: { definition: sinkDefinition(down, back) },
+      b: { definition: sinkDefinition(other, new ScriptedSink()) },
+    },
+    pipelines: {
+      main: { from: ["memory"], to: ["a"], stages: [byService] },
+      rest: { from: ["memory"], to: ["b"], stages: [] },
+    },
+    settings: { memoryBudgetBytes: 300_000 },
+  };
+  const lines = Array.from({ length: 180 }, (_, i) => `service-${i % 60}`);
+  input.push(...lines);
+  const one = await start(t, host);
+  await until("b has all", () => other.delivered.length === lines.length);
+  await until("some wait in the journal", () => one.agent.status().sinks[0]!.queued_in_journal_events > 0);
+  await one.stop(20);
+  const two = await start(t, host);
+  await until("a has all", () => back.delivered.length === lines.length);
+  await two.stop(1000);
+  const places = byPlace(back);
+  assert.equal(Object.keys(places).length, 41);
+  assert.equal(places[JSON.stringify({ index: "logs-other" })]!.length, 60);
+  assert.deepEqual(places[JSON.stringify({ index: "logs-service-7" })], ["service-7", "service-7", "service-7"]);
+});
+
 test("a dead letter remembers the place in the sink, and is sent there again as it was, or where the rules say now", async (t) => {
   const input = new MemoryInput();
   const refuse = (messages: readonly string[]): WriteResult => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodingKey, type Encoding } from "../../../../src/core/batch.ts";
+import type { Encoding } from "../../../../src/core/batch.ts";
 import type { Envelope } from "../../../../src/core/event.ts";
 import { Path } from "../../../../src/core/path.ts";
 import { components } from "../../../../src/cli/components.ts";
@@ -9,11 +9,11 @@ import type { StageConfig } from "../../../../src/runtime/config/types.ts";
 import {
   BothWays,
   BULK,
+  documentsOf,
   ENVELOPE,
   PLAIN_JSON,
   readBatch,
   stageConfig,
-  type PipelineResult,
   type StageText,
 } from "../../../support/pipelines.ts";
 
@@ -37,22 +37,11 @@ function bothWays(stages: readonly StageText[], encodings?: readonly Encoding[])
   );
 }
 
-function documents(result: PipelineResult, encoding = BULK): unknown[] {
-  const { bytes, offsets } = result.encoded.bodies.get(encodingKey(encoding))!;
-  return Array.from({ length: result.encoded.count }, (_, i) =>
-    bytes
-      .toString("utf8", offsets[i], offsets[i + 1])
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as unknown),
-  );
-}
-
 /** Runs both ways, which must agree, and returns how many lines of the compiled run went the plain way. */
 function agree(both: BothWays, text: string, encodings: readonly Encoding[] = [BULK]): number | undefined {
   const batch = readBatch(Buffer.from(text), 4_294_967_000);
   const [compiled, plain] = [both.run("compiled", batch), both.run("plain", batch)];
-  for (const encoding of encodings) assert.deepEqual(documents(compiled, encoding), documents(plain, encoding));
+  for (const encoding of encodings) assert.deepEqual(documentsOf(compiled, encoding), documentsOf(plain, encoding));
   assert.deepEqual(compiled.encoded.timesMs, plain.encoded.timesMs);
   assert.deepEqual(compiled.encoded.offsets, plain.encoded.offsets);
   assert.deepEqual(compiled.counts, plain.counts);
@@ -128,11 +117,11 @@ test("W3C lines are cut by the header line that the source gives, another progra
   ] as const) {
     const batch = readBatch(Buffer.from(lines), 0, under(header));
     const [compiled, reference] = [both.run("compiled", batch), both.run("plain", batch)];
-    assert.deepEqual(documents(compiled), documents(reference));
+    assert.deepEqual(documentsOf(compiled), documentsOf(reference));
     assert.deepEqual(compiled.encoded.timesMs, reference.encoded.timesMs);
     assert.deepEqual(compiled.counts, reference.counts);
     assert.equal(compiled.plainLines, plain, header);
-    if (plain === 0) assert.doesNotMatch(JSON.stringify(documents(compiled)), /"header"/);
+    if (plain === 0) assert.doesNotMatch(JSON.stringify(documentsOf(compiled)), /"header"/);
   }
 });
 
@@ -185,7 +174,7 @@ test("copies, kept and dropped fields and redacted ones are part of the program"
   ]);
   assert.equal(both.refusal(), undefined);
   assert.equal(agree(both, NGINX), 0);
-  const made = JSON.stringify(documents(both.run("compiled", readBatch(Buffer.from(NGINX))))[1]);
+  const made = JSON.stringify(documentsOf(both.run("compiled", readBatch(Buffer.from(NGINX))))[1]);
   assert.match(made, /"user":\{"name":"\[REDACTED\]"\}/);
   assert.match(made, /"labels":\{"user":"ada"\}/);
   assert.doesNotMatch(made, /user_agent|"message"/);
@@ -305,7 +294,7 @@ test("each partition's own fields are in its documents", () => {
     const envelope = { ...ENVELOPE, values: [...ENVELOPE.values.slice(0, 2), path] };
     const result = both.run("compiled", readBatch(Buffer.from(NGINX), 0, envelope));
     assert.equal(result.plainLines, 0);
-    for (const document of documents(result)) {
+    for (const document of documentsOf(result)) {
       assert.equal((document as { log: { file: { path: string } } }[])[1]!.log.file.path, path);
     }
   }
