@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import type { EncodedBatch } from "../core/batch.ts";
 import type { Destinations } from "../core/event.ts";
+import { countRanges } from "../disk/journal/ranges.ts";
 import type { OutboxEntry } from "./outbox.ts";
-import type { QueuedSlice } from "./sink-queue.ts";
+import { slicesOf, type Part, type QueuedSlice } from "./sink-queue.ts";
 
 /** Less than this is not worth copying for. */
 const LEAST_GAIN_BYTES = 4 * 1024;
@@ -12,28 +13,29 @@ const LEAST_GAIN_BYTES = 4 * 1024;
  * needed. Of a call of which it refuses a twentieth here and there, nearly every batch has some left: kept whole until
  * those are sent again they would fill the memory budget, and sources would wait. Returns what to send again.
  *
- * `encoding` is the key of the sink's encoding. Nobody may use the bytes of what was given any more.
+ * `encoding` is the key of the sink's encoding. Runs of two parts do not lie between each other. Nobody may use the bytes
+ * of what was given any more.
  */
-export function keepOnly(slices: readonly QueuedSlice[], encoding: string): QueuedSlice[] {
-  const byEntry = new Map<OutboxEntry, QueuedSlice[]>();
-  for (const slice of slices) {
-    const others = byEntry.get(slice.entry);
-    if (others === undefined) byEntry.set(slice.entry, [slice]);
-    else others.push(slice);
+export function keepOnly(parts: readonly Part[], encoding: string): QueuedSlice[] {
+  const byEntry = new Map<OutboxEntry, Part[]>();
+  for (const part of parts) {
+    const others = byEntry.get(part.slice.entry);
+    if (others === undefined) byEntry.set(part.slice.entry, [part]);
+    else others.push(part);
   }
   const kept: QueuedSlice[] = [];
   for (const [entry, ofEntry] of byEntry) {
     if (!isAllThatIsLeft(entry, ofEntry) || !isWorthwhile(entry, ofEntry, encoding)) {
-      kept.push(...ofEntry);
+      for (const part of ofEntry) kept.push(...slicesOf(part));
       continue;
     }
-    ofEntry.sort((a, b) => a.from - b.from);
+    ofEntry.sort((a, b) => a.runs[0]! - b.runs[0]!);
     const batch = copyOf(entry.batch, ofEntry, encoding);
     entry.replace(batch);
     let from = 0;
-    for (const slice of ofEntry) {
-      const to = from + slice.to - slice.from;
-      const last = kept[kept.length - 1];
+    for (const { slice, runs } of ofEntry) {
+      const to = from + countRanges(runs);
+      const last = kept.at(-1);
       const isSame =
         last?.batch === batch && last.unknownSinceMs === slice.unknownSinceMs && last.maybeSent === slice.maybeSent;
       if (isSame) kept[kept.length - 1] = { ...last, to };
@@ -45,53 +47,60 @@ export function keepOnly(slices: readonly QueuedSlice[], encoding: string): Queu
 }
 
 /** Nothing else of the batch is queued, under way, or on its way to the journal. */
-function isAllThatIsLeft(entry: OutboxEntry, slices: readonly QueuedSlice[]): boolean {
-  const { pending } = slices[0]!;
+function isAllThatIsLeft(entry: OutboxEntry, parts: readonly Part[]): boolean {
+  const { pending } = parts[0]!.slice;
   const { batch } = entry;
   if (!entry.isReplaceable || batch.key === undefined || pending.isSpooling || pending.journaled !== undefined)
     return false;
   let count = 0;
-  for (const slice of slices) {
+  for (const { slice, runs } of parts) {
     if (slice.pending !== pending || slice.batch !== batch) return false;
-    count += slice.to - slice.from;
+    count += countRanges(runs);
   }
   return count === pending.remaining;
 }
 
-function isWorthwhile(entry: OutboxEntry, slices: readonly QueuedSlice[], encoding: string): boolean {
-  const { offsets } = entry.batch.bodies.get(encoding)!;
-  let bytes = 0;
-  for (const { from, to } of slices) bytes += offsets[to]! - offsets[from]!;
+function isWorthwhile(entry: OutboxEntry, parts: readonly Part[], encoding: string): boolean {
+  const bytes = bytesOf(parts, entry.batch.bodies.get(encoding)!.offsets);
   return bytes * 2 < entry.batch.byteLength && entry.batch.byteLength - bytes > LEAST_GAIN_BYTES;
 }
 
-/** A batch of the documents of these slices, which are in order, in one encoding. */
-function copyOf(batch: EncodedBatch, slices: readonly QueuedSlice[], encoding: string): EncodedBatch {
-  const body = batch.bodies.get(encoding)!;
-  let count = 0;
-  let byteLength = 0;
-  for (const { from, to } of slices) {
-    count += to - from;
-    byteLength += body.offsets[to]! - body.offsets[from]!;
+function bytesOf(parts: readonly Part[], offsets: Uint32Array): number {
+  let bytes = 0;
+  for (const { runs } of parts) {
+    for (let i = 0; i < runs.length; i += 2) bytes += offsets[runs[i + 1]!]! - offsets[runs[i]!]!;
   }
-  const bytes = Buffer.allocUnsafeSlow(byteLength);
-  const ends = new Uint32Array(count + 1);
-  const offsets = new Float64Array(count);
-  const timesMs = new Float64Array(count);
+  return bytes;
+}
+
+/** A batch of the documents of these parts, which are in order, in one encoding. */
+function copyOf(batch: EncodedBatch, parts: readonly Part[], encoding: string): EncodedBatch {
+  const body = batch.bodies.get(encoding)!;
+  const count = parts.reduce((sum, { runs }) => sum + countRanges(runs), 0);
+  const byteLength = bytesOf(parts, body.offsets);
+  // One piece of memory: each by itself costs more than what is done with it.
+  const memory = new ArrayBuffer(20 * count + 4 + byteLength);
+  const offsets = new Float64Array(memory, 0, count);
+  const timesMs = new Float64Array(memory, 8 * count, count);
+  const ends = new Uint32Array(memory, 16 * count, count + 1);
+  const bytes = Buffer.from(memory, 20 * count + 4, byteLength);
   const subIndexes = batch.subIndexes === undefined ? undefined : new Uint16Array(count);
   const destinations = batch.destinations === undefined ? undefined : new Array<Destinations | undefined>(count);
   let at = 0;
   let n = 0;
-  for (const { from, to } of slices) {
-    const begin = body.offsets[from]!;
-    for (let i = from; i < to; i++, n++) {
-      offsets[n] = batch.offsets[i]!;
-      timesMs[n] = batch.timesMs[i]!;
-      if (subIndexes !== undefined) subIndexes[n] = batch.subIndexes![i]!;
-      if (destinations !== undefined) destinations[n] = batch.destinations![i];
-      ends[n + 1] = at + body.offsets[i + 1]! - begin;
+  for (const { runs } of parts) {
+    for (let k = 0; k < runs.length; k += 2) {
+      const to = runs[k + 1]!;
+      const begin = body.offsets[runs[k]!]!;
+      for (let i = runs[k]!; i < to; i++, n++) {
+        offsets[n] = batch.offsets[i]!;
+        timesMs[n] = batch.timesMs[i]!;
+        if (subIndexes !== undefined) subIndexes[n] = batch.subIndexes![i]!;
+        if (destinations !== undefined) destinations[n] = batch.destinations![i];
+        ends[n + 1] = at + body.offsets[i + 1]! - begin;
+      }
+      at += body.bytes.copy(bytes, at, begin, body.offsets[to]);
     }
-    at += body.bytes.copy(bytes, at, begin, body.offsets[to]);
   }
   const bodies = new Map([[encoding, { bytes, offsets: ends }]]);
   return {

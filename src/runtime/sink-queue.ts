@@ -212,21 +212,34 @@ export function halve(shipment: Shipment, encoding: string): [Shipment, Shipment
   return [make(first), make(second)];
 }
 
-/** The documents of a shipment that have this code, by index, as slices; neighbours stay together. */
-export function pick(shipment: Shipment, codes: Uint8Array, code: number): QueuedSlice[] {
-  const picked: QueuedSlice[] = [];
-  let index = 0;
+/** Some documents of one slice, as runs of neighbours: from, to, from, to, … */
+export interface Part {
+  readonly slice: QueuedSlice;
+  readonly runs: readonly number[];
+}
+
+/** The documents at these places of a shipment (ascending), slice by slice. */
+export function partsAt(shipment: Shipment, indexes: readonly number[]): Part[] {
+  const parts: Part[] = [];
+  let next = 0;
+  let begin = 0;
   for (const slice of shipment.slices) {
-    let start = -1;
-    for (let i = slice.from; i < slice.to; i++, index++) {
-      if (codes[index] === code) {
-        if (start < 0) start = i;
-      } else if (start >= 0) {
-        picked.push({ ...slice, from: start, to: i });
-        start = -1;
-      }
+    const end = begin + slice.to - slice.from;
+    const runs: number[] = [];
+    for (; next < indexes.length && indexes[next]! < end; next++) {
+      const at = slice.from + indexes[next]! - begin;
+      if (runs.at(-1) === at) runs[runs.length - 1] = at + 1;
+      else runs.push(at, at + 1);
     }
-    if (start >= 0) picked.push({ ...slice, from: start, to: slice.to });
+    if (runs.length > 0) parts.push({ slice, runs });
+    begin = end;
   }
-  return picked;
+  return parts;
+}
+
+/** A slice for each run. */
+export function slicesOf({ slice, runs }: Part): QueuedSlice[] {
+  const slices: QueuedSlice[] = [];
+  for (let i = 0; i < runs.length; i += 2) slices.push({ ...slice, from: runs[i]!, to: runs[i + 1]! });
+  return slices;
 }

@@ -1,9 +1,10 @@
 import type { EncodedBatch } from "../core/batch.ts";
 import type { Verdict, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
+import { countRanges } from "../disk/journal/ranges.ts";
 import { keepOnly } from "./kept-leftovers.ts";
 import type { SinkHealth } from "./sink-health.ts";
-import { makeShipment, pick, type QueuedSlice, type Shipment } from "./sink-queue.ts";
+import { makeShipment, partsAt, slicesOf, type Part, type QueuedSlice, type Shipment } from "./sink-queue.ts";
 import type { SinkSchedule } from "./sink-schedule.ts";
 
 /** Keeps documents that a sink refused for good. Rejects when they could not be written: they are then held. */
@@ -77,12 +78,12 @@ export class SinkSettlement {
       case "too_large":
         if (shipment.count === 1) {
           this.#options.schedule.succeeded(shipment);
-          await this.#reject(shipment, () => `too large for the server: ${result.reason}`);
+          await this.#reject(shipment, shipment.slices, () => `too large for the server: ${result.reason}`);
         } else this.#options.schedule.parkHalves(shipment);
         return;
       case "rejected":
         this.#options.schedule.succeeded(shipment);
-        await this.#reject(shipment, () => result.reason);
+        await this.#reject(shipment, shipment.slices, () => result.reason);
         return;
       case "retry":
       case "hold":
@@ -99,54 +100,58 @@ export class SinkSettlement {
     failuresBefore: number,
   ): Promise<void> {
     const verdicts = this.#giveUpUnknown(shipment, answered);
-    const codes = new Uint8Array(shipment.count);
-    let [waiting, rejected, askedMs] = [0, 0, 0];
-    let hasUnknown = false;
+    const waiting: number[] = [];
+    const unknown: number[] = [];
+    const rejected: number[] = [];
+    let askedMs = 0;
     let worst: Verdict | undefined;
     let puttingOff: Verdict | undefined;
     for (const [index, verdict] of verdicts) {
       if (verdict.outcome === "delivered") continue;
       if (verdict.outcome === "rejected") {
-        rejected++;
-        codes[index] = REJECTED;
+        rejected.push(index);
         continue;
       }
-      waiting++;
-      const isUnknown = isUnknownHold(verdict);
-      codes[index] = isUnknown ? UNKNOWN : WAITING;
-      hasUnknown ||= isUnknown;
+      (isUnknownHold(verdict) ? unknown : waiting).push(index);
       if (worst?.outcome !== "hold") worst = verdict.outcome === "hold" ? verdict : (worst ?? verdict);
       if (verdict.outcome === "retry") {
         puttingOff ??= verdict;
         askedMs = Math.max(askedMs, verdict.retryAfterMs ?? 0);
       }
     }
-    if (waiting + rejected < shipment.count) this.#noteTaken(shipment.destination);
+    const kept = waiting.length + unknown.length;
+    if (kept + rejected.length < shipment.count) this.#noteTaken(shipment.destination);
     // Every single one put off means overload. Held documents, and those that were refused alone before, only wait.
-    if (waiting === shipment.count && puttingOff !== undefined && !shipment.isLeftover) {
+    if (kept === shipment.count && puttingOff !== undefined && !shipment.isLeftover) {
       this.fail(shipment, worst!, failuresBefore);
       return;
     }
-    this.#finishTaken(shipment, codes);
+    for (const indexes of [waiting, unknown, rejected]) sortAscending(indexes);
+    const refused = partsAt(shipment, rejected);
+    const putOff = partsAt(shipment, waiting);
+    const held = partsAt(shipment, unknown);
+    this.#finishTaken(shipment, [putOff, held, refused]);
     if (worst === undefined) this.#options.schedule.succeeded(shipment);
     else {
-      const sinceMs = this.#options.nowMs();
-      const unknown = !hasUnknown
-        ? []
-        : pick(shipment, codes, UNKNOWN).map((slice) => ({ ...slice, unknownSinceMs: sinceMs, ...since(slice) }));
-      const kept = keepOnly([...pick(shipment, codes, WAITING), ...unknown], this.#options.encoding);
-      this.#options.schedule.parkLeftover(kept, shipment, askedMs, worst.outcome === "retry");
-      this.#noteFailure(worst, `${waiting} of ${shipment.count} documents refused: `);
+      const again = keepOnly(held.length === 0 ? putOff : this.#runs(putOff, held), this.#options.encoding);
+      this.#options.schedule.parkLeftover(again, shipment, askedMs, worst.outcome === "retry");
+      this.#noteFailure(worst, `${kept} of ${shipment.count} documents refused: `);
     }
-    if (rejected > 0) {
+    if (rejected.length > 0) {
       // Dead letters take a while to write, and the rest is settled or parked by now.
-      shipment.unsettled = pick(shipment, codes, REJECTED);
-      const reasonOf = (index: number): string => {
-        const verdict = verdicts.get(index);
-        return verdict?.outcome === "rejected" ? verdict.reason : "";
-      };
-      await this.#reject(shipment, reasonOf, shipment.unsettled, codes);
+      shipment.unsettled = refused.flatMap(slicesOf);
+      const reasons = rejected.map((index) => reasonIn(verdicts.get(index)));
+      await this.#reject(shipment, shipment.unsettled, (i) => reasons[i]!);
     }
+  }
+
+  /** A part for each run: what is held for an unknown reason, since when, lies between the rest. */
+  #runs(putOff: readonly Part[], held: readonly Part[]): Part[] {
+    const sinceMs = this.#options.nowMs();
+    return [
+      ...putOff.flatMap(slicesOf),
+      ...held.flatMap(slicesOf).map((slice) => ({ ...slice, unknownSinceMs: sinceMs, ...since(slice) })),
+    ].map((slice) => ({ slice, runs: [slice.from, slice.to] }));
   }
 
   /**
@@ -181,20 +186,15 @@ export class SinkSettlement {
     this.#takenAtMs.set(destination, this.#options.nowMs());
   }
 
-  /** Sends documents of a shipment to the dead letters: all, or those with the code REJECTED, which are `slices`. */
+  /** Sends documents of a shipment to the dead letters; `reasonOf` says why, by their order in the slices. */
   async #reject(
     shipment: Shipment,
+    slices: readonly QueuedSlice[],
     reasonOf: (index: number) => string,
-    slices = shipment.slices,
-    codes?: Uint8Array,
   ): Promise<void> {
     const documents: RejectedDocument[] = [];
-    let index = 0;
-    for (const slice of shipment.slices) {
-      for (let i = slice.from; i < slice.to; i++, index++) {
-        if (codes !== undefined && codes[index] !== REJECTED) continue;
-        documents.push({ batch: slice.batch, index: i, reason: reasonOf(index) });
-      }
+    for (const { batch, from, to } of slices) {
+      for (let i = from; i < to; i++) documents.push({ batch, index: i, reason: reasonOf(documents.length) });
     }
     try {
       await this.#options.storeRejected(documents);
@@ -208,18 +208,20 @@ export class SinkSettlement {
     }
   }
 
-  /** Settles the documents without a code. */
-  #finishTaken(shipment: Shipment, codes: Uint8Array): void {
-    let index = 0;
+  /** Settles the documents that are in none of the lists. */
+  #finishTaken(shipment: Shipment, others: readonly (readonly Part[])[]): void {
+    const next = others.map(() => 0);
     for (const slice of shipment.slices) {
       const { offsets } = slice.batch.bodies.get(this.#options.encoding)!;
-      let count = 0;
-      let bytes = 0;
-      for (let i = slice.from; i < slice.to; i++, index++) {
-        if (codes[index] !== TAKEN) continue;
-        count++;
-        bytes += offsets[i + 1]! - offsets[i]!;
-      }
+      let count = slice.to - slice.from;
+      let bytes = offsets[slice.to]! - offsets[slice.from]!;
+      others.forEach((parts, list) => {
+        const part = parts[next[list]!];
+        if (part?.slice !== slice) return;
+        next[list]!++;
+        count -= countRanges(part.runs);
+        for (let i = 0; i < part.runs.length; i += 2) bytes -= offsets[part.runs[i + 1]!]! - offsets[part.runs[i]!]!;
+      });
       if (count > 0) this.#settleOf(slice, count, bytes);
     }
     this.#options.onSettled();
@@ -260,11 +262,19 @@ export class SinkSettlement {
   }
 }
 
-/** What is to be done with a document of a mixed answer. */
-const TAKEN = 0;
-const WAITING = 1;
-const UNKNOWN = 2;
-const REJECTED = 3;
+/** Sinks list their verdicts in order, nearly always. */
+function sortAscending(indexes: number[]): void {
+  for (let i = 1; i < indexes.length; i++) {
+    if (indexes[i]! < indexes[i - 1]!) {
+      indexes.sort((a, b) => a - b);
+      return;
+    }
+  }
+}
+
+function reasonIn(verdict: Verdict | undefined): string {
+  return verdict?.outcome === "rejected" ? verdict.reason : "";
+}
 
 function isUnknownHold(verdict: Verdict | undefined): boolean {
   return verdict?.outcome === "hold" && verdict.unknown === true;

@@ -3,7 +3,7 @@ import { gzip } from "node:zlib";
 import { forEachDocument, sliceBytes, type Encoding, type SinkBatch } from "../../core/batch.ts";
 import type { BufferPool } from "../../core/buffer-pool.ts";
 import { DELIVERED, type Verdict, type WriteResult } from "../../core/component.ts";
-import { TAKEN_ITEM } from "./mixed-reply.ts";
+import type { OtherItems } from "./mixed-reply.ts";
 import { itemVerdict, type BulkItem } from "./verdict.ts";
 
 /**
@@ -57,6 +57,8 @@ export function gzipBody(body: Buffer, level: number): Promise<Buffer> {
 export interface BulkReply {
   readonly errors: boolean;
   readonly items?: readonly Readonly<Record<string, BulkItem>>[];
+  /** Instead of `items`. */
+  readonly others?: OtherItems;
 }
 
 export interface BulkOutcome {
@@ -76,9 +78,10 @@ export interface BulkOutcome {
  * the call, so that verdicts get their indexes in the batch.
  */
 export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: ReadonlySet<number>): BulkOutcome {
-  const items = reply.items ?? [];
-  if (items.length !== count) {
-    const reason = `the reply has ${items.length} items for ${count} documents`;
+  const { items = [] } = reply;
+  const others: OtherItems = reply.others ?? { count: items.length, indexes: items.map((_, i) => i), items };
+  if (others.count !== count) {
+    const reason = `the reply has ${others.count} items for ${count} documents`;
     const nothing = { duplicates: 0, failureStore: 0, indexMissing: false };
     return { result: { outcome: "hold", reason }, ...nothing, isUnclear: true };
   }
@@ -87,14 +90,16 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
   let failureStore = 0;
   let indexMissing = false;
   let isUnclear = false;
-  let index = 0;
   let last: Readonly<Record<string, BulkItem>> | undefined;
   let lastVerdict: Verdict = DELIVERED;
-  for (const item of items) {
-    while (leaveOut?.has(index) === true) index++;
-    if (item === TAKEN_ITEM) {
-      index++;
-      continue;
+  /** A document's place in the batch, and in the call. */
+  let inBatch = 0;
+  let inCall = 0;
+  others.items.forEach((item, i) => {
+    for (const index = others.indexes[i]!; ; inBatch++) {
+      if (leaveOut?.has(inBatch) === true) continue;
+      if (inCall === index) break;
+      inCall++;
     }
     const said = item["create"] ?? {};
     if (said.status === 409) duplicates++;
@@ -105,9 +110,8 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
     const verdict = item === last ? lastVerdict : itemVerdict(said);
     last = item;
     lastVerdict = verdict;
-    if (verdict.outcome !== "delivered") verdicts.set(index, verdict);
-    index++;
-  }
+    if (verdict.outcome !== "delivered") verdicts.set(inBatch, verdict);
+  });
   const result: WriteResult = verdicts.size === 0 ? DELIVERED : { outcome: "mixed", verdicts };
   return { result, duplicates, failureStore, indexMissing, isUnclear };
 }

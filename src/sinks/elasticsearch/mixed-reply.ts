@@ -1,12 +1,19 @@
 import type { BulkReply } from "./bulk.ts";
 import type { BulkItem } from "./verdict.ts";
 
-/** An item of a document that was taken: shared by all of a reply. */
-export const TAKEN_ITEM: Readonly<Record<string, BulkItem>> = { create: { status: 201 } };
-const TAKEN_TEXT = '{"create":{"status":201}}';
-/** As many as may stand before one that failed are compared at a time: one by one they cost 0.25 µs each. */
-const TAKEN_RUN = (TAKEN_TEXT + ",").repeat(256);
-const STRIDE = TAKEN_TEXT.length + 1;
+/** Items of a bulk reply that say more than that a document was taken. */
+export interface OtherItems {
+  /** Items of the reply, those among them that say nothing more. */
+  readonly count: number;
+  /** Places of the others in the reply, ascending, and what they say. */
+  readonly indexes: readonly number[];
+  readonly items: readonly Readonly<Record<string, BulkItem>>[];
+}
+
+const TAKEN = '{"create":{"status":201}}';
+const STRIDE = TAKEN.length + 1;
+/** 1, 2, 4, … 256 items of documents that were taken: one by one they cost 0.25 µs each to compare. */
+const TAKEN_RUNS = Array.from({ length: 9 }, (_, power) => (TAKEN + ",").repeat(1 << power));
 const FAULT = '"error":{';
 const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;
 
@@ -17,41 +24,51 @@ const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;
 export function mixedReply(text: string): BulkReply | undefined {
   const from = HEAD.exec(text)?.[0].length;
   if (from === undefined) return undefined;
+  const indexes: number[] = [];
   const items: Readonly<Record<string, BulkItem>>[] = [];
+  let count = 0;
   // Neighbours are often refused for the same reason, word for word.
   let lastText = "";
-  let last = TAKEN_ITEM;
+  let last: Readonly<Record<string, BulkItem>> = {};
   let fault = text.indexOf(FAULT, from);
   for (let at = from; ; at++) {
     if (fault >= 0 && fault < at) fault = text.indexOf(FAULT, at);
-    // Of those that were taken only; the last one has no comma.
-    for (let end = fault < 0 ? text.length - STRIDE : fault; end - at >= STRIDE;) {
-      const length = Math.min(TAKEN_RUN.length, end - at - ((end - at) % STRIDE));
-      if (text.slice(at, at + length) !== TAKEN_RUN.slice(0, length)) break;
-      for (let count = length / STRIDE; count > 0; count--) items.push(TAKEN_ITEM);
-      at += length;
+    // The last one has no comma.
+    const end = fault < 0 ? text.length - STRIDE : fault;
+    for (let run = runWithin(end - at); run >= 0;) {
+      if (text.startsWith(TAKEN_RUNS[run]!, at)) {
+        count += 1 << run;
+        at += TAKEN_RUNS[run]!.length;
+        run = runWithin(end - at);
+      } else run--;
     }
-    if (text.slice(at, at + TAKEN_TEXT.length) === TAKEN_TEXT) {
-      items.push(TAKEN_ITEM);
-      at += TAKEN_TEXT.length;
-    } else {
-      if (lastText === "" || text.slice(at, at + lastText.length) !== lastText) {
-        const end = objectEnd(text, at);
-        if (end < 0) return undefined;
-        lastText = text.slice(at, end);
+    if (text.startsWith(TAKEN, at)) at += TAKEN.length;
+    else {
+      if (lastText === "" || !text.startsWith(lastText, at)) {
+        const ending = objectEnd(text, at);
+        if (ending < 0) return undefined;
+        lastText = text.slice(at, ending);
         try {
           last = JSON.parse(lastText) as Readonly<Record<string, BulkItem>>;
         } catch {
           return undefined;
         }
       }
+      indexes.push(count);
       items.push(last);
       at += lastText.length;
     }
+    count++;
     const next = text.charCodeAt(at);
     if (next === COMMA) continue;
-    return next === BRACKET_CLOSE && text.slice(at + 1) === "}" ? { errors: true, items } : undefined;
+    const isWhole = next === BRACKET_CLOSE && text.slice(at + 1) === "}";
+    return isWhole ? { errors: true, others: { count, indexes, items } } : undefined;
   }
+}
+
+/** Which of TAKEN_RUNS is the longest within so many characters; -1 when none is. */
+function runWithin(length: number): number {
+  return length < STRIDE ? -1 : Math.min(TAKEN_RUNS.length - 1, 31 - Math.clz32(Math.floor(length / STRIDE)));
 }
 
 /** Where the object that begins at `from` ends, if it is well-formed; -1 when there is none. */

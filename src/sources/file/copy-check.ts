@@ -1,5 +1,6 @@
 import { basename, dirname } from "node:path";
 import type { PathState } from "./file-table.ts";
+import type { Generation } from "./generation.ts";
 import { HEAD_BYTES, openFile, readAt } from "./identity.ts";
 import { isRotatedName } from "./rotated-name.ts";
 import { isGone, LOOK_INTERVAL_MS, type Tracking } from "./tracking.ts";
@@ -44,8 +45,7 @@ export async function isCopyInProgress(
       : head.subarray(0, length).equals(gen.head.subarray(0, length));
   });
   if (alike.length === 0) return false;
-  // One that cannot be read at present may have been truncated long since: nobody has looked.
-  const isUnsure = alike.some((gen) => gen.error !== undefined);
+  const isUnsure = (await Promise.all(alike.map(mayBeTruncated))).some(Boolean);
   const { copyUntilMs } = state;
   if (isUnsure || copyUntilMs === undefined || size !== state.copySize)
     state.copyUntilMs = nowMs + options.rotateGraceMs;
@@ -53,4 +53,24 @@ export async function isCopyInProgress(
   state.copySize = size;
   state.lookAtMs = nowMs + LOOK_INTERVAL_MS;
   return true;
+}
+
+/**
+ * Whether the file of a generation is not known to hold what was read of it: it was truncated, or cannot be read at present,
+ * and its reader, who may be waiting for room, has not seen that yet.
+ */
+async function mayBeTruncated(gen: Generation): Promise<boolean> {
+  if (gen.error !== undefined || gen.truncated) return true;
+  if (gen.compressed !== undefined) return false;
+  try {
+    if (gen.handle !== undefined) return !(await gen.holdsContent());
+    const handle = await openFile(gen.place.path);
+    try {
+      return !(await gen.holdsContent(handle));
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return true;
+  }
 }

@@ -287,11 +287,11 @@ export class Generation {
     splitter.header = again.header;
   }
 
-  /** Whether the open file still holds what was read of it, as far as the last bytes before the position say. */
-  async holdsContent(): Promise<boolean> {
+  /** Whether the file still holds what was read of it, as far as the last bytes before the position say. */
+  async holdsContent(file: OpenFile = this.handle!): Promise<boolean> {
     const { position, tailLength } = this;
     const known = Buffer.from(position === 0 ? this.head : this.tail.subarray(0, tailLength));
-    const seen = await readAt(this.handle!, position === 0 ? 0 : position - tailLength, known.length);
+    const seen = await readAt(file, position === 0 ? 0 : position - tailLength, known.length);
     return seen.equals(known);
   }
 

@@ -158,9 +158,10 @@ export class FaultProxy {
     const onClose = (): void => {
       call.answered = false;
     };
+    // Many calls may be made over one connection within that time.
+    socket.setMaxListeners(0);
     socket.once("close", onClose);
-    const timer = setTimeout(() => socket.off("close", onClose), READ_WITHIN_MS);
-    timer.unref();
+    setTimeout(() => socket.off("close", onClose), READ_WITHIN_MS).unref();
   }
 
   #drawn(): ProxyFault | undefined {

@@ -82,7 +82,9 @@ test("of a reply with refusals only those are parsed, and it reads as if all of 
       const text = `{${head}"errors":true,"items":[${items.join(",")}]}`;
       const quick = mixedReply(text);
       const parsed = JSON.parse(text) as { errors: boolean; items: Record<string, object>[] };
-      assert.deepEqual(quick, { errors: true, items: parsed.items });
+      const others = items.flatMap((item, i) => (item === TAKEN ? [] : [i]));
+      const said = others.map((i) => parsed.items[i]);
+      assert.deepEqual(quick, { errors: true, others: { count: items.length, indexes: others, items: said } });
       assert.deepEqual(bulkOutcome(quick, items.length), bulkOutcome(parsed, items.length));
     }
   }

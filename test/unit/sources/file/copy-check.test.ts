@@ -13,7 +13,7 @@ const GRACE_MS = 300;
 /** app.log is read; asks whether app.log.1, with what is in it at each moment, is a copy of it that is being made. */
 async function askOver(
   t: TestContext,
-  moments: readonly (readonly [atMs: number, text: string | undefined, error?: string])[],
+  moments: readonly (readonly [atMs: number, text: string | undefined, original?: { error?: string; text?: string }])[],
 ): Promise<boolean[]> {
   const folder = await temporaryFolder(t);
   const [log, copy] = [join(folder, "app.log"), join(folder, "app.log.1")];
@@ -28,9 +28,10 @@ async function askOver(
   let nowMs = 0;
   const tracking = { table, options: { rotateGraceMs: GRACE_MS }, context: { monotonicMs: () => nowMs } };
   const answers: boolean[] = [];
-  for (const [atMs, text, error] of moments) {
+  for (const [atMs, text, original] of moments) {
     nowMs = atMs;
-    gen.error = error;
+    gen.error = original?.error;
+    await writeFile(log, original?.text ?? "line 1\nline 2\n");
     // Undefined: it cannot be opened.
     if (text === undefined) await symlink(copy, copy).catch(() => undefined);
     else await writeFile(copy, text);
@@ -60,12 +61,21 @@ test("what has nothing in it, or does not grow, for the grace time is a file of 
 test("as long as the original cannot be read, nobody knows that it was not truncated, and what begins like it waits", async (t) => {
   const moments = [
     [0, "line 1\n"],
-    [GRACE_MS, "line 1\n", "EMFILE"],
-    [2 * GRACE_MS, "line 1\n", "EMFILE"],
+    [GRACE_MS, "line 1\n", { error: "EMFILE" }],
+    [2 * GRACE_MS, "line 1\n", { error: "EMFILE" }],
     [3 * GRACE_MS - 1, "line 1\n"],
     [3 * GRACE_MS, "line 1\n"],
   ] as const;
   assert.deepEqual(await askOver(t, moments), [true, true, true, true, false]);
+});
+
+test("as long as nobody has seen that the original was truncated, its reader will take the copy", async (t) => {
+  const moments = [
+    [0, "line 1\n"],
+    [GRACE_MS, "line 1\n", { text: "" }],
+    [3 * GRACE_MS, "line 1\n", { text: "line 9\nline 10\n" }],
+  ] as const;
+  assert.deepEqual(await askOver(t, moments), [true, true, true]);
 });
 
 test("what cannot be opened in the moment when it is made may be a copy", async (t) => {
