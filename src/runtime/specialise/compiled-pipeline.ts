@@ -135,7 +135,7 @@ export class CompiledPipeline {
     const key = JSON.stringify([names, header?.text]);
     let program = this.#programs.get(key);
     if (program === undefined) {
-      if (this.#programs.size >= MAX_PROGRAMS) return "too many different header lines";
+      if (this.#programs.size >= MAX_PROGRAMS) return "too many kinds of events, by header lines or fields of sources";
       const { module, limits, hash } = machineModule()!;
       const plan = compilePipeline(header?.stages ?? this.#stages, names, this.#encodings.length, limits, hash);
       program = typeof plan === "string" ? plan : { plan, machine: new Machine(module, plan.program) };
