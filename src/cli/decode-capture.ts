@@ -4,6 +4,7 @@ import { parseKql } from "../codec/kql/parse.ts";
 import { compileGetterPredicate, type Getter } from "../codec/kql/predicate.ts";
 import { errorMessage, WiretailError } from "../core/error.ts";
 import { getIn } from "../core/path.ts";
+import { ByteText } from "../packet/byte-text.ts";
 import { CaptureReader, type CaptureEnd } from "../packet/capture/capture-reader.ts";
 import { gunzipped } from "../packet/capture/gunzip.ts";
 import { HeaderDecoder } from "../packet/headers/decode.ts";
@@ -31,6 +32,9 @@ export interface DecodeOptions {
   readonly color: boolean;
 }
 
+/** Bytes of the file at a time. */
+const CHUNK_BYTES = 256 * 1024;
+const NEWLINE = 10;
 /** Packets between two writes. */
 const BATCH_PACKETS = 1024;
 
@@ -39,7 +43,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
   const terminal = terminalOf(process.stdout, process.env, !options.color);
   const select = predicateOf(options.where);
   const name = file === "-" ? "standard input" : file;
-  const input = file === "-" ? process.stdin : createReadStream(file);
+  const input = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
   const capture = options.filter === undefined ? gunzipped(input) : filteredCapture(gunzipped(input), options.filter);
   const write = quietWriter(process.stdout);
   const printer =
@@ -87,7 +91,7 @@ function faultOf(failure: unknown, end: CaptureEnd): string | undefined {
 
 /** Whether a document is asked for. */
 type Select = (document: unknown) => boolean;
-type Write = (text: string) => Promise<boolean>;
+type Write = (text: string | Uint8Array) => Promise<boolean>;
 
 /** What the printers have in common: how many were printed, and of what. */
 abstract class Printer {
@@ -135,18 +139,23 @@ class PacketPrinter extends Printer {
   readonly #http = { ...DEFAULT_HTTP_FIELDS, showCredentials: this.options.showCredentials === true };
   readonly #events = new PacketEvents(this.#http);
   readonly #json = new PacketJson(this.#http);
+  readonly #documents = new ByteText();
 
   async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
     const { json, utc } = this.options;
+    const documents = this.#documents;
     for (const batch of reader.read(chunk)) {
       const columns = this.decoder.decode(batch);
       let text = this.heading(PACKET_TABLE_HEADER);
+      documents.clear();
       const before = this.printed;
       for (let i = 0; i < batch.count && !this.hasEnough; i++) {
         const from = reader.interfaces[batch.interfaceIndex[i]!];
         if (json === true && this.select === undefined) {
           this.printed++;
-          text += `${this.#json.of(batch, columns, i, from)}\n`;
+          this.#json.write(batch, columns, i, from, documents);
+          documents.reserve(1);
+          documents.putByte(NEWLINE);
           continue;
         }
         const event = this.#events.of(batch, columns, i, from);
@@ -154,7 +163,7 @@ class PacketPrinter extends Printer {
         this.printed++;
         text += json === true ? `${JSON.stringify(event)}\n` : `${packetLine(event, this.terminal, utc === true)}\n`;
       }
-      if (this.printed > before && !(await write(text))) return false;
+      if (this.printed > before && !(await write(documents.length > 0 ? documents.bytes : text))) return false;
       if (this.hasEnough) return false;
     }
     return true;

@@ -137,7 +137,7 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
  * Writes to a stream that may be closed from the other side (`| head`) or be slow: `write` resolves with false when
  * nobody reads any more, and waits while the stream is full.
  */
-export function quietWriter(stream: NodeJS.WritableStream): (text: string) => Promise<boolean> {
+export function quietWriter(stream: NodeJS.WritableStream): (text: string | Uint8Array) => Promise<boolean> {
   let closed = false;
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") closed = true;

@@ -1,5 +1,10 @@
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, "0"));
 
+/** A word of 32 bits as 8 hexadecimal digits. */
+export function formatHex(word: number): string {
+  return HEX[word >>> 24]! + HEX[(word >>> 16) & 255]! + HEX[(word >>> 8) & 255]! + HEX[word & 255]!;
+}
+
 /** Four bytes as `192.0.2.1`. */
 export function formatIp4(bytes: Uint8Array, at: number): string {
   return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
@@ -38,9 +43,11 @@ function isMapped(bytes: Uint8Array, at: number): boolean {
   return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
 }
 
+const UPPER_HEX: readonly string[] = HEX.map((text) => text.toUpperCase());
+
 /** Six bytes as ECS wants them (RFC 7042): `00-00-5E-00-53-23`. */
 export function formatMac(bytes: Uint8Array, at: number): string {
-  let text = HEX[bytes[at]!]!;
-  for (let i = 1; i < 6; i++) text += "-" + HEX[bytes[at + i]!]!;
-  return text.toUpperCase();
+  let text = UPPER_HEX[bytes[at]!]!;
+  for (let i = 1; i < 6; i++) text += "-" + UPPER_HEX[bytes[at + i]!]!;
+  return text;
 }

@@ -4,62 +4,34 @@ import { beginsRequest, beginsResponse } from "./http/head.ts";
 import { beginsRecord } from "./tls/records.ts";
 
 /** By UDP port; tshark decides by the port, too, the lower one first. */
-function ofUdpPort(port: number): number {
-  switch (port) {
-    case 53:
-      return LAYER.dns;
-    case 67:
-    case 68:
-      return LAYER.dhcp;
-    case 123:
-      return LAYER.ntp;
-    case 5353:
-      return LAYER.mdns;
-    case 5355:
-      return LAYER.llmnr;
-    default:
-      return -1;
-  }
+export const UDP_PORT_LAYERS: ReadonlyMap<number, number> = new Map([
+  [53, LAYER.dns],
+  [67, LAYER.dhcp],
+  [68, LAYER.dhcp],
+  [123, LAYER.ntp],
+  [5353, LAYER.mdns],
+  [5355, LAYER.llmnr],
+]);
+
+function lowerPortLayer(layers: ReadonlyMap<number, number>, source: number, destination: number): number {
+  return layers.get(Math.min(source, destination)) ?? layers.get(Math.max(source, destination)) ?? LAYER.data;
 }
 
 /** The application layer of a UDP datagram with a payload by its ports; LAYER.data: none that we know. */
 export function udpApplication(source: number, destination: number): number {
-  const lower = ofUdpPort(Math.min(source, destination));
-  if (lower >= 0) return lower;
-  const higher = ofUdpPort(Math.max(source, destination));
-  return higher >= 0 ? higher : LAYER.data;
+  return lowerPortLayer(UDP_PORT_LAYERS, source, destination);
 }
 
-/** Ports whose payload tshark takes for something whatever it is. */
-function ofTcpPort(port: number): number {
-  switch (port) {
-    case 53:
-      return LAYER.dns;
-    case 80:
-    case 631:
-    case 3128:
-    case 8080:
-    case 8088:
-      return LAYER.http;
-    case 443:
-    case 465:
-    case 636:
-    case 853:
-    case 993:
-    case 995:
-    case 8883:
-      return LAYER.tls;
-    default:
-      return -1;
-  }
-}
+/** TCP ports whose payload tshark takes for something whatever it is. */
+export const TCP_PORT_LAYERS: ReadonlyMap<number, number> = new Map<number, number>([
+  [53, LAYER.dns],
+  ...[80, 631, 3128, 8080, 8088].map((port) => [port, LAYER.http] as const),
+  ...[443, 465, 636, 853, 993, 995, 8883].map((port) => [port, LAYER.tls] as const),
+]);
 
 /** What tshark calls a TCP segment's payload by the ports alone, the lower one first; LAYER.data: nothing. */
 export function tcpPortLayer(source: number, destination: number): number {
-  const lower = ofTcpPort(Math.min(source, destination));
-  if (lower >= 0) return lower;
-  const higher = ofTcpPort(Math.max(source, destination));
-  return higher >= 0 ? higher : LAYER.data;
+  return lowerPortLayer(TCP_PORT_LAYERS, source, destination);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { formatIsoTime } from "../core/time.ts";
 import { formatIp4, formatIp6, formatMac } from "./address.ts";
+import { ByteText } from "./byte-text.ts";
 import { applicationFields } from "./application-fields.ts";
 import type { CaptureInterface } from "./capture/format.ts";
 import type { PacketBatch } from "./capture/packet-batch.ts";
@@ -18,8 +19,25 @@ const ENTRIES = 16_384;
 const KEY_WORDS = 14;
 /** Below this, microseconds are exact in milliseconds as float64. */
 const TIME_LIMIT = 2 ** 32;
-const DIGITS: readonly string[] = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, "0"));
-const EVENT = '"event":{"kind":"event","category":["network"],"type":["info"],"dataset":"packet"},"frame":{"number":';
+const CLOSE = 0x7d;
+const NOTHING = new Uint8Array(0);
+
+/** What stands between what differs. */
+const PIECE = {
+  begin: bytesOf('{"@timestamp":"'),
+  number: bytesOf(
+    'Z","event":{"kind":"event","category":["network"],"type":["info"],"dataset":"packet"},"frame":{"number":',
+  ),
+  time: bytesOf(',"time":"'),
+  length: bytesOf('Z","len":'),
+  captured: bytesOf(',"cap_len":'),
+  acknowledgment: bytesOf(',"ack_raw":'),
+  window: bytesOf(',"window_size_value":'),
+  payload: bytesOf(',"len":'),
+  udp: bytesOf('},"udp":{"len":'),
+} as const;
+/** More than all pieces, numbers, times, flags and names of layers in a document have. */
+const DOCUMENT_BYTES = 4096;
 
 /**
  * Writes packets as JSON: the very text that JSON.stringify makes of PacketEvents' documents, for ordinary packets without
@@ -33,12 +51,16 @@ export class PacketJson {
   /** Of what the text at the same place is: addresses, ports, MACs and so on. */
   readonly #keys = new Int32Array(ENTRIES * KEY_WORDS);
   readonly #key = new Int32Array(KEY_WORDS);
-  readonly #heads: string[] = Array.from({ length: ENTRIES }, () => "");
-  readonly #tails: string[] = Array.from({ length: ENTRIES }, () => "");
-  readonly #tcpFlags: (string | undefined)[] = [];
-  readonly #observers = new Map<string, string>();
+  readonly #heads: Uint8Array[] = Array.from({ length: ENTRIES }, () => NOTHING);
+  readonly #tails: Uint8Array[] = Array.from({ length: ENTRIES }, () => NOTHING);
+  readonly #tcpFlags: (Uint8Array | undefined)[] = [];
+  readonly #observers = new Map<string, Uint8Array>();
+  /** By number of the path, of one generation of these. */
+  #protocols: (Uint8Array | undefined)[] = [];
+  #generation = -1;
   #second = NaN;
-  #secondText = "";
+  #secondText: Uint8Array = NOTHING;
+  readonly #text = new ByteText();
 
   /** `http`: which headers are told, and whether credentials are. */
   constructor(http: HttpFieldOptions = DEFAULT_HTTP_FIELDS) {
@@ -48,6 +70,19 @@ export class PacketJson {
 
   /** The document of packet `i` as JSON. */
   of(batch: PacketBatch, columns: HeaderColumns, i: number, from: CaptureInterface | undefined): string {
+    const text = this.#text;
+    text.clear();
+    return text.text(this.write(batch, columns, i, from, text));
+  }
+
+  /** Adds the document of packet `i`. Returns whether it is known to be ASCII. */
+  write(
+    batch: PacketBatch,
+    columns: HeaderColumns,
+    i: number,
+    from: CaptureInterface | undefined,
+    to: ByteText,
+  ): boolean {
     const seconds = batch.seconds[i]!;
     const slot = 2 * i;
     const protocol = columns.ipProtocol[slot]!;
@@ -63,42 +98,79 @@ export class PacketJson {
     const application =
       isOrdinary && columns.application[i]! >= 0 ? applicationText(batch.bytes, columns, i, protocol, this.#http) : "";
     // A message that cannot be read makes a document of another kind.
-    if (!isOrdinary || application === undefined) return JSON.stringify(this.#events.of(batch, columns, i, from));
-
-    const { bytes } = batch;
-    const length = batch.originalLength[i]!;
-    const nanoseconds = batch.nanoseconds[i]!;
-    if (seconds !== this.#second) {
-      this.#second = seconds;
-      this.#secondText = formatIsoTime(seconds * 1000).slice(0, 20);
+    if (!isOrdinary || application === undefined) {
+      to.add(JSON.stringify(this.#events.of(batch, columns, i, from)));
+      return false;
     }
-    const second = this.#secondText;
-    const micros = (nanoseconds / 1000) | 0;
-    const ms = (micros / 1000) | 0;
-    const begin = second + DIGITS[ms]!;
-    const restOfMicros = DIGITS[micros - ms * 1000]!;
-    const stamp = micros === ms * 1000 ? begin : begin + restOfMicros;
-    const exact = begin + restOfMicros + DIGITS[nanoseconds - micros * 1000]!;
-    const entry = this.#entry(bytes, columns, i, protocol);
-    const ipAt = columns.ipAt[slot]!;
-    const ttl = bytes[ipAt + (columns.ipVersion[slot] === 4 ? 8 : 7)]!;
-    let json =
-      `{"@timestamp":"${stamp}Z",${EVENT}${batch.firstNumber + i},"time":"${exact}Z","len":${length},"cap_len":${batch.capturedLength[i]!}` +
-      `,"protocols":"${columns.paths.text(columns.path[i]!)}"}${this.#heads[entry]!}${length}${this.#tails[entry]!}${ttl}}`;
-    const payload = columns.payloadOriginalLength[i]!;
+    to.reserve(DOCUMENT_BYTES);
+    const length = batch.originalLength[i]!;
+    to.put(PIECE.begin);
+    this.#putTimes(seconds, batch.nanoseconds[i]!, batch.firstNumber + i, to);
+    to.putNumber(length);
+    to.put(PIECE.captured);
+    to.putNumber(batch.capturedLength[i]!);
+    to.put(this.#protocolsOf(columns, i));
+    const entry = this.#entry(batch.bytes, columns, i, protocol);
+    to.put(this.#heads[entry]!);
+    to.putNumber(length);
+    to.put(this.#tails[entry]!);
+    to.putNumber(batch.bytes[columns.ipAt[slot]! + (columns.ipVersion[slot] === 4 ? 8 : 7)]!);
     if (protocol === PROTOCOL.tcp) {
       const flags = columns.tcpFlags[i]!;
-      json += `,"tcp":{"flags":${(this.#tcpFlags[flags] ??= flagsText(flags))},"seq_raw":${columns.tcpSequence[i]!},"ack_raw":${columns.tcpAcknowledgment[i]!},"window_size_value":${columns.tcpWindow[i]!},"len":${payload}}${application}`;
+      to.put((this.#tcpFlags[flags] ??= flagsText(flags)));
+      to.putNumber(columns.tcpSequence[i]!);
+      to.put(PIECE.acknowledgment);
+      to.putNumber(columns.tcpAcknowledgment[i]!);
+      to.put(PIECE.window);
+      to.putNumber(columns.tcpWindow[i]!);
+      to.put(PIECE.payload);
     } else {
-      json += `,"udp":{"len":${payload}}${application}`;
+      to.put(PIECE.udp);
     }
-    return from?.name === undefined ? `${json}}` : `${json}${this.#observer(from.name)}}`;
+    to.putNumber(columns.payloadOriginalLength[i]!);
+    to.putByte(CLOSE);
+    if (application !== "") to.add(application);
+    const observer = from?.name === undefined ? NOTHING : this.#observer(from.name);
+    to.reserve(observer.length + 2);
+    to.put(observer);
+    to.putByte(CLOSE);
+    return application === "" && observer.length === 0;
   }
 
-  #observer(name: string): string {
+  /** The time to the microsecond, the packet's number, and the time to the nanosecond. */
+  #putTimes(seconds: number, nanoseconds: number, number: number, to: ByteText): void {
+    if (seconds !== this.#second) {
+      this.#second = seconds;
+      this.#secondText = bytesOf(formatIsoTime(seconds * 1000).slice(0, 20));
+    }
+    const micros = (nanoseconds / 1000) | 0;
+    const ms = (micros / 1000) | 0;
+    to.put(this.#secondText);
+    if (micros === ms * 1000) to.putDigits(ms, 3);
+    else to.putDigits(micros, 6);
+    to.put(PIECE.number);
+    if (number < TIME_LIMIT) to.putNumber(number);
+    else to.add(String(number));
+    to.put(PIECE.time);
+    to.put(this.#secondText);
+    to.putDigits(nanoseconds, 9);
+    to.put(PIECE.length);
+  }
+
+  #protocolsOf(columns: HeaderColumns, i: number): Uint8Array {
+    const { paths } = columns;
+    if (paths.generation !== this.#generation) {
+      this.#generation = paths.generation;
+      this.#protocols = [];
+    }
+    const path = columns.path[i]!;
+    return (this.#protocols[path] ??= bytesOf(`,"protocols":"${paths.text(path)}"}`));
+  }
+
+  #observer(name: string): Uint8Array {
     let text = this.#observers.get(name);
     if (text === undefined) {
-      text = `,"observer":{"ingress":{"interface":{"name":${JSON.stringify(name)}}}}`;
+      text = Buffer.from(`,"observer":{"ingress":{"interface":{"name":${JSON.stringify(name)}}}}`);
       // As many as captures have interfaces; hostile ones must not fill memory.
       if (this.#observers.size >= 1000) this.#observers.clear();
       this.#observers.set(name, text);
@@ -159,13 +231,13 @@ export class PacketJson {
     const destination = isVersion6 ? formatIp6(bytes, at + 24) : formatIp4(bytes, at + 16);
     const application = columns.application[i]!;
     const vlanAt = columns.vlanAt[i]!;
-    this.#heads[entry] = flat(
+    this.#heads[entry] = bytesOf(
       sideText("source", source, columns.sourcePort[slot]!, bytes, columns.sourceMacAt[i]!) +
         sideText("destination", destination, columns.destinationPort[slot]!, bytes, columns.destinationMacAt[i]!) +
         `,"network":{"type":"${isVersion6 ? "ipv6" : "ipv4"}","transport":"${protocol === PROTOCOL.tcp ? "tcp" : "udp"}"` +
         `,"iana_number":"${protocol}"${application < 0 ? "" : `,"protocol":"${LAYER_NAMES[application]!}"`},"bytes":`,
     );
-    this.#tails[entry] = flat(
+    this.#tails[entry] = bytesOf(
       `,"community_id":"${this.#communityId.of(bytes, columns, i)!}"` +
         `${vlanAt < 0 ? "" : `,"vlan":{"id":"${u16(bytes, vlanAt) & 0xfff}"}`}},"ip":{"ttl":`,
     );
@@ -177,8 +249,10 @@ function sideText(name: string, ip: string, port: number, bytes: Uint8Array, mac
   return `,"${name}":{"ip":"${ip}","port":${port}${mac}}`;
 }
 
-function flagsText(flags: number): string {
-  return JSON.stringify(TCP_FLAG_NAMES.filter((_, bit) => ((flags >> bit) & 1) === 1));
+/** From the end of what is about IP to the sequence number. */
+function flagsText(flags: number): Uint8Array {
+  const names = TCP_FLAG_NAMES.filter((_, bit) => ((flags >> bit) & 1) === 1);
+  return bytesOf(`},"tcp":{"flags":${JSON.stringify(names)},"seq_raw":`);
 }
 
 /** What the application says, as members of the document; undefined: a message that has to be readable is not. */
@@ -205,7 +279,7 @@ function applicationText(
   return message === undefined ? undefined : `,"dns":${JSON.stringify(message)}`;
 }
 
-/** The same text in one piece: text that was put together is gone through anew whenever something is added to it. */
-function flat(text: string): string {
-  return Buffer.from(text, "latin1").toString("latin1");
+/** ASCII text as bytes of its own. */
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
 }

@@ -79,8 +79,13 @@ export class FlowOutput implements PacketOutput {
 
   finish(sink: DocumentSink): void {
     this.#sink = sink;
-    const { seen } = this.#table;
-    for (let flow = 0; flow < this.#table.end; flow++) if (seen[flow] !== Infinity) this.#end(flow, "end_of_capture");
+    const { seen, end } = this.#table;
+    for (let flow = 0; flow < end; flow++) {
+      if (seen[flow] === Infinity) continue;
+      this.#writer.write(flow, "end_of_capture", sink);
+      this.#ended++;
+    }
+    this.#table.clear();
   }
 
   counters(): Readonly<Record<string, number>> {

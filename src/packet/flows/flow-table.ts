@@ -152,6 +152,14 @@ export class FlowTable {
     this.count--;
   }
 
+  /** Removes all flows. */
+  clear(): void {
+    this.#buckets.fill(0);
+    this.#free = -1;
+    this.end = 0;
+    this.count = 0;
+  }
+
   /** Of some flows the one that has been silent for longest; the next call looks at others. The table is full. */
   oldest(): number {
     const { seen, capacity } = this;

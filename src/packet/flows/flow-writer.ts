@@ -1,5 +1,5 @@
 import { formatIsoTime } from "../../core/time.ts";
-import { formatIp4, formatIp6, formatMac } from "../address.ts";
+import { formatHex, formatIp4, formatIp6, formatMac } from "../address.ts";
 import type { CaptureInterface } from "../capture/format.ts";
 import { CommunityId } from "../community-id.ts";
 import { TCP_FLAG_NAMES } from "../headers/header-columns.ts";
@@ -29,6 +29,7 @@ export class FlowWriter {
   /** Both addresses, in network order. */
   readonly #addresses = Buffer.alloc(32);
   readonly #flags: (string | undefined)[] = [];
+  readonly #mix = new Mix();
 
   constructor(table: FlowTable, options: FlowOptions) {
     this.#table = table;
@@ -176,23 +177,37 @@ export class FlowWriter {
     const { i32, wide } = this.#table;
     const at = this.#table.at(flow);
     const seconds = Math.floor(begin / 1e9);
-    let [a, b] = [0x3c6ef372, 0x1f83d9ab];
-    const add = (word: number): void => {
-      a = Math.imul(a ^ word, 0x85ebca6b);
-      a ^= a >>> 13;
-      b = Math.imul(b ^ word ^ (a >>> 7), 0xc2b2ae35);
-      b ^= b >>> 16;
-    };
-    for (let word = 0; word < 4; word++) add(i32[at + word]!);
-    if ((i32[at + AT.key]! & KEY_VERSION_6) !== 0) for (let word = 0; word < 8; word++) add(wide[flow * 8 + word]!);
-    add(Number.isNaN(this.baseSeconds) ? 0 : this.baseSeconds + seconds);
-    add(begin - seconds * 1e9);
-    return hex(a) + hex(b);
+    const mix = this.#mix;
+    mix.begin();
+    for (let word = 0; word < 4; word++) mix.add(i32[at + word]!);
+    if ((i32[at + AT.key]! & KEY_VERSION_6) !== 0) for (let word = 0; word < 8; word++) mix.add(wide[flow * 8 + word]!);
+    mix.add(Number.isNaN(this.baseSeconds) ? 0 : this.baseSeconds + seconds);
+    mix.add(begin - seconds * 1e9);
+    return mix.text();
   }
 }
 
-function hex(word: number): string {
-  return (word >>> 0).toString(16).padStart(8, "0");
+/** 64 bits made of words, which need not withstand an adversary. */
+class Mix {
+  #a = 0;
+  #b = 0;
+
+  begin(): void {
+    this.#a = 0x3c6ef372;
+    this.#b = 0x1f83d9ab;
+  }
+
+  add(word: number): void {
+    let a = Math.imul(this.#a ^ word, 0x85ebca6b);
+    a ^= a >>> 13;
+    this.#a = a;
+    const b = Math.imul(this.#b ^ word ^ (a >>> 7), 0xc2b2ae35);
+    this.#b = b ^ (b >>> 16);
+  }
+
+  text(): string {
+    return formatHex(this.#a) + formatHex(this.#b);
+  }
 }
 
 /** From the point of view of this machine, as ECS has it; `external`: it is only passing by. */

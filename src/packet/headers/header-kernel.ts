@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { systemErrorCode } from "../../core/error.ts";
-import { tcpPortLayer, udpApplication } from "../application.ts";
+import { TCP_PORT_LAYERS, UDP_PORT_LAYERS } from "../application.ts";
 import type { PacketBatch } from "../capture/packet-batch.ts";
 import { beginsRequest, beginsResponse } from "../http/head.ts";
 import { LAYER, type LayerPaths } from "./layer.ts";
@@ -71,11 +71,12 @@ export class HeaderKernel {
     this.#linkType = new Uint16Array(buffer, exports.linkType.value, capacity);
     this.#paths = new Uint32Array(buffer, exports.paths.value, 8 * STACK_ENTRIES);
     exports.setLayers(LAYER.data, LAYER.dns, LAYER.tls);
-    const tcpPorts = new Uint8Array(buffer, exports.tcpPorts.value, 65_536);
-    const udpPorts = new Uint8Array(buffer, exports.udpPorts.value, 65_536);
-    for (let port = 0; port < 65_536; port++) {
-      tcpPorts[port] = tcpPortLayer(port, port);
-      udpPorts[port] = udpApplication(port, port);
+    for (const [ports, layers] of [
+      [exports.tcpPorts, TCP_PORT_LAYERS],
+      [exports.udpPorts, UDP_PORT_LAYERS],
+    ] as const) {
+      const table = new Uint8Array(buffer, ports.value, 65_536).fill(LAYER.data);
+      for (const [port, layer] of layers) table[port] = layer;
     }
     const httpBegins = new Uint8Array(buffer, exports.httpBegins.value, 1024);
     for (const first of CAPITALS)
