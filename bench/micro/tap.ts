@@ -6,6 +6,7 @@
  *     node dist/bench/micro/tap.js [LINES]
  */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,6 +53,8 @@ async function measure(folder: string, tap: readonly string[] | undefined): Prom
   });
   const args = ["bin/wiretail", "tap", ...(tap ?? []), "--json", "--state-dir", config.stateDir];
   const reader = tap === undefined ? undefined : spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+  // It may end before the agent has stopped.
+  const closed = reader === undefined ? undefined : once(reader, "close");
   let said = "";
   reader?.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const began = process.cpuUsage();
@@ -62,7 +65,7 @@ async function measure(folder: string, tap: readonly string[] | undefined): Prom
   const ms = performance.now() - beganMs;
   await agent.stop(10_000);
   if (reader !== undefined) {
-    await new Promise((done) => reader.once("close", done));
+    await closed;
     console.log(`  the reader: ${said.split("\n").find((line) => line.includes("matched")) ?? said}`);
   }
   await rm(run, { recursive: true, force: true });
