@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { findCapPackage } from "../src/sources/packet/drivers/cap/addon.ts";
 import { launcherCommand } from "./launcher.ts";
 
 /**
@@ -12,17 +13,27 @@ import { launcherCommand } from "./launcher.ts";
  * interfaces, and each program captures what it can. Needs root, tcpreplay, tcpdump, tshark and dumpcap, and a machine
  * with nothing else to do.
  *
- * `node dist/bench/capture.js --rates 50000,100000,200000,400000 --seconds 2`
+ * `node dist/bench/capture.js --rates 50000,100000,200000,400000,max --seconds 2 --programs flows,tcpdump`
+ *
+ * The driver `cap` is measured where Wiretail finds the package (NODE_PATH counts). `--profile FOLDER` keeps a profile of
+ * the agent's processor time for each row.
  */
 const { values } = parseArgs({
   options: {
-    rates: { type: "string", default: "25000,50000,100000,200000,400000" },
+    rates: { type: "string", default: "25000,50000,100000,200000,400000,max" },
+    /** Parts of names: only these programs. */
+    programs: { type: "string", default: "" },
+    profile: { type: "string" },
     seconds: { type: "string", default: "2" },
     bytes: { type: "string", default: "300" },
   },
 });
 const SECONDS = Number(values.seconds);
 const FRAMES = 1000;
+/** Packets for each second of a row that is sent as fast as it goes. */
+const MOST = 1_000_000;
+/** 4,096 packets. */
+const CAP_BUFFER_BYTES = 268_435_456;
 const [NEAR, FAR] = [`wtbn${process.pid}`, `wtbf${process.pid}`];
 const folder = mkdtempSync(path.join(os.tmpdir(), "wiretail-bench-"));
 
@@ -69,16 +80,24 @@ function program(name: string, command: readonly string[], begun: RegExp, captur
 }
 
 /** The agent with the source `packet`; its events go into a file. */
-function agent(output: "flows" | "packets", driver: "tcpdump" | "dumpcap"): Capturer {
+function agent(output: "flows" | "packets", driver: "tcpdump" | "dumpcap" | "cap"): Capturer {
   const name = `wiretail, ${output}, by ${driver}`;
   const host = path.join(folder, "host.json");
-  const launcher = launcherCommand(process.execPath);
+  const words = launcherCommand(process.execPath);
+  const node = words.indexOf(process.execPath) + 1;
+  const profile = values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`];
+  const launcher = [...words.slice(0, node), ...profile, ...words.slice(node)];
   const out = path.join(folder, "out.ndjson");
   return {
     name,
     start: async () => {
       const state = mkdtempSync(path.join(folder, "state-"));
-      const source = { type: "packet", interfaces: ["v0"], driver, outputs: [output], count_interval_seconds: 86_400 };
+      // For cap a packet of any size takes 64 KiB.
+      const room = driver === "cap" ? { buffer_bytes: CAP_BUFFER_BYTES } : {};
+      const source = {
+        ...{ type: "packet", interfaces: ["v0"], driver, outputs: [output], count_interval_seconds: 86_400 },
+        ...room,
+      };
       const sinks = { out: { type: "file", path: out } };
       writeFileSync(
         host,
@@ -92,8 +111,15 @@ function agent(output: "flows" | "packets", driver: "tcpdump" | "dumpcap"): Capt
       const { child, said } = startIn(NEAR, [...launcher, "run", "-c", host]);
       const exited = once(child, "close");
       await until(() => said().includes(" runs "), said());
-      // tcpdump has to begin, too.
-      await sleep(1000);
+      const isPromiscuous = (): boolean => {
+        const link = execFileSync("ip", ["netns", "exec", NEAR, "ip", "-d", "link", "show", "v0"], {
+          encoding: "utf8",
+        });
+        return /promiscuity [1-9]/.test(link);
+      };
+      await until(isPromiscuous, `${name} to capture: ${said()}`);
+      // Only then the kernel makes its buffer: 256 MiB take a second.
+      await sleep(2000);
       return async () => {
         child.kill("SIGTERM");
         await exited;
@@ -112,6 +138,7 @@ const CAPTURERS: readonly Capturer[] = [
   agent("flows", "tcpdump"),
   agent("packets", "tcpdump"),
   agent("flows", "dumpcap"),
+  ...(findCapPackage() === undefined ? [] : [agent("flows", "cap")]),
   program(
     "tcpdump -w /dev/null",
     ["tcpdump", "-i", "v0", "-n", "-B", "16384", "-w", "/dev/null"],
@@ -133,7 +160,7 @@ const CAPTURERS: readonly Capturer[] = [
     /(\d+) packets? captured/,
     /(\d+) packets? dropped/,
   ),
-];
+].filter(({ name }) => values.programs.split(",").some((part) => name.includes(part)));
 
 /** Ethernet, IPv4 and UDP of 500 conversations, as classic pcap. */
 function frames(bytes: number): Buffer {
@@ -155,15 +182,16 @@ function frames(bytes: number): Buffer {
   return Buffer.concat([header, ...records]);
 }
 
+/** `rate` NaN: as fast as it can. */
 async function send(rate: number): Promise<{ packets: number; perSecond: number }> {
-  const loops = Math.ceil((rate * SECONDS) / FRAMES);
+  const loops = Math.ceil(((Number.isNaN(rate) ? MOST : rate) * SECONDS) / FRAMES);
   const command = [
     "tcpreplay",
     "-q",
     "-K",
     "-i",
     "v0",
-    `--pps=${rate}`,
+    ...(Number.isNaN(rate) ? ["--topspeed"] : [`--pps=${rate}`]),
     `--loop=${loops}`,
     path.join(folder, "frames.pcap"),
   ];
