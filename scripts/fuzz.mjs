@@ -8,6 +8,8 @@ const HELP = `npm run fuzz: looks for input that breaks a decoder, a parser, or 
 
   npm run fuzz                            every fuzz test, 5 minutes each, two at a time
   npm run fuzz -- --seconds 3600 journal  those whose file name contains "journal", an hour each
+  npm run fuzz -- --frames 10000000 frames
+                                          so many random frames, however long that takes
 
 What was found is printed smallest first, with the seed and path that give it again.
 `;
@@ -15,7 +17,11 @@ What was found is printed smallest first, with the seed and path that give it ag
 await steps.runScript(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { help: { type: "boolean", short: "h" }, seconds: { type: "string", default: "300" } },
+    options: {
+      help: { type: "boolean", short: "h" },
+      seconds: { type: "string", default: "300" },
+      frames: { type: "string" },
+    },
   });
   if (values.help) {
     process.stdout.write(HELP);
@@ -23,6 +29,8 @@ await steps.runScript(async () => {
   }
   if (!(Number(values.seconds) > 0))
     throw new steps.StepError(`--seconds ${values.seconds}: a number above 0 is needed`);
+  if (values.frames !== undefined && !(Number(values.frames) > 0))
+    throw new steps.StepError(`--frames ${values.frames}: a number above 0 is needed`);
   steps.checkTools();
   await steps.ensureInstalled();
   await steps.ensureBuilt("all");
@@ -34,7 +42,11 @@ await steps.runScript(async () => {
   const child = spawn(process.execPath, ["--test", "--test-concurrency=2", "--test-reporter=spec", ...files], {
     cwd: steps.ROOT,
     stdio: "inherit",
-    env: { ...process.env, WIRETAIL_FUZZ_SECONDS: values.seconds },
+    env: {
+      ...process.env,
+      WIRETAIL_FUZZ_SECONDS: values.seconds,
+      ...(values.frames === undefined ? {} : { WIRETAIL_FUZZ_FRAMES: values.frames }),
+    },
   });
   return new Promise((resolve) => child.once("close", (code) => resolve(code ?? 1)));
 });
