@@ -34,6 +34,7 @@ import { parseUrl } from "../stages/parse_url/index.ts";
 import { parseUserAgent } from "../stages/parse_user_agent/index.ts";
 import { remove } from "../stages/remove/index.ts";
 import { rename } from "../stages/rename/index.ts";
+import { join } from "../stages/join/index.ts";
 import { rollup } from "../stages/rollup/index.ts";
 import { route } from "../stages/route/index.ts";
 import { sample } from "../stages/sample/index.ts";
@@ -60,7 +61,7 @@ export const components: ComponentLists = {
       flatten,
       convert,
     ],
-    ...[lookup, communityId, redact, filter, sample, throttle, dedupe, route, split, rollup],
+    ...[lookup, communityId, redact, filter, sample, throttle, dedupe, route, split, rollup, join],
   ],
   sinks: [elasticsearch, cloudwatchLogs, local, fileSink, stdout],
 };

@@ -150,7 +150,7 @@ export const STAGE_COMMON = {
 
 const stagesOf = t.array(t.any(), {
   description:
-    'Stages in order. Each is an object with one key, the stage\'s type, or { "use": PIPELINE } for all stages of another pipeline file.',
+    'Stages in order. Each is an object with one key, the stage\'s type, or { "use": PIPELINE } for all stages of another pipeline file; with a "when" beside it, each of them goes by that condition too.',
 });
 const use = t.string({
   description:

@@ -174,7 +174,7 @@ export function readStages(list: Place, reader: StageReader, chain: readonly str
     if (named === undefined) continue;
     const [type, place] = named;
     if (type === "use") {
-      const used = readUsed(place, reader, chain);
+      const used = onlyWhen(readUsed(place, reader, chain), entry, reader.problems);
       checkSeveral(read.stages, used.stages, place, reader.problems);
       read.stages.push(...used.stages);
       read.written.push(...used.written);
@@ -187,6 +187,35 @@ export function readStages(list: Place, reader: StageReader, chain: readonly str
     read.written.push(stage.written);
   }
   return read;
+}
+
+/** The stages of a `use` that has a condition beside it: each of them goes by that, too. */
+function onlyWhen({ stages, written }: ReadStages, entry: Place, problems: ProblemList): ReadStages {
+  const when = entry.members().get("when");
+  if (when === undefined) return { stages, written };
+  const outer = readWhen(when, problems);
+  if (outer === undefined) return { stages, written };
+  const both = (inner: unknown): string => (typeof inner === "string" ? `(${outer}) and (${inner})` : outer);
+  return {
+    stages: stages.map((stage) => ({ ...stage, when: both(stage.when) })),
+    written: written.map((each) =>
+      Object.fromEntries(
+        Object.entries(each as Record<string, Record<string, unknown>>).map(([type, options]) => [
+          type,
+          { ...options, when: both(options["when"]) },
+        ]),
+      ),
+    ),
+  };
+}
+
+/** The KQL of a `when`; undefined, and reported, when it is none. */
+function readWhen(place: Place, problems: ProblemList): string | undefined {
+  const when: unknown = place.toValue();
+  const fault =
+    typeof when === "string" ? kqlFault(when) : `found ${describeValue(when)}, expected a KQL query as a string`;
+  if (fault !== undefined) problems.error(place.location, fault);
+  return fault === undefined ? (when as string) : undefined;
 }
 
 /** Events that were made of one are numbered once: a second stage of the kind would give numbers twice. */
@@ -217,6 +246,8 @@ function stageOf(entry: Place, problems: ProblemList): [type: string, place: Pla
     return undefined;
   }
   if (members.length === 1) return first;
+  const used = members.find(([name]) => name === "use");
+  if (used !== undefined && members.every(([name]) => name === "use" || name === "when")) return used;
   const extra = members.map(([name]) => name).filter((name) => Object.hasOwn(STAGE_COMMON, name));
   const type = members.map(([name]) => name).find((name) => !Object.hasOwn(STAGE_COMMON, name));
   const remedy =
@@ -253,12 +284,7 @@ function readStage(
   const { value, secretPointers } = resolveValue(place, reader.world, problems);
   const written = { [type]: structuredClone(value) };
   const { when, on_error: onError = "keep", ...options } = value as Record<string, unknown>;
-  if (when !== undefined) {
-    const at = place.descend("/when").location;
-    const fault =
-      typeof when === "string" ? kqlFault(when) : `found ${describeValue(when)}, expected a KQL query as a string`;
-    if (fault !== undefined) problems.error(at, fault);
-  }
+  if (when !== undefined) readWhen(place.descend("/when"), problems);
   validateValue(STAGE_COMMON.on_error, onError, place.descend("/on_error"), problems);
   if (!validateValue(definition.schema, options, place, problems, { secretPointers })) return undefined;
   checkSyntax(definition.schema, options, place, problems);

@@ -14,6 +14,7 @@ describe("shipped pipelines", () => {
       "auth",
       "aws-elb",
       "connections-log",
+      "connections-log-peers",
       "cri",
       "dns-by-hour",
       "docker",

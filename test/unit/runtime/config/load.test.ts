@@ -358,3 +358,27 @@ test("places in sinks that a stage names are checked: by the sink, which may hav
     /more than 100 places in the sink "es"/,
   );
 });
+
+test("a condition beside a use goes for each stage of the file, with those that they have; one that is no KQL is an error", async () => {
+  const used = {
+    name: "a",
+    stages: [{ label: { field: "a", value: 1, when: "b: 2" } }, { label: { field: "a", value: 2 } }],
+  };
+  const of = (when: unknown): ReturnType<typeof load> =>
+    load(
+      {
+        "/etc/wt/host.json": {
+          ...whole,
+          pipelines: { app: { from: ["app"], to: ["es"], stages: [{ use: "./a.json", when }] } },
+        },
+        "/etc/wt/a.json": used,
+      },
+      { ES_KEY: "k" },
+    );
+  const { config } = await of("a: 1");
+  assert.deepEqual(
+    config!.pipelines[0]!.stages.map(({ when }) => when),
+    ["(a: 1) and (b: 2)", "a: 1"],
+  );
+  assert.match(messages(await of("a: ("))[0]!, /^\/etc\/wt\/host\.json:\d+:\d+ \/pipelines\/app\/stages\/0\/when: /);
+});
