@@ -51,7 +51,7 @@ _wiretail() {
     "tail:--since") return ;;
     "tail:--until") return ;;
     "tail:-q" | "tail:--where") return ;;
-    "tail:--format") if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; return ;;
+    "tail:--format") if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log connections-log-peers cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; return ;;
     "tail:--highlight") return ;;
     "tail:--to") return ;;
     "tail:--state-dir") _wiretail_files -d; return ;;
@@ -185,10 +185,10 @@ _wiretail() {
       if [[ "$cur" == -* ]]; then _wiretail_words "--connect --diff --sample --source --limit --json -h --help"; else _wiretail_files -f; fi
       ;;
     "test")
-      if [[ "$cur" == -* ]]; then _wiretail_words "--min-coverage --json -h --help"; else if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; fi
+      if [[ "$cur" == -* ]]; then _wiretail_words "--min-coverage --json -h --help"; else if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log connections-log-peers cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; fi
       ;;
     "try")
-      if [[ "$cur" == -* ]]; then _wiretail_words "--limit --json -h --help"; else if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; fi
+      if [[ "$cur" == -* ]]; then _wiretail_words "--limit --json -h --help"; else if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log connections-log-peers cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; fi
       ;;
     "decode")
       if [[ "$cur" == -* ]]; then _wiretail_words "--output --filter --where --show-credentials --json --limit --utc -n --no-color -h --help"; else _wiretail_files -f; fi
