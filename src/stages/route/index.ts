@@ -121,7 +121,7 @@ function textsOf(target: Target): (readonly [pointer: string, text: string])[] {
   const walk = (value: unknown, pointer: string): (readonly [string, string])[] =>
     typeof value === "string"
       ? [[pointer, value]]
-      : Object.entries((value ?? {})).flatMap(([key, inner]) => walk(inner, `${pointer}/${key}`));
+      : Object.entries(value ?? {}).flatMap(([key, inner]) => walk(inner, `${pointer}/${key}`));
   return walk(destinationOf(target), "");
 }
 
