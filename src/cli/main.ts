@@ -22,6 +22,8 @@ process.stderr.on("error", (error) => {
   if (systemErrorCode(error) !== "EPIPE") throw error;
 });
 
+const LEFT_OPEN_MS = 5_000;
+
 /** Resolves when the command has ended; the exit code is set by then. The launcher waits for it. */
 export const ended = main();
 
@@ -32,6 +34,8 @@ async function main(): Promise<void> {
     else await program.parseAsync();
   } catch (error) {
     process.exitCode = report(error, process.argv.includes("--debug"));
+    // What a failed start left open must not keep a process for which nobody would start another.
+    setTimeout(() => process.exit(), LEFT_OPEN_MS).unref();
   }
 }
 

@@ -70,13 +70,18 @@ export async function serveControl(
   } finally {
     process.umask(mask);
   }
-  await writeFile(join(stateDir, "control.path"), path + "\n", { mode: 0o640 });
-  return {
-    close: async () => {
-      await close(server);
-      await rm(path, { force: true });
-    },
+  const end = async (): Promise<void> => {
+    await close(server);
+    await rm(path, { force: true });
   };
+  try {
+    await writeFile(join(stateDir, "control.path"), path + "\n", { mode: 0o640 });
+  } catch (error) {
+    // A server that nobody knows of would keep the process from ending.
+    await end();
+    throw error;
+  }
+  return { close: end };
 }
 
 /** `/metrics` and `/healthz` on TCP. GET only; names in the Host header are not trusted with anything. */

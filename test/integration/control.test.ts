@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { WiretailError } from "../../src/core/error.ts";
@@ -24,6 +24,14 @@ test("questions and commands are answered on a socket for the agent's user alone
     await control.close();
   }
   await assert.rejects(askAgent(stateDir, "/hello"), /does not run/);
+});
+
+test("a socket that cannot be announced is closed again: it would keep the process from ending", async (t) => {
+  const stateDir = await temporaryFolder(t);
+  await mkdir(join(stateDir, "control.path"));
+  await assert.rejects(serveControl(stateDir, hello), { code: "EISDIR" });
+  await assert.rejects(stat(join(stateDir, "control.sock")), { code: "ENOENT" });
+  assert.ok(!process.getActiveResourcesInfo().includes("PipeServerWrap"));
 });
 
 test("what a command throws is thrown again on the other side, with its code and hint", async (t) => {

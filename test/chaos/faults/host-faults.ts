@@ -92,6 +92,8 @@ const descriptors: FaultKind = {
     } catch (error) {
       return `it was killed meanwhile (${String(error).slice(0, 150)})`;
     } finally {
+      // One that found none left in the last moment takes a while to end.
+      await sleep(1_000);
       world.agent.mayFail = false;
       world.agent.isShortOfDescriptors = false;
     }
