@@ -439,9 +439,32 @@ async function mariadb() {
   keep("mysql-slow", linesOf(join(path, "slow.log")), 120);
 }
 
+/** sshd, sudo and su, in a copy of this system: they are installed there, whatever ROOT is. */
+async function auth() {
+  if (!isRoot) return;
+  const path = folder("auth");
+  chmodSync(path, 0o755);
+  const running = start("unshare", ["--mount", "--uts", "bash", "scripts/real-lines-auth.sh", path]);
+  const lines = [];
+  running.child.stdout.on("data", (text) => lines.push(text));
+  await running.ended;
+  for (const line of linesOf(join(path, "versions"))) {
+    const [name, version] = line.split(" ");
+    versions[name] = version;
+  }
+  keep(
+    "auth",
+    lines
+      .join("")
+      .split("\n")
+      .filter((line) => line !== "" && !line.includes("pam_limits")),
+    120,
+  );
+}
+
 mkdirSync(OUTPUT, { recursive: true });
 try {
-  for (const make of [nginx, apache, haproxy, redis, postgresql, mariadb]) {
+  for (const make of [nginx, apache, haproxy, redis, postgresql, mariadb, auth]) {
     try {
       await make();
     } catch (error) {

@@ -20,6 +20,7 @@ const PROGRAMS: Readonly<Record<string, { readonly fields: readonly string[]; re
   apache: { fields: ["event.type"] },
   haproxy: { fields: ["process.pid", "log.syslog.hostname"] },
   syslog: { fields: ["process.name", "process.pid", "message", "log.syslog.hostname"] },
+  auth: { fields: ["process.name", "message", "log.syslog.hostname"] },
   redis: { fields: ["process.pid", "message"] },
   postgresql: { fields: ["log.level", "process.pid", "message"], starts: /^\d{4}-/ },
   "mysql-slow": {
