@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -117,6 +118,22 @@ test("SIGTERM delivers what was read and ends with 0", async (t) => {
     await agent.kill9();
   }
   assertExactlyOnce(await numbersIn(join(folder, "out/all.ndjson")), 3500);
+});
+
+test("SIGHUP while the agent starts is followed once it runs", async (t) => {
+  const folder = await temporaryFolder(t);
+  const host = await writeHost(folder, {
+    sources: { a: { type: "file", include: [join(folder, "a.log")] } },
+    pipelines: { a: { from: ["a"], to: ["a"] } },
+    sinks: { a: { type: "file", path: join(folder, "a.ndjson") } },
+  });
+  const agent = new AgentProcess(host);
+  try {
+    await waitFor("the start to begin", () => existsSync(join(folder, "state/lock")) || agent.isEnded);
+    await agent.reload();
+  } finally {
+    await agent.terminate();
+  }
 });
 
 test("SIGHUP takes up a new pipeline while lines are written, and no line is lost or doubled", async (t) => {

@@ -1,5 +1,6 @@
+import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -106,6 +107,73 @@ describe("the command line against real servers", () => {
     assert.match(stdout, /✗ dead_es /);
     assert.match(stdout, /✓ es /);
     assert.match(stdout, /hint: /);
+  });
+
+  test("places that are named by values of events: a data stream and a log group for each tenant", async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = join(folder, "app.log");
+    const line = (tenant: string | undefined, n: number): string => JSON.stringify({ tenant, message: `line ${n}` });
+    const tenants = ["Cart", "pay/eu", undefined, "cart"];
+    await writeFile(file, Array.from({ length: 40 }, (_, n) => line(tenants[n % 4], n) + "\n").join(""));
+    const places = [
+      { sink: "es", data_stream: { dataset: "routed.${tenant}" } },
+      { sink: "cw", log_group_name: "/routed/${tenant}", log_stream_name: "all" },
+    ];
+    const host = await writeHost(folder, {
+      sources: { app: { type: "file", include: [file] } },
+      pipelines: {
+        all: {
+          from: ["app"],
+          stages: [{ parse_json: {} }, { route: { rules: [{ when: "*", to: places }], max_targets: 10 } }],
+          to: ["es", "cw"],
+        },
+      },
+      sinks: {
+        es: { type: "elasticsearch", nodes: [elasticsearch.url], data_stream: { dataset: "routed" } },
+        cw: { ...AWS, ...KEYS, endpoint: moto.url },
+      },
+    });
+    const { code, stderr } = await wiretail(["run", "--once", "-c", host]);
+    assert.equal(code, 0, stderr);
+    const probe = new ElasticsearchProbe(elasticsearch.url);
+    const cloudwatch = new CloudWatchLogsClient({
+      ...{ region: AWS.region, endpoint: moto.url },
+      credentials: { accessKeyId: KEYS.access_key_id, secretAccessKey: KEYS.secret_access_key },
+    });
+    const inGroup = async (logGroupName: string): Promise<string[]> => {
+      const { events = [] } = await cloudwatch.send(new FilterLogEventsCommand({ logGroupName }));
+      return events.map(({ message = "" }) => message);
+    };
+    const numbers = (wanted: (n: number) => boolean): string[] =>
+      Array.from({ length: 40 }, (_, n) => n)
+        .filter(wanted)
+        .map((n) => `line ${n}`)
+        .sort();
+    const expected = [
+      ["logs-routed.cart-default", numbers((n) => n % 4 === 0 || n % 4 === 3)],
+      ["logs-routed.pay_eu-default", numbers((n) => n % 4 === 1)],
+      ["logs-routed.other-default", numbers((n) => n % 4 === 2)],
+      ["logs-routed-default", []],
+    ] as const;
+    for (const [stream, messages] of expected)
+      assert.deepEqual((await probe.messages(stream)).sort(), messages, stream);
+    assert.deepEqual(
+      (await inGroup("/routed/Cart")).sort(),
+      numbers((n) => n % 4 === 0),
+    );
+    assert.deepEqual(
+      (await inGroup("/routed/cart")).sort(),
+      numbers((n) => n % 4 === 3),
+    );
+    assert.deepEqual(
+      (await inGroup("/routed/pay/eu")).sort(),
+      numbers((n) => n % 4 === 1),
+    );
+    assert.deepEqual(
+      (await inGroup("/routed/other")).sort(),
+      numbers((n) => n % 4 === 2),
+    );
+    cloudwatch.destroy();
   });
 
   test("while Elasticsearch is down, status says so with the real backlog, and when it is back all is delivered once", async (t) => {

@@ -68,11 +68,45 @@ function secondsFor(option: string): (text: string) => number {
   };
 }
 
+/** SIGHUP, which would end the process if nobody listened. */
+interface HangUps {
+  /** Calls `act` for each from now on, and for those that came before there was anybody to follow them. */
+  follow(act: () => void): void;
+  close(): void;
+}
+
+function listenForHangUps(): HangUps {
+  let early = false;
+  let follow = (): void => {
+    early = true;
+  };
+  const onHangUp = (): void => {
+    follow();
+  };
+  process.on("SIGHUP", onHangUp);
+  return {
+    follow: (act) => {
+      follow = act;
+      if (early) act();
+    },
+    close: () => process.off("SIGHUP", onHangUp),
+  };
+}
+
 async function run(options: RunOptions): Promise<number> {
   if (options.timeout !== undefined && options.once !== true)
     throw new WiretailError("WT_USAGE", "--timeout goes with --once");
   if (options.takeoverTimeout !== undefined && options.takeover !== true)
     throw new WiretailError("WT_USAGE", "--takeover-timeout goes with --takeover");
+  const hangUps = listenForHangUps();
+  try {
+    return await runAgent(options, hangUps);
+  } finally {
+    hangUps.close();
+  }
+}
+
+async function runAgent(options: RunOptions, hangUps: HangUps): Promise<number> {
   const config = await loadHost(options.config);
   // Loaded here: `--help` and wrong arguments must not wait for the agent's modules.
   const [{ Agent }, { createLog }, { systemClock }, { packageVersion }] = await Promise.all([
@@ -103,19 +137,14 @@ async function run(options: RunOptions): Promise<number> {
     state_dir: config.stateDir,
     pid: process.pid,
   });
-  const onHangUp = (): void => {
+  hangUps.follow(() => {
     void reload(agent, options.config, agentLog).catch((error: unknown) => {
       // Half a configuration is in force, and nobody knows which half: the process ends and is started again.
       if (error instanceof WiretailError && error.code === "WT_INTERNAL") throw error;
       agentLog.error(`reload failed, the old configuration stays in force: ${errorMessage(error)}`);
     });
-  };
-  process.on("SIGHUP", onHangUp);
-  try {
-    return options.once === true ? await runOnce(agent, stop, options.timeout) : await runUntilStopped(agent, stop);
-  } finally {
-    process.off("SIGHUP", onHangUp);
-  }
+  });
+  return options.once === true ? runOnce(agent, stop, options.timeout) : runUntilStopped(agent, stop);
 
   async function runUntilStopped(running: Agent, signal: AbortSignal): Promise<number> {
     await aborted(signal);
