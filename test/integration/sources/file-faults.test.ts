@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFile, chmod, mkdir, open, rename, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -252,6 +264,34 @@ describe("the file source in trouble", () => {
     } finally {
       prototype.read = read;
     }
+  });
+
+  it("does not read a copy as a new file while its original, known from before, cannot be opened", async () => {
+    const options = { include: [`${log}*`], ...FAST };
+    await writeFile(log, lines(0, 100));
+    const first = bench.start(options);
+    await until(() => first.output.count === 100);
+    await first.stop();
+    // While nobody looks more is written, copied and cut off; then the original cannot be read for a while.
+    await appendFile(log, lines(100, 150));
+    await copyFile(log, `${log}.1`);
+    await writeFile(log, lines(150, 160));
+    await chmod(log, 0);
+    await unprivileged(async () => {
+      const run = bench.start(options);
+      try {
+        await until(() => run.messages.some((message) => /cannot read .*app\.log: EACCES/.test(message)));
+        await new Promise((resolve) => setTimeout(resolve, 4 * FAST.rotate_grace_ms));
+        assert.equal(run.output.count, 0);
+        if (process.getuid?.() === 0) process.seteuid!(0);
+        await chmod(log, 0o644);
+        await until(() => run.output.count >= 60);
+        await new Promise((resolve) => setTimeout(resolve, 2 * FAST.rotate_grace_ms));
+        assert.equal(run.output.texts().sort().join("\n"), lines(100, 160).trimEnd().split("\n").sort().join("\n"));
+      } finally {
+        await run.stop();
+      }
+    });
   });
 
   it("reads on through steps of the clock, forward and back, rotation and restarts between them", async () => {
