@@ -155,11 +155,11 @@ export class JournalFeed {
     if (!this.#isReading && !this.#isGivenUp) void this.#read();
   }
 
-  /** It reads nothing more. */
   get isStopped(): boolean {
     return this.#isStopped;
   }
 
+  /** Reads nothing more. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelRetry?.();

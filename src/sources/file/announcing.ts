@@ -27,10 +27,9 @@ export class Announcing {
     this.#failed = failed;
   }
 
-  /** A generation for a file that was not seen before; opens it and announces it. */
-  create(state: PathState, key: string, startAtEnd: boolean): void {
-    const [dev, ino] = key.split(":") as [string, string];
-    const gen = this.generation(newGenerationId(), state.path, { path: state.path, dev, ino, born: "" });
+  /** A generation for a file that was not seen before, as a look showed it; opens it and announces it. */
+  create(state: PathState, place: Place, startAtEnd: boolean): void {
+    const gen = this.generation(newGenerationId(), state.path, place);
     state.current = gen;
     state.copyUntilMs = undefined;
     this.#follow(gen, state.previous);

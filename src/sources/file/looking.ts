@@ -3,7 +3,7 @@ import type { Announcing } from "./announcing.ts";
 import type { Archives } from "./archives.ts";
 import { isCopyInProgress } from "./copy-check.ts";
 import type { PathState } from "./file-table.ts";
-import { placeKey, type Generation } from "./generation.ts";
+import { placeKey, placeOf, type Generation } from "./generation.ts";
 import { isGzip, mayBecomeGzip } from "./gzip-file.ts";
 import { openFile, readAt } from "./identity.ts";
 import type { Recovery } from "./recovery.ts";
@@ -95,7 +95,7 @@ export class Looking {
     }
     // Renamed meanwhile, and found by that under its new name.
     if (table.at(key) !== undefined) return this.look(path, startAtEnd);
-    announcing.create(state, key, startAtEnd ?? false);
+    announcing.create(state, placeOf(path, stats), startAtEnd ?? false);
   }
 
   /** Rotation may have been quicker than our looks: what came and went at the path after the last that was seen. */

@@ -3,6 +3,7 @@ import { test, type TestContext } from "node:test";
 import type { Verdict, WriteResult } from "../../../src/core/component.ts";
 import { Agent } from "../../../src/runtime/agent.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
+import type { StageConfig } from "../../../src/runtime/config/types.ts";
 import { equationsOf } from "../../../src/runtime/equations.ts";
 import { makeContext, TEST_PLACEHOLDERS } from "../../support/context.ts";
 import { temporaryFolder } from "../../support/folders.ts";
@@ -120,7 +121,8 @@ function byPlace(...sinks: readonly ScriptedSink[]): Record<string, string[]> {
   return found;
 }
 
-test("events go to the place in the sink that a rule names, each place in order; what waited in the journal over a restart too", async (t) => {
+/** Sends lines through a stage to a sink that is down, until some wait in the journal; returns what its successor has. */
+async function overRestart(t: TestContext, stage: StageConfig, lines: readonly string[]): Promise<ScriptedSink> {
   const input = new MemoryInput();
   const down = placed(new ScriptedSink(() => ({ outcome: "retry", reason: "it is down" }), QUICK));
   const back = placed(new ScriptedSink([], QUICK));
@@ -132,12 +134,11 @@ test("events go to the place in the sink that a rule names, each place in order;
       b: { definition: sinkDefinition(other, new ScriptedSink()) },
     },
     pipelines: {
-      main: { from: ["memory"], to: ["a"], stages: [PLACES] },
+      main: { from: ["memory"], to: ["a"], stages: [stage] },
       rest: { from: ["memory"], to: ["b"], stages: [] },
     },
     settings: { memoryBudgetBytes: 300_000 },
   };
-  const lines = Array.from({ length: 60 }, (_, i) => (i % 4 === 1 ? `error ${i}` : `line ${i}`));
   input.push(...lines);
   const one = await start(t, host);
   await until("b has all", () => other.delivered.length === lines.length);
@@ -146,43 +147,24 @@ test("events go to the place in the sink that a rule names, each place in order;
   const two = await start(t, host);
   await until("a has all", () => back.delivered.length === lines.length);
   await two.stop(1000);
-  assert.deepEqual(byPlace(back), {
+  return back;
+}
+
+test("events go to the place in the sink that a rule names, each place in order; what waited in the journal over a restart too", async (t) => {
+  const lines = Array.from({ length: 60 }, (_, i) => (i % 4 === 1 ? `error ${i}` : `line ${i}`));
+  assert.deepEqual(byPlace(await overRestart(t, PLACES, lines)), {
     own: lines.filter((line) => line.startsWith("line")),
     [ERRORS]: lines.filter((line) => line.startsWith("error")),
   });
 });
 
 test("places by values of a field: many at a time, also through the journal and a restart, and no more than max_targets", async (t) => {
-  const input = new MemoryInput();
-  const down = placed(new ScriptedSink(() => ({ outcome: "retry", reason: "it is down" }), QUICK));
-  const back = placed(new ScriptedSink([], QUICK));
-  const other = new ScriptedSink([], QUICK);
   const byService = stageConfig({
     type: "route",
     options: { rules: [{ when: "message: *", to: [{ sink: "a", index: "logs-${message}" }] }], max_targets: 40 },
   });
-  const host: HostParts = {
-    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
-    sinks: {
-      a: { definition: sinkDefinition(down, back) },
-      b: { definition: sinkDefinition(other, new ScriptedSink()) },
-    },
-    pipelines: {
-      main: { from: ["memory"], to: ["a"], stages: [byService] },
-      rest: { from: ["memory"], to: ["b"], stages: [] },
-    },
-    settings: { memoryBudgetBytes: 300_000 },
-  };
   const lines = Array.from({ length: 180 }, (_, i) => `service-${i % 60}`);
-  input.push(...lines);
-  const one = await start(t, host);
-  await until("b has all", () => other.delivered.length === lines.length);
-  await until("some wait in the journal", () => one.agent.status().sinks[0]!.queued_in_journal_events > 0);
-  await one.stop(20);
-  const two = await start(t, host);
-  await until("a has all", () => back.delivered.length === lines.length);
-  await two.stop(1000);
-  const places = byPlace(back);
+  const places = byPlace(await overRestart(t, byService, lines));
   assert.equal(Object.keys(places).length, 41);
   assert.equal(places[JSON.stringify({ index: "logs-other" })]!.length, 60);
   assert.deepEqual(places[JSON.stringify({ index: "logs-service-7" })], ["service-7", "service-7", "service-7"]);
