@@ -40,6 +40,8 @@ export class FileTable {
   readonly generations = new Set<Generation>();
   readonly paths = new Map<string, PathState>();
   readonly #byKey = new Map<string, Generation>();
+  /** What was last at paths where nothing is any more, those that went first at first. */
+  readonly #past = new Map<string, Pick<PathState, "previous" | "anchor"> & { readonly goneMs: number }>();
 
   /** The generation in a file, by device and inode. */
   at(key: string): Generation | undefined {
@@ -77,11 +79,13 @@ export class FileTable {
   stateOf(path: string): PathState {
     let state = this.paths.get(path);
     if (state === undefined) {
+      const { previous, anchor } = this.#past.get(path) ?? {};
+      this.#past.delete(path);
       state = {
         path,
         current: undefined,
-        previous: undefined,
-        anchor: undefined,
+        previous,
+        anchor,
         error: undefined,
         retryAtMs: Infinity,
         failures: 0,
@@ -99,6 +103,22 @@ export class FileTable {
       this.paths.set(path, state);
     }
     return state;
+  }
+
+  /**
+   * Nothing is at the path, and what was is read. What it was is remembered for a while: only by that it is seen that
+   * between it and the next file there another one came and went.
+   */
+  leavePath({ path, previous, anchor }: PathState, nowMs: number): void {
+    this.paths.delete(path);
+    if (previous !== undefined || anchor !== undefined) this.#past.set(path, { previous, anchor, goneMs: nowMs });
+  }
+
+  forgetPast(nowMs: number): void {
+    for (const [path, { goneMs }] of this.#past) {
+      if (nowMs - goneMs < REMEMBERED_MS) return;
+      this.#past.delete(path);
+    }
   }
 
   /** The generation goes on in another file: its own under a new name, or a copy. Takes over the open file. */
@@ -165,6 +185,9 @@ export class FileTable {
     await Promise.all([...this.generations].map((gen) => gen.close()));
   }
 }
+
+/** How long it is remembered what was at a path, when nothing is there any more. */
+const REMEMBERED_MS = 3_600_000;
 
 function inputOf(gen: Generation, name: string): InputStatus {
   const waits = !gen.announced || gen.blockedBy !== undefined;

@@ -202,6 +202,7 @@ export class Looking {
     // What was asked for while this look was under way may be about a newer file.
     if (state.lookAtMs !== Infinity) return;
     const isOver = (gen: Generation | undefined): boolean => gen === undefined || gen.ended;
-    if (isOver(state.previous) && isOver(state.anchor)) this.#tracking.table.paths.delete(state.path);
+    const { table, context } = this.#tracking;
+    if (isOver(state.previous) && isOver(state.anchor)) table.leavePath(state, context.monotonicMs());
   }
 }

@@ -197,6 +197,7 @@ export class Tracker implements Tracking {
     if (this.#recovery.tick(nowMs)) waits = true;
     if (this.#unseen.tick(nowMs)) waits = true;
     this.#trouble.tick(nowMs);
+    this.table.forgetPast(nowMs);
     let openCount = 0;
     for (const gen of this.generations) {
       if (gen.handle !== undefined) openCount++;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { renameSync, writeFileSync } from "node:fs";
 import {
   appendFile,
   copyFile,
@@ -47,6 +48,27 @@ for (const watch of ["notify", "chokidar", "poll"] as const) {
       await writer.close();
       await until(() => run.output.forgotten.length === 1);
       assert.equal(run.output.opened.length, 2);
+      await run.stop();
+    });
+
+    it("reads what came and went at a path after the file before it was read, compressed, and done with", async () => {
+      await writeFile(log, lines(0, 10));
+      const run = bench.start({ include: [log], watch, ...FAST });
+      await until(() => run.output.count === 10);
+      // While nothing is at the path.
+      await rename(log, log + "-1");
+      execFileSync("gzip", [log + "-1"]);
+      await until(() => run.output.forgotten.length === 1);
+      // The folder is looked at meanwhile: the path is gone, and nothing is left to read of it.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      writeFileSync(log, lines(10, 20));
+      renameSync(log, log + "-2");
+      writeFileSync(log, lines(20, 30));
+      await until(
+        () => run.output.count === 30,
+        () => `${run.output.texts().join()} ${run.messages.join("\n")}`,
+      );
+      assert.deepEqual(run.output.texts(), numbers(0, 30));
       await run.stop();
     });
 
