@@ -107,6 +107,7 @@ export class Graph {
     const before = this.#config;
     const oldPlaceholders = this.#placeholders;
     this.#placeholders = placeholders;
+    this.#options.spooler?.expect(config.sinks.map(({ identity }) => identity));
     const isCurrent = (sink: SinkConfig): boolean => this.sinks.get(sink.name)?.config.fingerprint === sink.fingerprint;
     const staying = new Set(config.sinks.filter(isCurrent).map((sink) => sink.name));
     const going = [...this.sinks.values()].filter((sink) => !staying.has(sink.config.name));
@@ -115,6 +116,7 @@ export class Graph {
     const isSuccessor = (sink: SinkConfig): boolean => going.some((old) => old.config.identity === sink.identity);
     const made = await this.#makeSinks(coming.filter((sink) => !isSuccessor(sink))).catch((error: unknown) => {
       this.#placeholders = oldPlaceholders;
+      this.#options.spooler?.expect(before?.sinks.map(({ identity }) => identity) ?? []);
       throw error;
     });
 

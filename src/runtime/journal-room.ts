@@ -15,8 +15,10 @@ export interface JournalRoomOptions {
   readonly journal: Journal;
   readonly checkpoints: Checkpoints;
   readonly log: Log;
-  /** Of the configured sinks, by identity. */
+  /** Of the sinks that run, by identity. */
   readonly feeds: ReadonlyMap<string, AttachedFeed>;
+  /** Whether a sink with this identity runs, or will: it is being replaced. */
+  readonly isConfigured: (sink: string) => boolean;
   /** Keeps cursors and positions on disk, and deletes what is not needed. */
   readonly maintain: () => Promise<void>;
   /** Every event that the sink has to catch up with is read again from its inputs: their sources have to start anew. */
@@ -88,8 +90,8 @@ export class JournalRoom {
   }
 
   #giveUpOrphans(): void {
-    const { journal, checkpoints, log, feeds } = this.#options;
-    for (const sink of orphansOf(journal, feeds)) {
+    const { journal, checkpoints, log, isConfigured } = this.#options;
+    for (const sink of orphansOf(journal, isConfigured)) {
       log.error("events in the journal for a sink that is not configured any more are given up", {
         sink_identity: sink,
         ...shareOf(journal, sink),

@@ -32,9 +32,9 @@ export async function backlogOf(journal: Journal, sink: string): Promise<number>
 }
 
 /** Identities of sinks that are not configured and that the journal holds something for. */
-export function orphansOf(journal: Journal, configured: { has(sink: string): boolean }): string[] {
+export function orphansOf(journal: Journal, isConfigured: (sink: string) => boolean): string[] {
   const waits = (sink: string): boolean => journal.find(journal.cursor(sink), sink) !== undefined;
-  return [...journal.sinks].filter((sink) => !configured.has(sink) && waits(sink));
+  return [...journal.sinks].filter((sink) => !isConfigured(sink) && waits(sink));
 }
 
 function* placesOf(journal: Journal, sink: string): Generator<RecordPlace> {

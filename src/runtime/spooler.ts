@@ -49,6 +49,7 @@ export interface SpoolerOptions extends Pick<JournalRoomOptions, "journal" | "ch
 export class Spooler {
   readonly #options: SpoolerOptions;
   readonly #feeds = new Map<string, AttachedFeed>();
+  #coming: ReadonlySet<string> = new Set();
   readonly #room: JournalRoom;
   #queue: Item[] = [];
   /** Appended and not acknowledged, in order. */
@@ -63,7 +64,10 @@ export class Spooler {
 
   constructor(options: SpoolerOptions) {
     this.#options = options;
-    this.#room = new JournalRoom({ ...options, feeds: this.#feeds, maintain: () => this.maintain() });
+    this.#room = new JournalRoom({
+      ...{ ...options, feeds: this.#feeds, isConfigured: (sink) => this.isConfigured(sink) },
+      maintain: () => this.maintain(),
+    });
     options.outbox.pinnedBytes = () => {
       let bytes = 0;
       for (const { feed } of this.#feeds.values()) if (feed.isSpooling) bytes += feed.options.runner.heldBytes;
@@ -99,9 +103,16 @@ export class Spooler {
   get journal(): Journal {
     return this.#options.journal;
   }
-  /** The configured sinks, by identity. */
-  get feeds(): ReadonlyMap<string, AttachedFeed> {
-    return this.#feeds;
+  /**
+   * Whether what the journal holds for a sink is anybody's. Between a sink and its successor there is none of that identity,
+   * and what is there for it, or still on its way there, is the successor's.
+   */
+  isConfigured(sink: string): boolean {
+    return this.#feeds.has(sink) || this.#coming.has(sink);
+  }
+  /** A configuration with these sinks, by identity, is about to be put into force. */
+  expect(sinks: readonly string[]): void {
+    this.#coming = new Set(sinks);
   }
 
   /** Makes a sink's place in the journal; it begins to read what is there. */

@@ -245,7 +245,9 @@ function journalStatus(spooler: Spooler): JournalStatus {
     oldest_at: isoOrNull(journal.oldestReadAtMs),
     full: spooler.isFull,
     error: spooler.failure ?? null,
-    orphans: orphansOf(journal, spooler.feeds).map((sink) => ({ sink_identity: sink, ...shareOf(journal, sink) })),
+    orphans: orphansOf(journal, (sink) => spooler.isConfigured(sink)).map((sink) => ({
+      ...{ sink_identity: sink, ...shareOf(journal, sink) },
+    })),
   };
 }
 

@@ -201,8 +201,9 @@ function batchOf(gen: Generation, split: Split, readAtMs: number): LineBatch {
   });
 }
 
-/** Waits for a promise, or for the signal, whichever comes first. */
+/** Waits for a promise, or for the signal, whichever comes first. Who does not wait for it need not know that it failed. */
 export async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  promise.catch(() => undefined);
   if (signal.aborted) return;
   let stop = (): void => undefined;
   const aborted = new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import type { AnySource, Log, WriteResult } from "../../../src/core/component.ts";
+import type { AnySink, AnySource, Log, WriteResult } from "../../../src/core/component.ts";
 import { DELIVERED } from "../../../src/core/component.ts";
 import { parseSegmentName, scanSegment } from "../../../src/disk/journal/segment.ts";
 import { Agent } from "../../../src/runtime/agent.ts";
@@ -319,6 +319,47 @@ test("what a sink that is replaced still settles counts, when it goes into the j
   const settled = (): Set<string> => new Set(["line 1", ...bad[0]!.delivered, ...bad[1]!.delivered]);
   await until("the successor has the rest", () => settled().size === 150);
   assert.deepEqual([...settled()].sort(), numbered(0, 150).sort());
+  assertEquations(agent);
+});
+
+test("what a sink that is replaced has in a full journal is its successor's, though room is looked for in between", async (t) => {
+  const stateDir = await stateFolder(t);
+  const [input, precious] = [new MemoryInput(), new MemoryInput()];
+  const good = new ScriptedSink([], QUICK);
+  const bad = [new ScriptedSink(failing, QUICK), new ScriptedSink([], QUICK)];
+  let open = (): void => undefined;
+  const ready = new Promise<void>((resolve) => (open = resolve));
+  const definition = sinkDefinition(...bad);
+  const late: AnySink = {
+    ...definition,
+    create: async (options, context) => {
+      if (good.delivered.length > 0) await ready;
+      return definition.create(options, context);
+    },
+  };
+  const parts = withTwo(stateDir, input, [good], [], { journal: { maxBytes: 20_000 } });
+  const host = (version: number): HostConfig =>
+    makeHost({
+      ...parts,
+      sources: { ...parts.sources, precious: { ...precious.definition, rereadable: false } },
+      sinks: { ...parts.sinks, bad: { definition: late, version } },
+      pipelines: { ...parts.pipelines, other: { from: ["precious"], to: ["good"] } },
+    });
+  const { agent, context } = await start(t, host(1));
+  const isFull = (): boolean => context.logged.some(({ message }) => message.includes("journal is full"));
+  input.push(...numbered(0, 600));
+  await until("the journal is full", isFull);
+  const reloaded = agent.reload(host(2), TEST_PLACEHOLDERS);
+  await until("there is no such sink", () => bad[0]!.isClosed);
+  // Goes to the journal first, and finds no room.
+  precious.push("more");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  open();
+  await reloaded;
+  await until("the successor has all", () => bad[1]!.delivered.length >= 600);
+  input.push("last");
+  await until("and what is new", () => bad[1]!.delivered.includes("last") && good.delivered.includes("more"));
+  assert.deepEqual(bad[1]!.delivered, [...numbered(0, 600), "last"]);
   assertEquations(agent);
 });
 

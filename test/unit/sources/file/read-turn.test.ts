@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Generation, newGenerationId } from "../../../../src/sources/file/generation.ts";
 import { openFile } from "../../../../src/sources/file/identity.ts";
-import { ReadBuffer, readTurn } from "../../../../src/sources/file/read-turn.ts";
+import { ReadBuffer, readTurn, untilAborted } from "../../../../src/sources/file/read-turn.ts";
 import { temporaryFolder } from "../../../support/folders.ts";
 import { MemoryOutput } from "../../../support/source-output.ts";
 
@@ -60,4 +60,20 @@ test("what is written while a file is read is not taken for lost", async (t) => 
 
 test("what was seen before and is not there any more when the file is read is counted", async (t) => {
   assert.equal(await lostWhileRead(t, 20, () => undefined), 13);
+});
+
+test("what fails after nobody waits for it any more is nobody's fault: it must not end the process", async () => {
+  const stop = new AbortController();
+  const failing = new Promise<void>((_resolve, reject) => setTimeout(reject, 5, new Error("the disk is full")));
+  const waiting = untilAborted(failing, stop.signal);
+  stop.abort();
+  await waiting;
+  // Begun when it was aborted already: a source that is stopped while it starts.
+  await untilAborted(Promise.reject(new Error("the disk is full")), stop.signal);
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on("unhandledRejection", note);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  process.off("unhandledRejection", note);
+  assert.deepEqual(unhandled, []);
 });
