@@ -30,8 +30,8 @@ export interface CallPaceOptions {
  * more again after each stretch without that (additive increase, multiplicative decrease). Without need it goes back to
  * FIRST_CONCURRENCY.
  *
- * At first as many again are tried, and a call or two each are enough to see: a server that is far gives all of them in
- * the time of one. Where it takes them one after another the rate stays, and doubling ends.
+ * At first three times as many are tried, and a call or two each are enough to see: a server that is far gives all of them
+ * in the time of one. Where it takes them one after another the rate stays, and that ends.
  *
  * A call that was too large, or took too long, halves what later ones hold; after CAP_MS twice that is tried.
  */
@@ -108,17 +108,16 @@ export class CallPace {
     // What began before a change measures what was before.
     if (beganAtMs < this.#changedAtMs) return;
     if (Number.isNaN(this.#windowBeganMs)) {
-      this.#beginWindow(now);
-      return;
+      this.#beginWindow(this.#isSlowStart ? beganAtMs : now);
+      if (!this.#isSlowStart) return;
     }
     this.#windowBytes += bytes;
     this.#windowCalls++;
     const elapsedMs = now - this.#windowBeganMs;
-    const [leastMs, roundTrips] = this.#isSlowStart ? [FIRST_WINDOW_MS, 1] : [WINDOW_MS, 3];
-    const isLong = elapsedMs >= Math.max(leastMs, roundTrips * this.#callMs);
-    if (isLong && this.#windowCalls >= Math.min(roundTrips, 2) * this.#concurrency) {
-      this.#judge(this.#windowBytes / elapsedMs, now);
-    }
+    const isLong = this.#isSlowStart
+      ? elapsedMs >= FIRST_WINDOW_MS && this.#windowCalls >= this.#concurrency
+      : elapsedMs >= Math.max(WINDOW_MS, 3 * this.#callMs) && this.#windowCalls >= 2 * this.#concurrency;
+    if (isLong) this.#judge(this.#windowBytes / elapsedMs, now);
   }
 
   #judge(bytesPerMs: number, now: number): void {
@@ -141,7 +140,7 @@ export class CallPace {
       if (now < this.#nextTrialMs) return;
       this.#trial = { from: this.#concurrency, bytesPerMs };
     }
-    const more = this.#isSlowStart ? this.#concurrency : 1;
+    const more = this.#isSlowStart ? (SLOW_START_FACTOR - 1) * this.#concurrency : 1;
     this.#change(Math.min(this.#options.limits.concurrency, this.#concurrency + more), now);
   }
 
@@ -161,6 +160,8 @@ export class CallPace {
     this.#concurrency = concurrency;
     this.#changedAtMs = now;
     this.#windowBeganMs = NaN;
+    // Round trips count here, so the time in which the first of them are under way does, too.
+    if (this.#isSlowStart) this.#beginWindow(now);
   }
 
   #beginWindow(now: number): void {
@@ -179,11 +180,13 @@ export class CallPace {
 /** One is sent while the next is made. */
 const FIRST_CONCURRENCY = 2;
 const GAIN = 1.1;
-/** Of twice as many calls more is asked, because less is measured. */
+/** So many times as many calls at first: to a server that is far each step costs round trips with too few of them. */
+const SLOW_START_FACTOR = 3;
+/** Of so many more calls more is asked, because less is measured. */
 const FIRST_GAIN = 1.25;
-/** A rate is measured for so long at least; the shorter is that of doubling. */
+/** A rate is measured for so long at least; the shorter is that of the first steps. */
 const WINDOW_MS = 250;
-const FIRST_WINDOW_MS = 80;
+const FIRST_WINDOW_MS = 40;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
 /** Nothing waited for so long: one call less at a time. */

@@ -1,5 +1,4 @@
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { createGzip } from "node:zlib";
 import { forEachDocument, sliceBytes, type Encoding, type SinkBatch } from "../../core/batch.ts";
 import type { BufferPool } from "../../core/buffer-pool.ts";
 import { DELIVERED, type Verdict, type WriteResult } from "../../core/component.ts";
@@ -19,39 +18,67 @@ export const BULK_ENCODING: Encoding = { kind: "json", before: '{"create":{"_id"
 export const BULK_FILTER =
   "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store";
 
-const compress = promisify(gzip);
 /** Logs shrink to an eighth or so. Each piece of output costs a trip from the thread pool to the main thread and back. */
 const GZIP_PIECES = 8;
 const GZIP_LEAST_PIECE_BYTES = 16 * 1024;
+/** Less than this is copied together with its neighbours: each piece costs a write of its own. */
+const LEAST_PIECE_BYTES = 64 * 1024;
 
-/** A bulk call's body. `spare` is a buffer to give back to the pool once nobody reads the body any more. */
+/**
+ * A bulk call's body: these bytes, one piece after the other, only to be read. `spare` is a buffer to give back to the
+ * pool once nobody reads the body any more.
+ */
 export interface BulkBody {
-  readonly bytes: Buffer;
+  readonly pieces: readonly Buffer[];
+  readonly byteLength: number;
   readonly spare: Buffer | undefined;
 }
 
-/**
- * The documents of a batch in one piece. One slice is not copied: the result is then a part of the batch and only to
- * be read.
- */
+/** The documents of a batch, but those to leave out. Large slices are not copied: the body is then parts of the batch. */
 export function bulkBody(batch: SinkBatch, key: string, buffers: BufferPool, leaveOut?: ReadonlySet<number>): BulkBody {
-  if (leaveOut !== undefined && leaveOut.size > 0) {
-    const parts: Buffer[] = [];
-    forEachDocument(batch, key, (bytes, _slice, _i, index) => {
-      if (!leaveOut.has(index)) parts.push(bytes);
-    });
-    return { bytes: Buffer.concat(parts), spare: undefined };
+  const parts = partsOf(batch, key, leaveOut);
+  let byteLength = 0;
+  let smallBytes = 0;
+  for (const { length } of parts) {
+    byteLength += length;
+    if (length < LEAST_PIECE_BYTES) smallBytes += length;
   }
-  if (batch.slices.length === 1) return { bytes: sliceBytes(batch.slices[0]!, key), spare: undefined };
-  const spare = buffers.take(batch.byteLength);
-  let length = 0;
-  for (const slice of batch.slices) length += sliceBytes(slice, key).copy(spare, length);
-  return { bytes: spare.subarray(0, length), spare };
+  if (parts.length === 1 || smallBytes === 0) return { pieces: parts, byteLength, spare: undefined };
+  const spare = buffers.take(smallBytes);
+  const pieces: Buffer[] = [];
+  let from = 0;
+  let to = 0;
+  const endRun = (): void => {
+    if (to > from) pieces.push(spare.subarray(from, to));
+    from = to;
+  };
+  for (const part of parts) {
+    if (part.length < LEAST_PIECE_BYTES) to += part.copy(spare, to);
+    else {
+      endRun();
+      pieces.push(part);
+    }
+  }
+  endRun();
+  return { pieces, byteLength, spare };
+}
+
+function partsOf(batch: SinkBatch, key: string, leaveOut: ReadonlySet<number> | undefined): Buffer[] {
+  if (leaveOut === undefined || leaveOut.size === 0) return batch.slices.map((slice) => sliceBytes(slice, key));
+  const parts: Buffer[] = [];
+  forEachDocument(batch, key, (bytes, _slice, _i, index) => {
+    if (!leaveOut.has(index)) parts.push(bytes);
+  });
+  return parts;
 }
 
 /** In the thread pool; `level` is zlib's. The body must stay as it is until then. */
-export function gzipBody(body: Buffer, level: number): Promise<Buffer> {
-  return compress(body, { level, chunkSize: Math.max(GZIP_LEAST_PIECE_BYTES, Math.ceil(body.length / GZIP_PIECES)) });
+export async function gzipBody({ pieces, byteLength }: BulkBody, level: number): Promise<Buffer> {
+  const chunkSize = Math.max(GZIP_LEAST_PIECE_BYTES, Math.ceil(byteLength / GZIP_PIECES));
+  const stream = createGzip({ level, chunkSize });
+  for (const piece of pieces) stream.write(piece);
+  stream.end();
+  return Buffer.concat((await stream.toArray()) as Buffer[]);
 }
 
 export interface BulkReply {
@@ -78,40 +105,43 @@ export interface BulkOutcome {
  * the call, so that verdicts get their indexes in the batch.
  */
 export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: ReadonlySet<number>): BulkOutcome {
-  const { items = [] } = reply;
-  const others: OtherItems = reply.others ?? { count: items.length, indexes: items.map((_, i) => i), items };
+  const others: OtherItems = reply.others ?? allOf(reply.items ?? []);
   if (others.count !== count) {
     const reason = `the reply has ${others.count} items for ${count} documents`;
     const nothing = { duplicates: 0, failureStore: 0, indexMissing: false };
     return { result: { outcome: "hold", reason }, ...nothing, isUnclear: true };
   }
+  const said = others.items.map((item) => item["create"] ?? {});
+  const saidVerdicts = said.map(itemVerdict);
   const verdicts = new Map<number, Verdict>();
   let duplicates = 0;
   let failureStore = 0;
   let indexMissing = false;
   let isUnclear = false;
-  let last: Readonly<Record<string, BulkItem>> | undefined;
-  let lastVerdict: Verdict = DELIVERED;
   /** A document's place in the batch, and in the call. */
   let inBatch = 0;
   let inCall = 0;
-  others.items.forEach((item, i) => {
-    for (const index = others.indexes[i]!; ; inBatch++) {
+  others.indexes.forEach((index, i) => {
+    for (; ; inBatch++) {
       if (leaveOut?.has(inBatch) === true) continue;
       if (inCall === index) break;
       inCall++;
     }
-    const said = item["create"] ?? {};
-    if (said.status === 409) duplicates++;
-    if (said.failure_store === "used") failureStore++;
-    if (said.error?.type === "index_not_found_exception") indexMissing = true;
+    const kind = others.kinds[i]!;
+    const { status = 500, failure_store, error } = said[kind]!;
+    if (status === 409) duplicates++;
+    if (failure_store === "used") failureStore++;
+    if (error?.type === "index_not_found_exception") indexMissing = true;
     // A primary that wrote it may have failed before it said so.
-    if ((said.status ?? 500) >= 500) isUnclear = true;
-    const verdict = item === last ? lastVerdict : itemVerdict(said);
-    last = item;
-    lastVerdict = verdict;
+    if (status >= 500) isUnclear = true;
+    const verdict = saidVerdicts[kind]!;
     if (verdict.outcome !== "delivered") verdicts.set(inBatch, verdict);
   });
   const result: WriteResult = verdicts.size === 0 ? DELIVERED : { outcome: "mixed", verdicts };
   return { result, duplicates, failureStore, indexMissing, isUnclear };
+}
+
+function allOf(items: readonly Readonly<Record<string, BulkItem>>[]): OtherItems {
+  const indexes = items.map((_, i) => i);
+  return { count: items.length, indexes, kinds: indexes, items };
 }

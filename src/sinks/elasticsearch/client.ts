@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Readable } from "node:stream";
 import { errorMessage, systemErrorCode, WiretailError } from "../../core/error.ts";
 import type { Log, Verdict, WriteResult } from "../../core/component.ts";
 import { cloudIdUrl } from "./cloud-id.ts";
@@ -12,9 +13,10 @@ export interface Call {
   /** From the root, already percent-encoded. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** An object goes as JSON; bytes go as they are, as newline-delimited JSON. */
-  readonly body?: Buffer | object;
-  readonly gzipped?: boolean;
+  /** Goes as JSON. */
+  readonly body?: object;
+  /** Instead of `body`: newline-delimited JSON, or what gzip made of it, which goes as it is, one piece after the other. */
+  readonly bulk?: { readonly pieces: readonly Buffer[]; readonly gzipped: boolean };
   /** What the server lists the call under; the sink's own name unless given. */
   readonly opaqueId?: string;
 }
@@ -138,18 +140,22 @@ export class Connection {
   }
 
   async #callNode(node: Node<NodeClient>, call: Call, signal: AbortSignal): Promise<Reply> {
-    const { body } = call;
-    const headers: Record<string, string> = {};
-    if (call.gzipped === true) headers["content-encoding"] = "gzip";
+    const { body, bulk } = call;
     try {
       const reply = await node.target.transport.request(
         {
           method: call.method,
           path: call.path,
           ...(call.query === undefined ? {} : { querystring: call.query }),
-          ...(body === undefined ? {} : Buffer.isBuffer(body) ? { bulkBody: body } : { body }),
+          ...(body === undefined ? {} : { body }),
+          ...(bulk === undefined ? {} : { bulkBody: bulkStream(bulk.pieces) }),
         },
-        { meta: true, signal, headers, opaqueId: call.opaqueId ?? this.#opaqueId },
+        {
+          meta: true,
+          signal,
+          headers: bulk === undefined ? {} : bulkHeaders(bulk),
+          opaqueId: call.opaqueId ?? this.#opaqueId,
+        },
       );
       this.#nodes.worked(node);
       return { status: reply.statusCode ?? 0, body: reply.body };
@@ -208,6 +214,16 @@ export class Connection {
       }
     }
   }
+}
+
+/** A stream can be sent once only: each attempt needs its own. */
+function bulkStream(pieces: readonly Buffer[]): Buffer | Readable {
+  return pieces.length === 1 ? pieces[0]! : Readable.from(pieces);
+}
+
+function bulkHeaders({ pieces, gzipped }: NonNullable<Call["bulk"]>): Record<string, string> {
+  const byteLength = pieces.reduce((sum, { length }) => sum + length, 0);
+  return { "content-length": String(byteLength), ...(gzipped ? { "content-encoding": "gzip" } : {}) };
 }
 
 /** No connection came about: another node may be given the same call at once. */

@@ -1,82 +1,96 @@
-import type { BulkReply } from "./bulk.ts";
+import { Buffer } from "node:buffer";
 import type { BulkItem } from "./verdict.ts";
 
 /** Items of a bulk reply that say more than that a document was taken. */
 export interface OtherItems {
   /** Items of the reply, those among them that say nothing more. */
   readonly count: number;
-  /** Places of the others in the reply, ascending, and what they say. */
+  /** Places of the others in the reply, ascending. */
   readonly indexes: readonly number[];
+  /** What each of them says: its place in `items`. */
+  readonly kinds: readonly number[];
   readonly items: readonly Readonly<Record<string, BulkItem>>[];
 }
 
 const TAKEN = '{"create":{"status":201}}';
 const STRIDE = TAKEN.length + 1;
-/** 1, 2, 4, … 256 items of documents that were taken: one by one they cost 0.25 µs each to compare. */
-const TAKEN_RUNS = Array.from({ length: 9 }, (_, power) => (TAKEN + ",").repeat(1 << power));
-const FAULT = '"error":{';
+const TAKEN_AT_ONCE = 4096;
+/** Compared as bytes, which is a hundred times as fast as comparing text. */
+const TAKEN_RUN = Buffer.from(`${TAKEN},`.repeat(TAKEN_AT_ONCE));
+const FAULT = Buffer.from('"error":{');
 const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;
+const HEAD_BYTES = 96;
 
 /**
- * Reads a bulk reply of the usual form in which some items failed, and parses those alone: of thousands of items most are
- * `{"create":{"status":201}}`. Undefined when all of it has to be parsed.
+ * Takes a bulk reply of the usual form in which some items failed, and gives it back as JSON in which only these are left,
+ * as `others` (OtherItems): of thousands of items most are `{"create":{"status":201}}`, which nobody needs as text or as
+ * objects, and many others are equal word for word. Undefined when all of the reply has to be parsed.
  */
-export function mixedReply(text: string): BulkReply | undefined {
-  const from = HEAD.exec(text)?.[0].length;
+export function mixedReply(reply: Buffer): string | undefined {
+  const from = HEAD.exec(reply.toString("latin1", 0, HEAD_BYTES))?.[0].length;
   if (from === undefined) return undefined;
   const indexes: number[] = [];
-  const items: Readonly<Record<string, BulkItem>>[] = [];
+  const kinds: number[] = [];
+  const texts: string[] = [];
   let count = 0;
-  // Neighbours are often refused for the same reason, word for word.
-  let lastText = "";
-  let last: Readonly<Record<string, BulkItem>> = {};
-  let fault = text.indexOf(FAULT, from);
+  /** The last of the others. */
+  let last: Buffer | undefined;
+  let fault = reply.indexOf(FAULT, from);
   for (let at = from; ; at++) {
-    if (fault >= 0 && fault < at) fault = text.indexOf(FAULT, at);
-    // The last one has no comma.
-    const end = fault < 0 ? text.length - STRIDE : fault;
-    for (let run = runWithin(end - at); run >= 0;) {
-      if (text.startsWith(TAKEN_RUNS[run]!, at)) {
-        count += 1 << run;
-        at += TAKEN_RUNS[run]!.length;
-        run = runWithin(end - at);
-      } else run--;
-    }
-    if (text.startsWith(TAKEN, at)) at += TAKEN.length;
-    else {
-      if (lastText === "" || !text.startsWith(lastText, at)) {
-        const ending = objectEnd(text, at);
-        if (ending < 0) return undefined;
-        lastText = text.slice(at, ending);
-        try {
-          last = JSON.parse(lastText) as Readonly<Record<string, BulkItem>>;
-        } catch {
-          return undefined;
-        }
+    if (fault >= 0 && fault < at) fault = reply.indexOf(FAULT, at);
+    const taken = takenAt(reply, at, fault < 0 ? reply.length : fault);
+    count += taken;
+    at += taken * STRIDE;
+    let end = last === undefined ? -1 : at + last.length;
+    if (last === undefined || end > reply.length || reply.compare(last, 0, last.length, at, end) !== 0) {
+      end = objectEnd(reply, at);
+      if (end < 0) return undefined;
+      if (isTaken(reply, at, end)) last = undefined;
+      else {
+        last = reply.subarray(at, end);
+        texts.push(last.toString());
       }
+    }
+    if (last !== undefined) {
       indexes.push(count);
-      items.push(last);
-      at += lastText.length;
+      kinds.push(texts.length - 1);
     }
     count++;
-    const next = text.charCodeAt(at);
+    at = end;
+    const next = reply[at];
     if (next === COMMA) continue;
-    const isWhole = next === BRACKET_CLOSE && text.slice(at + 1) === "}";
-    return isWhole ? { errors: true, others: { count, indexes, items } } : undefined;
+    const isWhole = next === BRACKET_CLOSE && reply[at + 1] === BRACE_CLOSE && reply.length === at + 2;
+    if (!isWhole) return undefined;
+    const lists = `"indexes":[${indexes.join()}],"kinds":[${kinds.join()}],"items":[${texts.join()}]`;
+    return `{"errors":true,"others":{"count":${count},${lists}}}`;
   }
 }
 
-/** Which of TAKEN_RUNS is the longest within so many characters; -1 when none is. */
-function runWithin(length: number): number {
-  return length < STRIDE ? -1 : Math.min(TAKEN_RUNS.length - 1, 31 - Math.clz32(Math.floor(length / STRIDE)));
+/** How many items from `at` on say that their document was taken, each with its comma; no fault is before `end`. */
+function takenAt(reply: Buffer, at: number, end: number): number {
+  let count = 0;
+  // The item that has the fault begins a little before it, and where it begins differs: an index may be named in it.
+  for (let most = Math.floor((end - at) / STRIDE), tries = 0; most > 0; tries++) {
+    const run = Math.min(most, TAKEN_AT_ONCE);
+    if (reply.compare(TAKEN_RUN, 0, run * STRIDE, at, at + run * STRIDE) === 0) {
+      count += run;
+      at += run * STRIDE;
+      most = Math.floor((end - at) / STRIDE);
+    } else most = tries < FEW ? run - 1 : run >> 1;
+  }
+  return count;
+}
+
+function isTaken(reply: Buffer, at: number, end: number): boolean {
+  return end - at === TAKEN.length && reply.compare(TAKEN_RUN, 0, TAKEN.length, at, end) === 0;
 }
 
 /** Where the object that begins at `from` ends, if it is well-formed; -1 when there is none. */
-function objectEnd(text: string, from: number): number {
-  if (text.charCodeAt(from) !== BRACE_OPEN) return -1;
+function objectEnd(bytes: Buffer, from: number): number {
+  if (bytes[from] !== BRACE_OPEN) return -1;
   let depth = 0;
-  for (let at = from; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
+  for (let at = from; at < bytes.length; at++) {
+    switch (bytes[at]) {
       case BRACE_OPEN:
         depth++;
         break;
@@ -84,14 +98,15 @@ function objectEnd(text: string, from: number): number {
         if (--depth === 0) return at + 1;
         break;
       case QUOTE:
-        for (at++; at < text.length && text.charCodeAt(at) !== QUOTE; at++) {
-          if (text.charCodeAt(at) === BACKSLASH) at++;
+        for (at++; at < bytes.length && bytes[at] !== QUOTE; at++) {
+          if (bytes[at] === BACKSLASH) at++;
         }
     }
   }
   return -1;
 }
 
+const FEW = 4;
 const QUOTE = 34;
 const COMMA = 44;
 const BACKSLASH = 92;

@@ -1,6 +1,5 @@
 import type * as Elastic from "@elastic/elasticsearch";
 import { errorMessage } from "../../core/error.ts";
-import { mixedReply } from "./mixed-reply.ts";
 import { replyText } from "./reply-text.ts";
 import { Diagnostic, errors, Serializer, Transport, UndiciConnection, WeightedConnectionPool } from "./transport.ts";
 
@@ -30,7 +29,7 @@ export function openNodeClients(addresses: readonly string[], options: NodeClien
     const pool = new WeightedConnectionPool({ ...shared, resurrectStrategy: "none" });
     pool.addConnection({ url, tls, timeout, ...(auth === undefined ? {} : { auth }) });
     const transport = new Transport({
-      ...{ diagnostic, connectionPool: pool, serializer: new ReplySerializer() },
+      ...{ diagnostic, connectionPool: pool, serializer: new Serializer() },
       ...{ maxRetries: 0, requestTimeout: timeout, compression: false, name: "wiretail" },
       headers: { "user-agent": `wiretail (Node.js ${process.versions.node})` },
       productCheck: "Elasticsearch",
@@ -77,11 +76,4 @@ const VENDORED_HEADERS = {
 function inAddress(url: URL): { username: string; password: string } | undefined {
   if (url.username === "") return undefined;
   return { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-}
-
-/** Reads bulk replies with refusals quicker (mixedReply). */
-class ReplySerializer extends Serializer {
-  override deserialize<T>(json: string): T {
-    return (mixedReply(json) as T | undefined) ?? super.deserialize<T>(json);
-  }
 }

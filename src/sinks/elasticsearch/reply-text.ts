@@ -1,3 +1,5 @@
+import { mixedReply } from "./mixed-reply.ts";
+
 /** How far into a reply `errors` is looked for: it comes first, or after `took` where a server sends that. */
 const HEAD_BYTES = 64;
 const ALL_WELL = '{"errors":false}';
@@ -6,12 +8,13 @@ const FAILURE_STORE = Buffer.from('"failure_store":"used"');
 /**
  * The text of a reply that came in pieces. Of a bulk reply that says that no item failed only that is given back: 20,000
  * items are 0.5 MB of `{"create":{"status":201}}`, which nobody needs as text or as objects. Unless documents went to the
- * failure store, which is no error to the server.
+ * failure store, which is no error to the server. Of one in which some items failed only those are given (mixedReply).
  */
 export function replyText(chunks: readonly Buffer[]): string {
   const head = chunks[0]?.subarray(0, HEAD_BYTES);
   if (head?.includes('"errors":false') === true && !mentions(chunks, FAILURE_STORE)) return ALL_WELL;
-  return (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString();
+  const reply = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return mixedReply(reply) ?? reply.toString();
 }
 
 /** Whether the pieces, put together, contain the bytes. */

@@ -10,7 +10,7 @@ import {
 } from "../../core/component.ts";
 import { BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
 import type { CallNames } from "./call-names.ts";
-import { CallFailed, readReply, type Connection, type Reply } from "./client.ts";
+import { CallFailed, readReply, type Call, type Connection, type Reply } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
 import { LostBulks } from "./lost-bulks.ts";
 import type { ElasticsearchOptions } from "./options.ts";
@@ -18,11 +18,10 @@ import { probe } from "./probe.ts";
 import { RolloverGuard } from "./rollover.ts";
 import { Targets, type Target } from "./target.ts";
 
-// Larger calls are no faster here, and two of them are in memory twice: as what waits, and put together (bench/README.md).
-// How many at a time help, the runtime finds out (CallPace).
-const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 8 };
-/** Bodies that are put together and sent at the same time. */
-const BODY_BUFFERS_BYTES = 12 << 20;
+// Larger calls are no faster here (bench/README.md). How many at a time help, the runtime finds out (CallPace).
+const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 14 };
+/** For the small parts of bodies, which are put together. */
+const BODY_BUFFERS_BYTES = 4 << 20;
 const KEY = encodingKey(BULK_ENCODING);
 
 /** Where a call goes. */
@@ -92,13 +91,14 @@ export class ElasticsearchSink implements Sink {
     const count = batch.count - (leaveOut?.size ?? 0);
     if (leaveOut !== undefined && leaveOut.size > 0) metrics.counter("elasticsearch_duplicates").add(leaveOut.size);
     if (count === 0) return DELIVERED;
-    const { bytes, spare } = bulkBody(batch, KEY, this.#buffers, leaveOut);
+    const body = bulkBody(batch, KEY, this.#buffers, leaveOut);
+    const { spare } = body;
     const gzipped = this.#options.compression === "gzip";
-    const body = gzipped ? await gzipBody(bytes, this.#options.compression_level) : bytes;
+    const pieces = gzipped ? [await gzipBody(body, this.#options.compression_level)] : body.pieces;
     if (gzipped && spare !== undefined) this.#buffers.give(spare);
     metrics.counter("elasticsearch_bulk_requests").add(1);
-    metrics.counter("elasticsearch_sent_bytes").add(body.length);
-    const reply = await this.#callBulk(place, body, gzipped, signal);
+    metrics.counter("elasticsearch_sent_bytes").add(gzipped ? pieces[0]!.length : body.byteLength);
+    const reply = await this.#callBulk(place, { pieces, gzipped }, signal);
     if (!gzipped && spare !== undefined) this.#buffers.give(spare);
     const said = reply.body as BulkReply | undefined;
     if (typeof said !== "object" || (said as unknown) === null || typeof said.errors !== "boolean") {
@@ -115,14 +115,14 @@ export class ElasticsearchSink implements Sink {
     return outcome.result;
   }
 
-  async #callBulk({ name, target }: Place, body: Buffer, gzipped: boolean, signal: AbortSignal): Promise<Reply> {
+  async #callBulk({ name, target }: Place, bulk: NonNullable<Call["bulk"]>, signal: AbortSignal): Promise<Reply> {
     const path = `/${encodeURIComponent(name)}/_bulk`;
     const opaqueId = this.#names.begin();
     let isAnswered = false;
     try {
       // A missing template must not make a plain index of the data stream's name.
       const query = target.dataStream === undefined ? this.#query : { ...this.#query, require_data_stream: "true" };
-      const call = { method: "POST", path, query, body, gzipped, opaqueId } as const;
+      const call = { method: "POST", path, query, bulk, opaqueId } as const;
       const reply = await this.#connection.call(call, signal);
       isAnswered = true;
       return reply;
