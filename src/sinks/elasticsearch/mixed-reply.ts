@@ -90,7 +90,7 @@ function objectEnd(bytes: Buffer, from: number): number {
   if (bytes[from] !== BRACE_OPEN) return -1;
   let depth = 0;
   for (let at = from; at < bytes.length; at++) {
-    switch (bytes[at]) {
+    switch (bytes[at]!) {
       case BRACE_OPEN:
         depth++;
         break;
