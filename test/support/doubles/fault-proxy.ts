@@ -67,6 +67,9 @@ export class FaultProxy {
 
   constructor(options: FaultProxyOptions) {
     this.#options = options;
+    // A connection that is closed because it was idle may be closed under a request: no fault that anybody asked for, and
+    // the client has to take a call for one without an answer that was never seen here.
+    this.#server.keepAliveTimeout = 0;
   }
 
   get url(): string {
