@@ -22,7 +22,8 @@ import { pipelineIdPart } from "./route-key.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 import { CompiledPipeline } from "./specialise/compiled-pipeline.ts";
 import type { PlannedStage } from "./specialise/compile.ts";
-import type { SpoolNeed, Spooler } from "./spooler.ts";
+import type { SpoolNeed } from "./spool-item.ts";
+import type { Spooler } from "./spooler.ts";
 import { StageChain, type ChainStage, type DeadLetterEvent } from "./stage-chain.ts";
 
 /** One sink of a pipeline, with the name of the route in checkpoints. */

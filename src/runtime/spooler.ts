@@ -3,7 +3,6 @@ import type { Log } from "../core/component.ts";
 import { errorMessage, WiretailError } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
 import { countRanges, joinRanges } from "../disk/journal/ranges.ts";
-import { destinationRuns, encodeRecord, type EncodedRecord } from "../disk/journal/record.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { SinkConfig } from "./config/types.ts";
@@ -12,28 +11,9 @@ import { JournalRoom, type AttachedFeed, type JournalRoomOptions } from "./journ
 import { backlogOf } from "./journal-shares.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import type { JournaledBatch, PendingBatch, RouteProgress } from "./progress.ts";
-import type { QueuedSlice } from "./sink-queue.ts";
 import type { SinkRunner } from "./sink-runner.ts";
+import { groupByBatch, recordOf, type SpoolItem, type SpoolNeed } from "./spool-item.ts";
 import { Waiters } from "./waiters.ts";
-
-/** A sink that needs a batch from the journal. */
-export interface SpoolNeed {
-  readonly feed: JournalFeed;
-  readonly progress: RouteProgress;
-  readonly pending: PendingBatch;
-  /** Documents that are not settled: from, to, from, to, … */
-  readonly ranges: readonly number[];
-  /** Those of them that are not in memory for the sink, if any. */
-  away: readonly number[] | undefined;
-  /** Some of them were sent already. */
-  readonly sentBefore?: boolean;
-}
-
-interface Item {
-  readonly entry: OutboxEntry;
-  needs: readonly SpoolNeed[];
-  record: EncodedRecord | undefined;
-}
 
 export interface SpoolerOptions extends Pick<JournalRoomOptions, "journal" | "checkpoints" | "log" | "readAgain"> {
   readonly outbox: Outbox;
@@ -51,10 +31,10 @@ export class Spooler {
   readonly #feeds = new Map<string, AttachedFeed>();
   #coming: ReadonlySet<string> = new Set();
   readonly #room: JournalRoom;
-  #queue: Item[] = [];
+  #queue: SpoolItem[] = [];
   /** Appended and not acknowledged, in order. */
-  #issued: Item[] = [];
-  #failedItems: Item[] = [];
+  #issued: SpoolItem[] = [];
+  #failedItems: SpoolItem[] = [];
   #failures = 0;
   #seenFailures = 0;
   #failure: string | undefined;
@@ -315,7 +295,7 @@ export class Spooler {
     this.#wakeIdle();
   }
 
-  #written(item: Item, sequence: number): void {
+  #written(item: SpoolItem, sequence: number): void {
     const { log, checkpoints } = this.#options;
     this.#issued.shift();
     this.#failures = 0;
@@ -344,7 +324,7 @@ export class Spooler {
     this.#wakeIdle();
   }
 
-  #failed(item: Item, error: unknown): void {
+  #failed(item: SpoolItem, error: unknown): void {
     const { clock, random, log } = this.#options;
     this.#issued.shift();
     this.#failedItems.push(item);
@@ -387,25 +367,3 @@ const REPLACED: JournaledBatch = {
 /** A sink whose oldest event waits for longer is behind. */
 const BEHIND_MS = 1000;
 const CHECK_EVERY_MS = 100;
-
-function recordOf({ entry, needs }: Item): EncodedRecord {
-  const { destinations } = entry.batch;
-  const readers = needs.map(({ feed, ranges, pending, sentBefore = false }) => ({
-    ...{ sink: feed.options.sink, ranges, start: pending.start, sentBefore },
-    ...(destinations === undefined ? {} : { destinations: destinationRuns(destinations, feed.options.name) }),
-  }));
-  return encodeRecord(entry.batch, readers, new Set(needs.map(({ feed }) => feed.options.runner.encoding)));
-}
-
-function groupByBatch(
-  slices: readonly QueuedSlice[],
-): Map<PendingBatch, { readonly slice: QueuedSlice; ranges: number[] }> {
-  const groups = new Map<PendingBatch, { readonly slice: QueuedSlice; ranges: number[] }>();
-  for (const slice of slices) {
-    const group = groups.get(slice.pending);
-    if (group === undefined) groups.set(slice.pending, { slice, ranges: [slice.from, slice.to] });
-    else group.ranges.push(slice.from, slice.to);
-  }
-  for (const group of groups.values()) group.ranges = joinRanges(group.ranges);
-  return groups;
-}

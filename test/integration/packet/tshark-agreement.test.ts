@@ -8,7 +8,7 @@ import { assertAgreesWithTshark } from "../../support/agreement.ts";
 import { assertFlowsAgree } from "../../support/flows.ts";
 import { exoticFrames, pcap, PcapngBlocks } from "../../support/frames.ts";
 import * as frames from "../../support/frames.ts";
-import { assertTransactionsAgree } from "../../support/transaction-agreement.ts";
+import { assertTransactionsAgree } from "../../support/transaction-agreement/index.ts";
 import { captureTraffic } from "../../support/namespaces.ts";
 
 let folder: string;
