@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import type { Announcing } from "./announcing.ts";
 import type { Archives } from "./archives.ts";
 import { isCopyInProgress } from "./copy-check.ts";
@@ -8,7 +9,8 @@ import { isGzip, mayBecomeGzip } from "./gzip-file.ts";
 import { openFile, readAt } from "./identity.ts";
 import type { Recovery } from "./recovery.ts";
 import type { Replacement } from "./replacement.ts";
-import { isCompressedName } from "./rotated-name.ts";
+import { isCompressedName, isRotatedName } from "./rotated-name.ts";
+import { filesBelow, homesOf } from "./siblings.ts";
 import { isGone, LOOK_INTERVAL_MS, RETRY_MS, type Tracking } from "./tracking.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Unseen } from "./unseen.ts";
@@ -96,6 +98,25 @@ export class Looking {
     // Renamed meanwhile, and found by that under its new name.
     if (table.at(key) !== undefined) return this.look(path, startAtEnd);
     announcing.create(state, placeOf(path, stats), startAtEnd ?? false);
+  }
+
+  /**
+   * Whether the file of a generation that left its path has a rotated name that matches, too: it goes on there. Nobody may
+   * have looked at that name yet, and without it the file would be read as a new one once somebody does.
+   */
+  async follow(gen: Generation): Promise<boolean> {
+    const { options } = this.#tracking;
+    const homes = await homesOf(gen.place.path);
+    const names = (await Promise.all(homes.map((home) => filesBelow(dirname(home))))).flat();
+    for (const path of new Set(names)) {
+      if (path === gen.place.path || !options.matcher.matches(path)) continue;
+      if (!homes.some((home) => isRotatedName(basename(path), basename(home)))) continue;
+      const stats = await stat(path, { bigint: true }).catch(() => undefined);
+      if (stats === undefined || placeKey(stats) !== gen.key) continue;
+      await this.look(path, undefined);
+      return gen.detachedAtMs === undefined;
+    }
+    return false;
   }
 
   /** Rotation may have been quicker than our looks: what came and went at the path after the last that was seen. */

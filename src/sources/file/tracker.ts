@@ -36,6 +36,8 @@ export class Tracker implements Tracking {
   readonly #replacement: Replacement;
   readonly #unseen: Unseen;
   readonly #trouble: Trouble;
+  /** Detached, quiet, and looked for once more before they are let go of. */
+  readonly #closing = new Set<Generation>();
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
   /** A decision was asked for since `tick` was called last. */
@@ -213,19 +215,26 @@ export class Tracker implements Tracking {
 
   #tickDetached(gen: Generation, nowMs: number): void {
     const quietSince = Math.max(gen.lastGrowthMs, gen.detachedAtMs!);
-    if (!gen.drained || nowMs - quietSince < this.options.rotateGraceMs || gen.closing) return this.schedule(gen);
-    // A renamed file whose name nobody took yet is still the one that is written to.
-    if (this.table.isNameTaken(gen) || gen.handle === undefined) {
-      gen.closing = true;
-      return this.schedule(gen);
-    }
     this.schedule(gen);
+    if (!gen.drained || nowMs - quietSince < this.options.rotateGraceMs || gen.closing) return;
+    if (gen.handle === undefined) {
+      gen.closing = true;
+      return;
+    }
+    if (this.#closing.has(gen)) return;
+    this.#closing.add(gen);
+    // After all looks that were asked for before: one of them may find it under a name that matches.
     void this.serial(async () => {
+      if (gen.detachedAtMs === undefined || gen.ended) return;
       const stats = await gen.handle?.stat().catch(() => undefined);
-      if (stats?.nlink !== 0 || gen.detachedAtMs === undefined) return;
+      if (stats?.nlink !== 0) {
+        // A renamed file whose name nobody took yet is still the one that is written to.
+        if (!this.table.isNameTaken(gen)) return;
+        if (await this.#looking.follow(gen)) return;
+      }
       gen.closing = true;
       this.schedule(gen);
-    });
+    }).finally(() => this.#closing.delete(gen));
   }
 
   /** A generation was read to its end. */

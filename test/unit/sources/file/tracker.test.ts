@@ -126,3 +126,37 @@ test("what was rotated unseen is found once, although the next file is rotated b
   );
   assert.equal(opened.at(-1), "app.log");
 });
+
+test("a rotated file is not let go of before it is looked for under a name that matches, too", async (t) => {
+  const folder = await temporaryFolder(t);
+  const log = join(folder, "app.log");
+  await writeFile(log, "line 1\n");
+  const output = new MemoryOutput();
+  const stop = new AbortController();
+  const options = { rules: { maxLineBytes: 1024 }, startAtEnd: false, rotateGraceMs: 1_000, maxOpenFiles: 10 };
+  const context = sourceContext(join(folder, "state"), { once: false });
+  const matcher = fileMatcher([join(folder, "app.log*")], []);
+  const tracker = new Tracker({ ...options, matcher }, context, output, () => undefined, stop.signal);
+  const settled = async (): Promise<void> => {
+    while (!tracker.settled) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await tracker.begin([log], false);
+  await settled();
+  const [gen] = tracker.generations;
+  await rename(log, `${log}.1`);
+  await writeFile(log, "line 2\n");
+  // The system told of one name only, so far.
+  await tracker.look(log);
+  await settled();
+  assert.notEqual(gen!.detachedAtMs, undefined);
+  gen!.drained = true;
+  tracker.tick(context.monotonicMs() + 5_000);
+  await settled();
+  assert.equal(gen!.closing, false);
+  assert.equal(gen!.place.path, `${log}.1`);
+  await tracker.look(`${log}.1`);
+  await settled();
+  assert.equal(output.opened.length, 2, "each file once");
+  stop.abort();
+  await tracker.close();
+});
