@@ -11,6 +11,7 @@ import { CaptureReader } from "../src/packet/capture/capture-reader.ts";
 import type { PacketBatch } from "../src/packet/capture/packet-batch.ts";
 import { FlowOutput } from "../src/packet/flows/flow-output.ts";
 import { HeaderDecoder } from "../src/packet/headers/decode.ts";
+import { READ_BYTES } from "../src/sources/packet/file-bytes.ts";
 import { eth, ip4, pcap, udp } from "../test/support/frames.ts";
 import { mixedCapture } from "./mixed-capture.ts";
 
@@ -18,8 +19,6 @@ const MEGABYTES = Number(process.env["WIRETAIL_BENCH_MB"] ?? 1000);
 /** tshark takes minutes for a million packets: it gets the beginning. */
 const TSHARK_MEGABYTES = Math.min(60, MEGABYTES);
 const BATCH_PACKETS = 1024;
-/** As streams of files read. */
-const CHUNK_BYTES = 65_536;
 /** The best of so many is taken: others may use the machine. */
 const ROUNDS = 3;
 
@@ -52,7 +51,7 @@ async function main(): Promise<void> {
 /** Calls `take` with each batch of a capture. */
 function eachBatch(file: string, reader: CaptureReader, take: (batch: PacketBatch) => void): void {
   const descriptor = openSync(file, "r");
-  const chunk = Buffer.alloc(CHUNK_BYTES);
+  const chunk = Buffer.alloc(READ_BYTES);
   try {
     for (let size = readSync(descriptor, chunk); size > 0; size = readSync(descriptor, chunk))
       for (const batch of reader.read(chunk.subarray(0, size))) take(batch);

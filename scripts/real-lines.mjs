@@ -1,10 +1,11 @@
 // Makes the lines of test/golden/lines: starts real programs of Debian in a temporary folder, on loopback, makes them log
 // whatever they log, and writes their lines with names and folders of this machine made harmless. Run as root or as any user.
 //
-//     node scripts/real-lines.mjs [ROOT]
+//     node scripts/real-lines.mjs [ROOT] [PROGRAM …]
 //
-// The packages: nginx-light apache2-bin haproxy rsyslog redis-server mariadb-server postgresql. ROOT is a folder into
-// which they were unpacked (`dpkg -x`), where they are not installed. A program that is not there is left out.
+// The packages: nginx-light apache2-bin haproxy rsyslog redis-server mariadb-server postgresql prometheus-node-exporter
+// prometheus-alertmanager. ROOT is a folder into which they were unpacked (`dpkg -x`), where they are not installed (/ if all
+// are). A program that is not there is left out. PROGRAM: only these functions of this file.
 import { execFile, spawn } from "node:child_process";
 import {
   chmodSync,
@@ -23,7 +24,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const ROOT = process.argv[2] ?? "/";
+const [ROOT = "/", ...ONLY] = process.argv.slice(2);
 const OUTPUT = "test/golden/lines";
 const WORK = mkdtempSync(join(tmpdir(), "real-lines-"));
 chmodSync(WORK, 0o777);
@@ -135,7 +136,7 @@ function keep(name, lines, limit = 60) {
       line
         .replaceAll(WORK, "/srv")
         .replaceAll(ROOT === "/" ? "\0" : ROOT, "")
-        .replaceAll(hostname(), "web-1")
+        .replaceAll(new RegExp(`\\b${hostname().replaceAll(".", "\\.")}\\b`, "g"), "web-1")
         .replaceAll(release(), "6.1.0"),
     )
     .map((line) => (line.length > 700 ? `${line.slice(0, 300)}${line.slice(-300)}` : line))
@@ -346,6 +347,33 @@ async function redis() {
   keep("redis", [...linesOf(join(path, "redis.log")), ...linesOf(join(replicaFolder, "redis.log"))], 120);
 }
 
+/** Two programs in Go whose loggers write logfmt. */
+async function prometheus() {
+  const files = ["prometheus-node-exporter", "prometheus-alertmanager"].map((name) => program(`usr/bin/${name}`));
+  if (files.includes(undefined)) return;
+  const [exporter, alertmanager] = files;
+  versions.prometheus = (await run(exporter, ["--version"], { env })).stdout.split("\n")[0];
+  versions.alertmanager = (await run(alertmanager, ["--version"], { env })).stdout.split("\n")[0];
+  const path = folder("prometheus");
+  const ports = [await freePort(), await freePort()];
+  const address = (port) => ["--web.listen-address", `127.0.0.1:${port}`, "--log.level", "debug"];
+  const exporting = start(exporter, address(ports[0]));
+  await untilOpen(ports[0], exporting);
+  await send(ports[0], "GET /metrics HTTP/1.0\r\n\r\n");
+  await stop(exporting);
+  const config = join(path, "alertmanager.yml");
+  writeFileSync(config, "route: { receiver: none }\nreceivers: [{ name: none }]\n");
+  const args = ["--config.file", config, "--storage.path", path, "--cluster.listen-address", "", ...address(ports[1])];
+  // Without its templates, which are not where it looks for them, it ends by itself.
+  const alerting = start(alertmanager, args);
+  await Promise.race([alerting.ended, sleep(3000)]);
+  await stop(alerting);
+  const lines = [exporting, alerting].flatMap(({ text }) => text.split("\n"));
+  // What is mounted where is this machine's own affair.
+  const isOurs = (line) => line.startsWith("ts=") && !/collector=(?:filesystem|systemd|nfs)|mount/.test(line);
+  keep("logfmt", lines.filter(isOurs), 200);
+}
+
 async function postgresql() {
   const base = ["/usr/lib/postgresql", join(ROOT, "usr/lib/postgresql")].find(existsSync);
   if (base === undefined) return;
@@ -464,9 +492,9 @@ async function auth() {
 
 mkdirSync(OUTPUT, { recursive: true });
 try {
-  for (const make of [nginx, apache, haproxy, redis, postgresql, mariadb, auth]) {
+  for (const make of [nginx, apache, haproxy, redis, prometheus, postgresql, mariadb, auth]) {
     try {
-      await make();
+      if (ONLY.length === 0 || ONLY.includes(make.name)) await make();
     } catch (error) {
       console.error(`${make.name}: ${error.message.slice(0, 600)}`);
       process.exitCode = 1;

@@ -10,7 +10,7 @@ import { JournalFeed } from "./journal-feed.ts";
 import { JournalRoom, type AttachedFeed, type JournalRoomOptions } from "./journal-room.ts";
 import { backlogOf } from "./journal-shares.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
-import type { JournaledBatch, PendingBatch, RouteProgress } from "./progress.ts";
+import type { JournaledBatch, PendingBatch } from "./progress.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 import { groupByBatch, recordOf, type SpoolItem, type SpoolNeed } from "./spool-item.ts";
 import { Waiters } from "./waiters.ts";

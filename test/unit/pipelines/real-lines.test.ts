@@ -22,6 +22,7 @@ const PROGRAMS: Readonly<Record<string, { readonly fields: readonly string[]; re
   syslog: { fields: ["process.name", "process.pid", "message", "log.syslog.hostname"] },
   auth: { fields: ["process.name", "message", "log.syslog.hostname"] },
   redis: { fields: ["process.pid", "message"] },
+  logfmt: { fields: ["caller"] },
   postgresql: { fields: ["log.level", "process.pid", "message"], starts: /^\d{4}-/ },
   "mysql-slow": {
     fields: ["mysql.slowlog.query_time.sec", "mysql.slowlog.query", "mysql.thread_id"],
