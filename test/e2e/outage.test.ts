@@ -82,10 +82,12 @@ test("with Elasticsearch down for a minute CloudWatch and the local store lag no
     const up = Date.now();
     await elasticsearch.listen(port);
     await watch(CATCH_UP_MS);
-    await waitFor("Elasticsearch has caught up", async () => {
+    const hasCaughtUp = async (): Promise<boolean> => {
       const status = await agent.status();
       return status.journal!.used_bytes === 0 && sinkOf(status, "es").queued_events < 500;
-    });
+    };
+    // After a minute of failures the pause before the next attempt may be half a minute long.
+    await waitFor("Elasticsearch has caught up", hasCaughtUp, { withinMs: 60_000 });
     const after = Date.now();
     await watch(CONTROL_MS);
     await writer.stop();

@@ -136,7 +136,9 @@ class CommandSource implements Source {
     signal: AbortSignal,
   ): Promise<{ ok: boolean; notStarted: boolean; text: string }> {
     const { command: argv, stderr, environment, working_dir: cwd } = this.#options;
+    // Before the program runs: Node throws away what nobody reads when it ends.
     const id = await this.#open(output);
+    const errorId = stderr === "events" ? await this.#open(output) : undefined;
     this.#partition = id;
     this.#state = "reading";
     const child = spawn(argv[0]!, argv.slice(1), {
@@ -163,8 +165,7 @@ class CommandSource implements Source {
     // Reading goes on while the program is asked to stop, so that what it prints last arrives.
     const readersDone = new AbortController();
     const pumps = [this.#pump(child.stdout!, id, undefined, output, readersDone.signal)];
-    if (child.stderr !== null && stderr === "events") {
-      const errorId = await this.#open(output);
+    if (child.stderr !== null && errorId !== undefined) {
       pumps.push(this.#pump(child.stderr, errorId, "stderr", output, readersDone.signal));
     } else if (child.stderr !== null) {
       pumps.push(this.#logLines(child.stderr, argv[0]!, readersDone.signal));
