@@ -15,7 +15,7 @@ export interface OtherItems {
 const TAKEN = '{"create":{"status":201}}';
 const STRIDE = TAKEN.length + 1;
 const TAKEN_AT_ONCE = 4096;
-/** Compared as bytes, which is a hundred times as fast as comparing text. */
+/** Compared as bytes: comparing so much text took longer than all else that a reply needs. */
 const TAKEN_RUN = Buffer.from(`${TAKEN},`.repeat(TAKEN_AT_ONCE));
 const FAULT = Buffer.from('"error":{');
 const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;

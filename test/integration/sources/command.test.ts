@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { command } from "../../../src/sources/command/index.ts";
 import type { Source } from "../../../src/core/component.ts";
 import { MemoryOutput, sourceContext, until } from "../../support/source-output.ts";
@@ -18,9 +19,12 @@ const DEFAULTS = {
 function start(
   options: Partial<typeof DEFAULTS | { stderr: "events" | "ignore" }> & { command: string[] },
   once = false,
+  openMs = 0,
 ) {
   const context = sourceContext("/nonexistent", { once });
   const output = new MemoryOutput();
+  const open = output.open.bind(output);
+  if (openMs > 0) output.open = (partition) => sleep(openMs).then(() => open(partition));
   const source = command.create({ ...DEFAULTS, ...options }, context) as Source;
   const stop = new AbortController();
   const done = source.run(output, stop.signal);
@@ -104,6 +108,12 @@ describe("command", () => {
     const shipped = start({ command: noisy, stderr: "events" }, true);
     await shipped.done;
     assert.equal(shipped.output.count, 101);
+  });
+
+  it("loses nothing of a program that has ended before its outputs are known", async () => {
+    const { output, done } = start({ command: ["sh", "-c", "echo warn >&2; echo out"], stderr: "events" }, true, 150);
+    await done;
+    assert.deepEqual(output.texts().sort(), ["out", "warn"]);
   });
 
   it("says when a program cannot be started, and tries again", async () => {
