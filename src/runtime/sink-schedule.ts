@@ -17,7 +17,8 @@ export interface SinkScheduleOptions {
 
 /**
  * What waits for a full call goes out when nothing has come for so long: at the end of a burst, and where lines are rare,
- * waiting longer only makes them late. At most one such call in `maxAgeMs`, so it costs no more calls than that does.
+ * waiting longer only makes them late. At most one such call in `maxAgeMs`, or after each full one, so there are not many
+ * more calls than without.
  */
 const QUIET_MS = 20;
 
@@ -184,7 +185,8 @@ export class SinkSchedule {
     // In order: as far as the next document of another destination; that one waiting is reason enough to send.
     if (isOrdered && !this.#isReady(best, now) && others === Infinity) return undefined;
     // Under pressure such calls are many, and say nothing of how rare lines are.
-    if (!best.isFull && !this.#isUrgent && !this.#flushNow) best.lastPartialMs = now;
+    if (best.isFull) best.lastPartialMs = -Infinity;
+    else if (!this.#isUrgent && !this.#flushNow) best.lastPartialMs = now;
     return isOrdered ? best.take(others) : best.take();
   }
 

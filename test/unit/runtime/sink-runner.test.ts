@@ -90,6 +90,18 @@ test("what waits goes out when nothing more comes for a moment, at most once in 
   ]);
 });
 
+test("the end of a burst goes out as soon as nothing more comes, also soon after the end of another", async () => {
+  const sink = new ScriptedSink([], { maxEvents: 3, maxAgeMs: 500 });
+  const rig = new SinkRig(sink);
+  rig.enqueue(["a"]);
+  await rig.clock.advance(20);
+  rig.enqueue(["b", "c", "d", "e"]);
+  await rig.clock.advance(19);
+  assert.deepEqual(sent(sink), [["a"], ["b", "c", "d"]]);
+  await rig.clock.advance(1);
+  assert.deepEqual(sent(sink), [["a"], ["b", "c", "d"], ["e"]]);
+});
+
 test("documents of different destinations, or too far apart in time, never share a call", async () => {
   const sink = new ScriptedSink();
   sink.destinationOf = (timeMs) => (timeMs < DAY_MS ? "old" : "new");
