@@ -11,8 +11,8 @@ import { launcherCommand } from "./launcher.ts";
 /**
  * The rate of packets at which live captures begin to drop: packets are sent at rising rates over a pair of virtual
  * interfaces, and each program captures what it can. Needs root, tcpreplay, tcpdump, tshark and dumpcap, and a machine
- * with nothing else to do. `--sender trafgen` (of Debian's netsniff-ng) sends from memory shared with the kernel: twice as
- * fast as tcpreplay, which makes a system call a packet.
+ * with nothing else to do. `--sender udp` (by python3) has the kernel make the packets out of large datagrams: three times
+ * as fast as tcpreplay, which makes a system call a packet.
  *
  * `node dist/bench/capture.js --rates 50000,100000,200000,400000,max --seconds 2 --programs flows,tcpdump`
  *
@@ -31,12 +31,16 @@ const { values } = parseArgs({
   },
 });
 const SECONDS = Number(values.seconds);
-const FRAMES = 1000;
+const CONVERSATIONS = 500;
+const FRAMES = 2 * CONVERSATIONS;
 /** Packets for each second of a row that is sent as fast as it goes. */
 const MOST = 1_000_000;
 /** 4,096 packets. */
 const CAP_BUFFER_BYTES = 268_435_456;
 const [NEAR, FAR] = [`wtbn${process.pid}`, `wtbf${process.pid}`];
+/** Nobody has the second address: what is sent there comes to the other interface, and no further. */
+const [FROM, TO] = ["10.9.7.2", "10.9.7.77"];
+const SEND_UDP = path.join(import.meta.dirname, "../../bench/send-udp.py");
 const folder = mkdtempSync(path.join(os.tmpdir(), "wiretail-bench-"));
 
 /** What a capture came to. */
@@ -148,6 +152,14 @@ const CAPTURERS: readonly Capturer[] = [
     /(\d+) packets? captured/,
     /(\d+) packets? dropped by kernel/,
   ),
+  // As the agent has it write: each packet at once, into a pipe.
+  program(
+    "tcpdump -U -w - | cat",
+    ["bash", "-c", "exec tcpdump -i v0 -n -B 16384 -U -w - > >(exec cat > /dev/null)"],
+    /listening on/,
+    /(\d+) packets? captured/,
+    /(\d+) packets? dropped by kernel/,
+  ),
   program(
     "dumpcap -w /dev/null",
     ["dumpcap", "-i", "v0", "-q", "-B", "16", "-w", "/dev/null"],
@@ -191,19 +203,12 @@ function capture(packets: readonly Buffer[]): Buffer {
   return Buffer.concat([header, ...records]);
 }
 
-/** As trafgen's configuration. */
-function recipe(packets: readonly Buffer[]): string {
-  return packets.map((frame) => `{ ${[...frame].join(", ")} }\n`).join("");
-}
-
 /** `rate` NaN: as fast as it can. */
 function senderCommand(rate: number): string[] {
   const loops = Math.ceil(((Number.isNaN(rate) ? MOST : rate) * SECONDS) / FRAMES);
-  if (values.sender === "trafgen") {
-    const pace = Number.isNaN(rate) ? [] : ["-b", `${rate}pps`];
-    const to = ["-o", "v0", "-i", path.join(folder, "frames.cfg"), "-n", String(loops * FRAMES)];
-    // One process, and the machine's settings stay as they are.
-    return ["trafgen", "--no-sock-mem", "-Q", "-P", "1", "-S", "4MiB", ...pace, ...to];
+  if (values.sender === "udp") {
+    const pace = Number.isNaN(rate) ? "max" : String(rate);
+    return ["python3", SEND_UDP, FROM, TO, String(loops * FRAMES), values.bytes, String(CONVERSATIONS), pace];
   }
   const pace = Number.isNaN(rate) ? "--topspeed" : `--pps=${rate}`;
   return ["tcpreplay", "-q", "-K", "-i", "v0", pace, `--loop=${loops}`, path.join(folder, "frames.pcap")];
@@ -215,25 +220,24 @@ async function send(rate: number): Promise<{ packets: number; perSecond: number 
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   await once(child, "close");
-  if (values.sender === "trafgen") {
-    const packets = Number(/(\d+) packets outgoing/.exec(said)?.[1] ?? 0);
-    const [, seconds = "1", micros = "0"] = /(\d+) sec, (\d+) usec/.exec(said) ?? [];
-    return { packets, perSecond: packets / (Number(seconds) + Number(micros) / 1e6) };
-  }
-  const [, packets = "0", seconds = "1"] = /Actual: (\d+) packets .* in ([\d.]+) seconds/.exec(said) ?? [];
+  const [, packets = "0", seconds = "1"] = /(\d+) packets .*?in ([\d.]+) seconds/.exec(said) ?? [];
   return { packets: Number(packets), perSecond: Number(packets) / Number(seconds) };
 }
 
 try {
   const packets = frames(Number(values.bytes));
   writeFileSync(path.join(folder, "frames.pcap"), capture(packets));
-  writeFileSync(path.join(folder, "frames.cfg"), recipe(packets));
   for (const host of [NEAR, FAR]) {
     execFileSync("ip", ["netns", "add", host]);
     execFileSync("ip", ["netns", "exec", host, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
   }
   execFileSync("ip", ["link", "add", "v0", "netns", NEAR, "type", "veth", "peer", "name", "v0", "netns", FAR]);
   for (const host of [NEAR, FAR]) execFileSync("ip", ["netns", "exec", host, "ip", "link", "set", "v0", "up"]);
+  const far = (...words: readonly string[]): Buffer => execFileSync("ip", ["-n", FAR, ...words]);
+  far("addr", "add", `${FROM}/24`, "dev", "v0");
+  far("neigh", "add", TO, "lladdr", "02:00:00:00:00:0a", "dev", "v0");
+  // Packets are cut before they are on the wire.
+  far("link", "set", "v0", "gso_max_segs", "1");
   process.stdout.write(
     `| program | packets/s sent | sent | captured | lost | dropped, it says |\n| --- | ---: | ---: | ---: | ---: | ---: |\n`,
   );

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { openPipe } from "./pipe.ts";
 
 /** Milliseconds between SIGTERM and SIGKILL. */
 const GRACE_MS = 3000;
@@ -61,14 +63,17 @@ export class CaptureChild implements CaptureProcess {
   /** `onLine` is given what it writes to standard error; `countsSignal` has it write its counts there. */
   constructor(argv: readonly string[], onLine: (line: string) => void, countsSignal?: NodeJS.Signals) {
     this.#countsSignal = countsSignal;
+    const pipe = openPipe();
     const child = spawn("/bin/sh", ["-c", SCRIPT, "wiretail-capture", ...argv], {
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", pipe?.writeFd ?? "pipe", "pipe"],
       detached: true,
     });
+    // Only the child's own end is left, so that the stream ends with it.
+    if (pipe !== undefined) closeSync(pipe.writeFd);
     this.#child = child;
-    this.stdout = child.stdout;
-    child.stdin.on("error", () => undefined);
-    const lines = createInterface({ input: child.stderr });
+    this.stdout = pipe?.stream ?? child.stdout!;
+    child.stdin!.on("error", () => undefined);
+    const lines = createInterface({ input: child.stderr! });
     lines.on("line", (line) => onLine(line.replace(/^.*\r/, "").trimEnd()));
     const read = new Promise<void>((resolve) => lines.once("close", resolve));
     const exited = new Promise<ChildEnd>((resolve) => {
