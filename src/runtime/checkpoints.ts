@@ -239,6 +239,13 @@ export class Checkpoints {
     this.touch();
   }
 
+  /** A sink object is gone: what it may have sent is unknown to its successor, also where it knew how that had ended. */
+  sinkEnded(sinkIdentity: string): void {
+    for (const { routes } of this.#partitions.values())
+      for (const [route, progress] of routes) if (route.endsWith(`|${sinkIdentity}`)) progress.sentMark?.inherit();
+    this.touch();
+  }
+
   /** Nothing for a sink is in the journal. */
   clearJournal(sinkIdentity: string): void {
     for (const { routes } of this.#partitions.values())

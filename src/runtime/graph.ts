@@ -286,9 +286,11 @@ export class Graph {
   }
 
   /** Its place in the journal is its own until it has ended: what it still settles counts there. */
-  async #unmake({ runner, feed }: RunningSink): Promise<void> {
+  async #unmake({ config, runner, feed }: RunningSink): Promise<void> {
     feed?.stop();
     await runner.stop();
+    // Of a batch in the journal some may be delivered: its successor gets all of it, and has to look.
+    this.#options.checkpoints.sinkEnded(config.identity);
     if (feed !== undefined) this.#options.spooler?.detach(feed);
   }
 
@@ -370,11 +372,11 @@ export class Graph {
   ): Context {
     const { clock, log } = this.#options;
     const labels = kind === "sinks" ? { sink: config.name } : { source: config.name };
-    // Names may hold anything; a folder's name may not.
-    const folder = /^[\w-]{1,64}$/.test(config.name)
-      ? config.name
-      : createHash("sha256").update(config.name).digest("hex").slice(0, 32);
-    const stateDir = join(this.#options.stateDir, kind, folder);
+    const stateDir = join(
+      this.#options.stateDir,
+      kind,
+      kind === "sinks" ? sinkFolder(config) : sourceFolder(config.name),
+    );
     return {
       ...{ id: config.name, log: log(config.name), placeholders: this.#placeholders! },
       metrics: this.#options.metrics.scope(labels, config.definition.metrics ?? []),
@@ -390,6 +392,16 @@ export class Graph {
 }
 
 const WRITE_TIMEOUT_MS = 120_000;
+
+/** What a sink keeps stays with it when it is called differently: calls that it made may still be at work. */
+function sinkFolder(config: { readonly definition: { readonly type: string }; readonly identity: string }): string {
+  return `${config.definition.type}-${config.identity}`;
+}
+
+/** Names may hold anything; a folder's name may not. */
+function sourceFolder(name: string): string {
+  return /^[\w-]{1,64}$/.test(name) ? name : createHash("sha256").update(name).digest("hex").slice(0, 32);
+}
 
 /** Names of the pipelines that a source feeds, in the order of the configuration. */
 function pipelinesFrom(config: HostConfig, source: string): string[] {

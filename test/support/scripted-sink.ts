@@ -29,6 +29,7 @@ export class ScriptedSink implements Sink {
   destinationOf?: (timeMs: number, named?: string) => string;
   maxTimeSpanMs?: number;
   overheadBytesPerEvent?: number;
+  asksWhatArrived?: boolean;
   position?: (partitionId: string, pipeline: string) => ResumePoint | undefined;
 
   /** `answers` are given in turn, then everything is delivered; a function answers every call. */

@@ -13,7 +13,7 @@ import { temporaryFolder } from "../../support/folders.ts";
 import { makeHost, sinkDefinition, type HostParts } from "../../support/host.ts";
 import { numbered } from "../../support/lines.ts";
 import { MemoryInput } from "../../support/memory-source.ts";
-import { Gate, ScriptedSink } from "../../support/scripted-sink.ts";
+import { Gate, messagesOf, ScriptedSink } from "../../support/scripted-sink.ts";
 import { until } from "../../support/until.ts";
 
 const QUICK = { maxAgeMs: 5 };
@@ -320,6 +320,49 @@ test("what a sink that is replaced still settles counts, when it goes into the j
   await until("the successor has the rest", () => settled().size === 150);
   assert.deepEqual([...settled()].sort(), numbered(0, 150).sort());
   assertEquations(agent);
+});
+
+test("a successor that can look up what arrived is told of all that its predecessor may have sent", async (t) => {
+  const stateDir = await stateFolder(t);
+  const input = new MemoryInput();
+  input.batchLines = 8;
+  const gate = new Gate();
+  const good = new ScriptedSink([], QUICK);
+  // Of each batch one half is under way while the other waits.
+  const bad = [new ScriptedSink([], { ...QUICK, maxEvents: 4 }), new ScriptedSink([], QUICK)] as const;
+  // It fails, so that nothing is read ahead from the journal.
+  bad[0].answer = () => (bad[0].calls.length === 1 ? failing() : gate.answer());
+  for (const sink of bad) sink.asksWhatArrived = true;
+  const maybeSent = new Set<string>();
+  const write = bad[1].write.bind(bad[1]);
+  bad[1].write = (batch, signal, attempt) => {
+    if (batch.slices.some((slice) => slice.maybeSent === true))
+      messagesOf(batch).forEach((each) => maybeSent.add(each));
+    return write(batch, signal, attempt);
+  };
+  const definition = sinkDefinition(...bad);
+  const parts = withTwo(stateDir, input, [good], []);
+  const host = (version: number): HostConfig =>
+    makeHost({ ...parts, sinks: { ...parts.sinks, bad: { definition, version } } });
+  const { agent } = await start(t, host(1));
+  input.push(...numbered(0, 150));
+  await until("the rest is in the journal", () => agent.status().sinks[1]!.queued_in_journal_events === 150 - 4);
+  await until("it is tried again", () => gate.size === 1);
+  const reloaded = agent.reload(host(2), TEST_PLACEHOLDERS);
+  gate.open();
+  await reloaded;
+  await until("the successor has the rest", () => bad[1].delivered.length >= 146);
+  assert.deepEqual(bad[0].delivered, numbered(0, 4));
+  assert.deepEqual(new Set([...bad[0].delivered, ...bad[1].delivered]), new Set(numbered(0, 150)));
+  const twice = bad[1].delivered.filter((message) => bad[0].delivered.includes(message));
+  assert.deepEqual(
+    twice.filter((message) => !maybeSent.has(message)),
+    [],
+  );
+  assert.deepEqual(
+    numbered(8, 150).filter((message) => maybeSent.has(message)),
+    [],
+  );
 });
 
 test("what a sink that is replaced has in a full journal is its successor's, though room is looked for in between", async (t) => {
