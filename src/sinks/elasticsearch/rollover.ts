@@ -129,6 +129,12 @@ export class RolloverGuard {
       body = reply.body;
     } catch (error) {
       if (error instanceof CallFailed && error.status === 404) return []; // Deleted meanwhile.
+      if (error instanceof CallFailed && error.status === 413 && ids.length > 1) {
+        const half = ids.length >>> 1;
+        const first = await this.#lookUp(index, ids.slice(0, half), signal);
+        const second = await this.#lookUp(index, ids.slice(half), signal);
+        return [...first, ...second.map((place) => half + place)];
+      }
       if (error instanceof CallFailed && isFinal(error)) return this.#giveUp(index, error.message, ids.length);
       throw error;
     }

@@ -154,6 +154,20 @@ describe("elasticsearch: what may have been sent before is looked up", () => {
     assert.equal(world.calls.filter((call) => call === "POST /a/_mget").length, 3);
   });
 
+  test("ids that are too many for the server, or a proxy before it, go in smaller calls", async () => {
+    const world = new World().dataStream("a", "b");
+    world.fail = ({ body }) =>
+      ((body as { ids?: string[] } | undefined)?.ids?.length ?? 0) > 3 ? refused(413) : undefined;
+    for (const i of [0, 2, 3, 9]) world.indices.get("a")!.add(id(i));
+    world.indices.get("b")!.add(id(5));
+    assert.deepEqual((await ask(world, sinkBatch(10, true))).sort(), [0, 2, 3, 5, 9]);
+    assert.equal(world.counted("unchecked_events"), 0);
+    // A call that cannot be made smaller is given up, and counted.
+    world.fail = ({ body }) => ((body as { ids?: string[] } | undefined)?.ids === undefined ? undefined : refused(413));
+    assert.deepEqual(await ask(world, sinkBatch(2, true)), []);
+    assert.equal(world.counted("unchecked_events"), 4);
+  });
+
   test("a plain index needs no look-up: it answers 409 for what it has", async () => {
     const world = new World(false);
     world.resolved = {};
