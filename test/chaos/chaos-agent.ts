@@ -69,8 +69,14 @@ export class ChaosAgent {
     for (const deadline = Date.now() + START_MS; ;) {
       const next = this.#spawn(args);
       this.#process = next;
+      // A fault may be over before what it did to a process has ended that.
+      let mayFail = false;
+      const hasBegun = (): boolean => {
+        mayFail ||= this.mayFail;
+        return /wiretail \S+ runs/.test(next.stderr) || next.isEnded;
+      };
       try {
-        await waitFor("the start", () => /wiretail \S+ runs/.test(next.stderr) || next.isEnded, { withinMs: START_MS });
+        await waitFor("the start", hasBegun, { withinMs: START_MS });
       } catch {
         this.crashes.push(`did not start within ${START_MS / 1000} s: ${tail(next.stderr)}`);
         await next.kill9();
@@ -81,7 +87,7 @@ export class ChaosAgent {
         return heard;
       }
       const said = this.#buried(next);
-      if (!this.mayFail) this.crashes.push(`ended at its start: ${said}`);
+      if (!mayFail) this.crashes.push(`ended at its start: ${said}`);
       if (Date.now() > deadline || this.lives === 1) throw new Error(`the agent cannot be started: ${said}`);
       await sleep(RESTART_MS);
     }

@@ -121,10 +121,12 @@ async function runAgent(options: RunOptions, hangUps: HangUps): Promise<number> 
   const takenOver = new AbortController();
   const stop = AbortSignal.any([stopSignal(), takenOver.signal]);
   let stopWithinMs = Infinity;
+  // Once it runs there may be no file left that it could open.
+  const version = packageVersion();
   const agent = await Agent.start({
     ...{ config, log, clock: systemClock, once: options.once === true },
     placeholders: await placeholdersOf(config, agentLog),
-    version: packageVersion(),
+    version,
     ...(options.takeover === true ? { takeoverTimeoutMs: (options.takeoverTimeout ?? TAKEOVER_SECONDS) * 1000 } : {}),
     onTakeover: (timeoutMs) => {
       // The other side waits no longer: what is not delivered by then it reads again.
@@ -132,7 +134,7 @@ async function runAgent(options: RunOptions, hangUps: HangUps): Promise<number> 
       takenOver.abort();
     },
   });
-  agentLog.info(`wiretail ${packageVersion()} runs`, {
+  agentLog.info(`wiretail ${version} runs`, {
     config: config.file,
     state_dir: config.stateDir,
     pid: process.pid,
