@@ -28,9 +28,13 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "2" },
     sender: { type: "string", default: "tcpreplay" },
     bytes: { type: "string", default: "300" },
+    /** The kernel's buffer, of every program. */
+    "buffer-mib": { type: "string", default: "16" },
   },
 });
 const SECONDS = Number(values.seconds);
+const BUFFER_MIB = Number(values["buffer-mib"]);
+const BUFFER_KIB = String(BUFFER_MIB * 1024);
 const CONVERSATIONS = 500;
 const FRAMES = 2 * CONVERSATIONS;
 /** Packets for each second of a row that is sent as fast as it goes. */
@@ -99,7 +103,7 @@ function agent(output: "flows" | "packets", driver: "tcpdump" | "dumpcap" | "cap
     start: async () => {
       const state = mkdtempSync(path.join(folder, "state-"));
       // For cap a packet of any size takes 64 KiB.
-      const room = driver === "cap" ? { buffer_bytes: CAP_BUFFER_BYTES } : {};
+      const room = { buffer_bytes: driver === "cap" ? CAP_BUFFER_BYTES : BUFFER_MIB * 1_048_576 };
       const source = {
         ...{ type: "packet", interfaces: ["v0"], driver, outputs: [output], count_interval_seconds: 86_400 },
         ...room,
@@ -147,7 +151,7 @@ const CAPTURERS: readonly Capturer[] = [
   ...(findCapPackage() === undefined ? [] : [agent("flows", "cap")]),
   program(
     "tcpdump -w /dev/null",
-    ["tcpdump", "-i", "v0", "-n", "-B", "16384", "-w", "/dev/null"],
+    ["tcpdump", "-i", "v0", "-n", "-B", BUFFER_KIB, "-w", "/dev/null"],
     /listening on/,
     /(\d+) packets? captured/,
     /(\d+) packets? dropped by kernel/,
@@ -155,21 +159,28 @@ const CAPTURERS: readonly Capturer[] = [
   // As the agent has it write: each packet at once, into a pipe.
   program(
     "tcpdump -U -w - | cat",
-    ["bash", "-c", "exec tcpdump -i v0 -n -B 16384 -U -w - > >(exec cat > /dev/null)"],
+    ["bash", "-c", `exec tcpdump -i v0 -n -B ${BUFFER_KIB} -U -w - > >(exec cat > /dev/null)`],
     /listening on/,
     /(\d+) packets? captured/,
     /(\d+) packets? dropped by kernel/,
   ),
   program(
+    "dumpcap -w - | cat",
+    ["bash", "-c", `exec dumpcap -i v0 -q -B ${BUFFER_MIB} -w - > >(exec cat > /dev/null)`],
+    /File: /,
+    /Packets captured: (\d+)/,
+    /dropped on interface 'v0': \d+\/(\d+)/,
+  ),
+  program(
     "dumpcap -w /dev/null",
-    ["dumpcap", "-i", "v0", "-q", "-B", "16", "-w", "/dev/null"],
+    ["dumpcap", "-i", "v0", "-q", "-B", String(BUFFER_MIB), "-w", "/dev/null"],
     /File: /,
     /Packets captured: (\d+)/,
     /dropped on interface 'v0': \d+\/(\d+)/,
   ),
   program(
     "tshark -T ek > /dev/null",
-    ["tshark", "-i", "v0", "-n", "-B", "16", "-T", "ek"],
+    ["tshark", "-i", "v0", "-n", "-B", String(BUFFER_MIB), "-T", "ek"],
     /Capturing on/,
     /(\d+) packets? captured/,
     /(\d+) packets? dropped/,
