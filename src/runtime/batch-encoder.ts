@@ -61,7 +61,7 @@ export class BatchEncoder {
   /** Distinct. */
   readonly encodings: readonly Encoding[];
   readonly #pool: BufferPool;
-  /** What the documents of events took beside their lines lately, in bytes an event. */
+  /** What documents took beside their lines lately, in bytes an event. */
   #aroundBytes = 192;
 
   /** `idPart` stands for the pipeline in event ids. */
@@ -77,7 +77,7 @@ export class BatchEncoder {
     if (batch.flags !== undefined) return this.encodeEvents(batch, toEvents(batch));
     const idPrefix = this.#idPrefix(batch);
     const writers = this.encodings.map((encoding) => {
-      const writer = new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch));
+      const writer = new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch, this.#aroundBytes));
       const pieces = linePieces(batch, encoding, idPrefix);
       const { lines } = batch;
       // By bytes where that can be done, otherwise the same by strings.
@@ -174,10 +174,6 @@ export class BatchEncoder {
     const finish = (): EncodedBatch => {
       writeTexts();
       const subs = subIndexes?.subarray(0, count);
-      // A buffer that turns out too small is copied, and one too large counts in the memory budget.
-      const bytes = Math.max(...writers.map((writer) => writer.byteLength));
-      const around = batch.count === 0 ? 0 : ((bytes - batch.byteLength) / batch.count) * 1.05;
-      this.#aroundBytes = Math.max(64, around, this.#aroundBytes * 0.9);
       const encoded = this.#encoded(
         ...([batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers] as const),
       );
@@ -190,6 +186,13 @@ export class BatchEncoder {
     return compact(`${batch.partition.id}.${this.#idPart}.`);
   }
 
+  /** A buffer that turns out too small is copied into one twice as large, and what is too large counts in the memory budget. */
+  #learn(batch: LineBatch, writers: readonly BodyWriter[]): void {
+    const bytes = Math.max(...writers.map((writer) => writer.byteLength));
+    const around = batch.count === 0 ? 0 : ((bytes - batch.byteLength) / batch.count) * 1.05;
+    this.#aroundBytes = Math.max(64, around, this.#aroundBytes * 0.9);
+  }
+
   #encoded(
     batch: LineBatch,
     idPrefix: string,
@@ -199,6 +202,7 @@ export class BatchEncoder {
     writers: readonly BodyWriter[],
   ): EncodedBatch {
     const { partition, endPosition, resume, readAtMs } = batch;
+    this.#learn(batch, writers);
     const bodies = new Map<string, EncodedBody>();
     let byteLength = 0;
     writers.forEach((writer, k) => {
@@ -237,7 +241,7 @@ export interface BatchEncoding {
 }
 
 /** What the documents of a batch will take, about: lines, and some bytes around each. */
-function estimateBytes(batch: LineBatch, aroundBytes = 192): number {
+function estimateBytes(batch: LineBatch, aroundBytes: number): number {
   return Math.ceil(batch.byteLength + batch.count * aroundBytes + CHUNK_CHARACTERS * 4);
 }
 

@@ -134,3 +134,15 @@ test("flags of a line are in its document", () => {
   );
   assert.deepEqual(flags, [undefined, ["truncated"]]);
 });
+
+test("buffers are as large as documents turn out to be, however short the lines", () => {
+  const encoding: Encoding = { kind: "json", before: '{"create":{"_id":"', after: '"}}\n{' };
+  const encoder = new BatchEncoder("p", "test", [encoding], new BufferPool(0));
+  const lines = Array.from({ length: 5000 }, (_, i) => `line ${i} ` + "x".repeat(50));
+  const batch = makeLines(lines, { partition: partition(true) });
+  const full = (encoded: EncodedBatch): number =>
+    encoded.bodies.get(encodingKey(encoding))!.bytes.length / encoded.byteLength;
+  encoder.encodeLines(batch);
+  assert.ok(full(encoder.encodeLines(batch)) > 0.85);
+  assert.ok(full(encoder.encodeEvents(batch, toEvents(batch))) > 0.85);
+});
