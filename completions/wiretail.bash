@@ -120,6 +120,7 @@ _wiretail() {
     "decode:--output") _wiretail_words "packets flows transactions stats"; return ;;
     "decode:--filter") return ;;
     "decode:--where") return ;;
+    "decode:--packet") return ;;
     "decode:--limit") return ;;
     "estimate:-i" | "estimate:--interface") return ;;
     "estimate:--seconds") return ;;
@@ -191,7 +192,7 @@ _wiretail() {
       if [[ "$cur" == -* ]]; then _wiretail_words "--limit --json -h --help"; else if [[ "$cur" == */* || "$cur" == .* ]]; then _wiretail_files -f; else _wiretail_words "apache app-multiline auth aws-elb connections-log connections-log-peers cri dns-by-hour docker flows-by-hour haproxy http-by-hour json-lines logfmt mysql-slow nginx-access nginx-access-ports nginx-error nginx-stream nginx-stream-ports packet-row postgresql redis syslog tcpdump-text w3c watched-employees watched-employees-both-ways watched-employees-http watched-employees-report"; fi; fi
       ;;
     "decode")
-      if [[ "$cur" == -* ]]; then _wiretail_words "--output --filter --where --show-credentials --json --limit --utc -n --no-color -h --help"; else _wiretail_files -f; fi
+      if [[ "$cur" == -* ]]; then _wiretail_words "--output --filter --where --show-credentials --json --packet --limit --utc -n --no-color -h --help"; else _wiretail_files -f; fi
       ;;
     "interfaces")
       if [[ "$cur" == -* ]]; then _wiretail_words "--json --no-color -h --help"; else :; fi

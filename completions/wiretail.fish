@@ -179,6 +179,7 @@ complete -c wiretail -n '__fish_seen_subcommand_from decode' -l filter -r -f -d 
 complete -c wiretail -n '__fish_seen_subcommand_from decode' -l where -r -f -d 'print only those for which this KQL query is true'
 complete -c wiretail -n '__fish_seen_subcommand_from decode' -l show-credentials -d 'do not redact passwords, tokens and cookies of HTTP'
 complete -c wiretail -n '__fish_seen_subcommand_from decode' -l json -d 'print events, one nested JSON object a line'
+complete -c wiretail -n '__fish_seen_subcommand_from decode' -l packet -r -f -d 'show this packet\'s fields, where each lies and its bytes'
 complete -c wiretail -n '__fish_seen_subcommand_from decode' -l limit -r -f -d 'stop after printing so many'
 complete -c wiretail -n '__fish_seen_subcommand_from decode' -l utc -d 'show times in UTC instead of local time'
 complete -c wiretail -n '__fish_seen_subcommand_from decode' -s n -d 'accepted for the habit of tcpdump: addresses and ports are numbers in any case'

@@ -14,6 +14,8 @@ import { DEFAULT_HTTP_FIELDS } from "../packet/http/fields.ts";
 import { PacketEvents } from "../packet/packet-event.ts";
 import { PacketJson } from "../packet/packet-json.ts";
 import { filteredCapture } from "../packet/capture/bpf-filter.ts";
+import { dissect } from "../packet/dissect.ts";
+import { FIELD_TABLE_HEADER, fieldJson, fieldLine, fieldValues } from "./field-view.ts";
 import { FLOW_TABLE_HEADER, flowLine } from "./flow-view.ts";
 import { PACKET_TABLE_HEADER, packetLine } from "./packet-view.ts";
 import { STATS_TABLE_HEADER, statsLine } from "./stats-view.ts";
@@ -28,6 +30,8 @@ export interface DecodeOptions {
   readonly showCredentials?: boolean;
   readonly json?: boolean;
   readonly limit?: number;
+  /** The number of the one packet to be shown field by field. */
+  readonly packet?: number;
   readonly utc?: boolean;
   readonly color: boolean;
 }
@@ -46,10 +50,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
   const input = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
   const capture = options.filter === undefined ? gunzipped(input) : filteredCapture(gunzipped(input), options.filter);
   const write = quietWriter(process.stdout);
-  const printer =
-    options.output === "packets"
-      ? new PacketPrinter(options, terminal, select)
-      : new DocumentPrinter(options, terminal, select);
+  const printer = printerFor(options, terminal, select);
   const reader = new CaptureReader(BATCH_PACKETS, printer.window);
   let failure: unknown;
   let isStopped = false;
@@ -70,7 +71,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
   if (failure instanceof WiretailError && failure.hint !== undefined) throw failure;
   const end = reader.end();
   if (!isStopped) await printer.finish(write);
-  const fault = isStopped ? undefined : faultOf(failure, end);
+  const fault = isStopped ? undefined : (faultOf(failure, end) ?? printer.fault(end));
   const errors = terminalOf(process.stderr, process.env, !options.color);
   if (fault !== undefined) process.stderr.write(`${paint(errors, "red", "error:")} ${name}: ${fault}\n`);
   if (options.json !== true) process.stderr.write(`${paint(errors, "dim", printer.summary(end, reader.interfaces))}\n`);
@@ -87,6 +88,13 @@ function faultOf(failure: unknown, end: CaptureEnd): string | undefined {
   const what =
     code === "Z_BUF_ERROR" ? "cut: the compressed data end too early" : "malformed: the compressed data are damaged";
   return `${what} (after ${end.offset} bytes of capture); ${formatCount(end.packets)} packets before that are good`;
+}
+
+function printerFor(options: DecodeOptions, terminal: Terminal, select: Select | undefined): Printer {
+  if (options.packet !== undefined) return new FieldPrinter(options, terminal, select);
+  return options.output === "packets"
+    ? new PacketPrinter(options, terminal, select)
+    : new DocumentPrinter(options, terminal, select);
 }
 
 /** Whether a document is asked for. */
@@ -116,6 +124,11 @@ abstract class Printer {
   abstract print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean>;
   /** Prints what is complete with the end of the capture. */
   abstract finish(write: Write): Promise<void>;
+
+  /** What the capture, whole as it is, does not have. */
+  fault(_end: CaptureEnd): string | undefined {
+    return undefined;
+  }
 
   protected heading(text: string): string {
     const isFirst = this.printed === 0 && this.options.json !== true;
@@ -171,6 +184,41 @@ class PacketPrinter extends Printer {
 
   async finish(): Promise<void> {
     // Every packet was printed when it came.
+  }
+}
+
+/** Prints one packet, field by field. */
+class FieldPrinter extends Printer {
+  async print(reader: CaptureReader, chunk: Uint8Array, write: Write): Promise<boolean> {
+    const { json, packet = 0, showCredentials } = this.options;
+    for (const batch of reader.read(chunk)) {
+      const i = packet - batch.firstNumber;
+      if (i < 0 || i >= batch.count) continue;
+      const frameAt = batch.frameAt[i]!;
+      const frame = batch.bytes.subarray(frameAt, frameAt + batch.capturedLength[i]!);
+      const fields = fieldValues(frame, dissect(batch, i, this.decoder), showCredentials === true);
+      const { columns } = this.decoder;
+      const protocols = columns.paths.text(columns.path[i]!);
+      this.printed = 1;
+      const about = { number: packet, len: batch.originalLength[i]!, cap_len: frame.length, protocols };
+      const lines = fields.map((field) => fieldLine(field, this.terminal));
+      const heading = `packet ${packet}: ${formatCount(about.len)} bytes, ${formatCount(about.cap_len)} of them captured, ${protocols}`;
+      const text =
+        json === true
+          ? JSON.stringify({ frame: about, fields: fields.map(fieldJson) })
+          : [heading, paint(this.terminal, "bold", FIELD_TABLE_HEADER), ...lines].join("\n");
+      await write(`${text}\n`);
+      return false;
+    }
+    return true;
+  }
+
+  async finish(): Promise<void> {
+    // Printed when it came, or not there.
+  }
+
+  override fault(end: CaptureEnd): string | undefined {
+    return `there is no packet ${this.options.packet}: it holds ${formatCount(end.packets)}`;
   }
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { exoticFrames, pcap } from "../support/frames.ts";
+import { eth, exoticFrames, ip4, pcap, tcp } from "../support/frames.ts";
 import { WIRETAIL } from "../support/e2e.ts";
 
 const FRAMES = exoticFrames().filter(({ linkType }) => linkType === 1);
@@ -97,6 +97,42 @@ describe("wiretail decode", () => {
     assert.deepEqual([limited.code, limited.stdout.trimEnd().split("\n").length], [0, 3]);
     const none = await decode([path, "--where", "destination.port: 9999"]);
     assert.deepEqual([none.code, none.stdout], [0, ""]);
+  });
+
+  it("shows where each field of a packet lies, without its credentials unless they are asked for", async () => {
+    const head = "GET /a?token=s3cret&b=1 HTTP/1.1\r\nHost: example.org\r\nAuthorization: Basic czNjcmV0OnM=\r\n\r\n";
+    const path = file("get.pcap", pcap([eth(0x0800, ip4(6, tcp(50_000, 80, 0x18, Buffer.from(head))))]));
+    const { code, stdout } = await decode([path, "--packet", "1"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^packet 1: \d+ bytes, \d+ of them captured, eth:ethertype:ip:tcp:http$/m);
+    assert.match(stdout, /^ {4}23 +1 +ip\.proto +06$/m);
+    assert.match(stdout, /http\.request\.uri +\/a\?token=REDACTED&b=1$/m);
+    assert.match(stdout, /http\.request\.line .* Host: example\.org$/m);
+    assert.match(stdout, /Authorization: Basic REDACTED$/m);
+    const json = await decode([path, "--packet", "1", "--json"]);
+    for (const text of [stdout, json.stdout]) assert.doesNotMatch(text, /s3cret|czNj|733363/);
+    const { frame, fields } = JSON.parse(json.stdout) as {
+      frame: Record<string, unknown>;
+      fields: readonly { name: string; offset: number; length: number; hex?: string; redacted?: string }[];
+    };
+    assert.deepEqual([frame["number"], frame["cap_len"]], [1, 54 + head.length]);
+    const method = { name: "http.request.method", offset: 54, length: 3, hex: "474554" };
+    assert.deepEqual(
+      fields.find(({ name }) => name === method.name),
+      method,
+    );
+    const open = await decode([path, "--packet", "1", "--show-credentials"]);
+    assert.match(open.stdout, /token=s3cret/);
+
+    const beyond = await decode([path, "--packet", "2"]);
+    assert.deepEqual([beyond.code, beyond.stdout], [1, ""]);
+    assert.match(beyond.stderr, /there is no packet 2: it holds 1$/m);
+    for (const more of [
+      ["--output", "flows"],
+      ["--where", "*"],
+      ["--limit", "1"],
+    ])
+      assert.equal((await decode([path, "--packet", "1", ...more])).code, 2);
   });
 
   it("ends with 1 for what is cut, malformed or foreign, after printing what it held", async () => {

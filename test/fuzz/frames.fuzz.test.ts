@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { CaptureReader } from "../../src/packet/capture/capture-reader.ts";
+import { dissect } from "../../src/packet/dissect.ts";
 import { HeaderDecoder } from "../../src/packet/headers/decode.ts";
 import { createOutput, type OutputName } from "../../src/packet/outputs.ts";
 import { Conversation } from "../support/conversation.ts";
@@ -119,6 +120,11 @@ it(`random and damaged frames become events of every kind, in bounded time and m
     for (const batch of reader.read(capture)) {
       const columns = decoder.decode(batch);
       for (const output of outputs) output.take(batch, columns, reader.interfaces, sink);
+      // Last: it decodes its packets once more.
+      for (let i = 0; i < batch.count; i += 8) {
+        for (const { offset, length } of dissect(batch, i, decoder))
+          assert.ok(offset >= 0 && length > 0 && offset + length <= batch.capturedLength[i]!);
+      }
       frames += batch.count;
     }
     slowestMs = Math.max(slowestMs, performance.now() - from);

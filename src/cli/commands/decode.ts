@@ -18,7 +18,8 @@ export function decodeCommand(): Command {
     .option("--where <kql>", "print only those for which this KQL query is true")
     .option("--show-credentials", "do not redact passwords, tokens and cookies of HTTP")
     .option("--json", "print events, one nested JSON object a line")
-    .option("--limit <count>", "stop after printing so many", parseLimit)
+    .option("--packet <number>", "show this packet's fields, where each lies and its bytes", parseCount)
+    .option("--limit <count>", "stop after printing so many", parseCount)
     .option("--utc", "show times in UTC instead of local time")
     .option("-n", "accepted for the habit of tcpdump: addresses and ports are numbers in any case")
     .option("--no-color", "no colours")
@@ -28,6 +29,7 @@ export function decodeCommand(): Command {
 Examples:
   wiretail decode capture.pcapng
   wiretail decode capture.pcap.gz --where 'destination.port: 443 and tcp.flags: syn'
+  wiretail decode capture.pcap --packet 7
   wiretail decode capture.pcap --output flows --filter 'host 10.0.0.1 and tcp'
   wiretail decode capture.pcap --output transactions --where 'type: http and http.response.status_code >= 400'
   tcpdump -i eth0 -w - | wiretail decode - --json
@@ -38,12 +40,17 @@ Exit codes: 0 fine, also when nothing matches; 1 the input cannot be read, is cu
   return command.action(async (file: string, options: DecodeOptions) => {
     if (file === "-" && process.stdin.isTTY)
       command.error("error: FILE is -, and standard input is a terminal", { exitCode: 2 });
+    if (
+      options.packet !== undefined &&
+      (options.output !== "packets" || (options.where ?? options.limit) !== undefined)
+    )
+      command.error("error: --packet shows one packet: without --output, --where and --limit", { exitCode: 2 });
     const { runDecode } = await import("../decode-capture.ts");
     process.exitCode = await runDecode(file, options);
   });
 }
 
-function parseLimit(text: string): number {
+function parseCount(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("expected a whole number above 0");
   return Number(text);
 }

@@ -1,4 +1,5 @@
 import { formatIp4, formatMac } from "../address.ts";
+import type { FieldSpans } from "../field-spans.ts";
 import { u16, u32 } from "../headers/cursor.ts";
 
 /** A DHCP message for IPv4 (RFC 2131) with the names of Packetbeat's `dhcpv4`. */
@@ -44,6 +45,31 @@ interface DhcpOptions {
 const HEADER_BYTES = 236;
 const COOKIE = 0x63825363;
 
+const HEADER_FIELDS = [
+  ...([
+    ["dhcp.type", 0, 1],
+    ["dhcp.hw.type", 1, 1],
+    ["dhcp.hw.len", 2, 1],
+    ["dhcp.hops", 3, 1],
+  ] as const),
+  ...([
+    ["dhcp.id", 4, 4],
+    ["dhcp.secs", 8, 2],
+    ["dhcp.flags", 10, 2],
+    ["dhcp.ip.client", 12, 4],
+  ] as const),
+  ...([
+    ["dhcp.ip.your", 16, 4],
+    ["dhcp.ip.server", 20, 4],
+    ["dhcp.ip.relay", 24, 4],
+  ] as const),
+  ...([
+    ["dhcp.hw.mac_addr", 28, 6],
+    ["dhcp.server", 44, 64],
+    ["dhcp.file", 108, 128],
+  ] as const),
+] as const;
+
 const MESSAGE_TYPES = [
   ...["", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform", "forcerenew"],
   ...["leasequery", "leaseunassigned", "leaseunknown", "leaseactive"],
@@ -53,10 +79,11 @@ const MESSAGE_TYPES = [
  * Decodes the message in `bytes` from `from` to `to`: 0 operation | 1 hardware type | 2 hardware address length | 3 hops |
  * 4 transaction | 8 seconds | 10 flags | 12 client | 16 yours | 20 server | 24 relay | 28 hardware address, 16 bytes |
  * 44 server name, 64 bytes | 108 boot file, 128 bytes | 236 cookie | 240 options. Undefined: it is malformed or not all
- * there. Nothing makes it throw.
+ * there. Nothing makes it throw. `spans` notes where the fields lie, also of what is malformed further on.
  */
-export function decodeDhcp(bytes: Uint8Array, from: number, to: number): DhcpMessage | undefined {
+export function decodeDhcp(bytes: Uint8Array, from: number, to: number, spans?: FieldSpans): DhcpMessage | undefined {
   if (to - from < HEADER_BYTES) return undefined;
+  if (spans !== undefined) for (const [name, at, length] of HEADER_FIELDS) spans.add(name, from + at, length);
   const operation = bytes[from]!;
   if (operation !== 1 && operation !== 2) return undefined;
   const hardwareType = bytes[from + 1]!;
@@ -65,11 +92,12 @@ export function decodeDhcp(bytes: Uint8Array, from: number, to: number): DhcpMes
   let overload = 0;
   if (to - from >= HEADER_BYTES + 4 && u32(bytes, from + HEADER_BYTES) === COOKIE) {
     option = {};
-    const said = takeOptions(bytes, from + HEADER_BYTES + 4, to, option);
+    spans?.add("dhcp.cookie", from + HEADER_BYTES, 4);
+    const said = takeOptions(bytes, from + HEADER_BYTES + 4, to, option, spans);
     if (said === undefined) return undefined;
     overload = said;
-    if ((overload & 1) !== 0) takeOptions(bytes, from + 108, from + HEADER_BYTES, option);
-    if ((overload & 2) !== 0) takeOptions(bytes, from + 44, from + 108, option);
+    if ((overload & 1) !== 0) takeOptions(bytes, from + 108, from + HEADER_BYTES, option, spans);
+    if ((overload & 2) !== 0) takeOptions(bytes, from + 44, from + 108, option, spans);
   }
   const isEthernet = hardwareType === 1 && bytes[from + 2] === 6;
   return {
@@ -93,7 +121,13 @@ export function decodeDhcp(bytes: Uint8Array, from: number, to: number): DhcpMes
 }
 
 /** RFC 2132: code, length, value; 0 is padding, 255 the end. Returns what option 52 says; undefined: malformed. */
-function takeOptions(bytes: Uint8Array, at: number, end: number, into: DhcpOptions): number | undefined {
+function takeOptions(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  into: DhcpOptions,
+  spans: FieldSpans | undefined,
+): number | undefined {
   let overload = 0;
   while (at < end) {
     const code = bytes[at]!;
@@ -107,6 +141,9 @@ function takeOptions(bytes: Uint8Array, at: number, end: number, into: DhcpOptio
     const length = bytes[at + 1]!;
     at = valueAt + length;
     if (at > end) return undefined;
+    spans?.add("dhcp.option.type", valueAt - 2, 2 + length);
+    spans?.add("dhcp.option.length", valueAt - 1, 1);
+    spans?.add("dhcp.option.value", valueAt, length);
     if (code === 52 && length === 1) overload = bytes[valueAt]!;
     else takeOption(code, bytes, valueAt, length, into);
   }

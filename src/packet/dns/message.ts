@@ -1,6 +1,7 @@
 import { DNS_TYPES, dnsClassName, dnsHeaderFlags, dnsTypeName, type DnsHeaderFlags } from "../../codec/dns-names.ts";
 import { formatIp4, formatIp6 } from "../address.ts";
 import { u16, u32 } from "../headers/cursor.ts";
+import type { FieldSpans } from "../field-spans.ts";
 import { NameReader } from "./name.ts";
 
 /** A DNS message (RFC 1035, and multicast DNS and LLMNR, which look alike) as ECS has it under `dns`. */
@@ -31,16 +32,25 @@ export interface DnsRecord {
 }
 
 const HEADER_BYTES = 12;
+/** Of two bytes each. */
+const HEADER_FIELDS = [
+  ...["dns.id", "dns.flags", "dns.count.queries", "dns.count.answers", "dns.count.auth_rr", "dns.count.add_rr"],
+] as const;
+/** What the data of a record are, by its type's name. */
+const DATA_FIELDS: Readonly<Record<string, string>> = {
+  ...{ A: "dns.a", AAAA: "dns.aaaa", CNAME: "dns.cname", NS: "dns.ns", PTR: "dns.ptr.domain_name" },
+};
 /** More answers than these are counted, but not shown. */
 const MAX_ANSWERS = 128;
 
 /**
  * Decodes the message in `bytes` from `from` to `to`: 0 id | 2 flags | 4 four counts | 12 questions, answers,
  * authorities, additionals. Undefined: it is malformed or not all there. Nothing makes it throw; its time is bounded by
- * the message's length.
+ * the message's length. `spans` notes where the fields lie, also of what is malformed further on.
  */
-export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessage | undefined {
+export function decodeDns(bytes: Uint8Array, from: number, to: number, spans?: FieldSpans): DnsMessage | undefined {
   if (to - from < HEADER_BYTES) return undefined;
+  if (spans !== undefined) for (const [i, name] of HEADER_FIELDS.entries()) spans.add(name, from + 2 * i, 2);
   const flags = u16(bytes, from + 2);
   const names = new NameReader();
   const questions = u16(bytes, from + 4);
@@ -48,6 +58,9 @@ export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessa
   let question: DnsQuestion | undefined;
   for (let i = 0; i < questions; i++) {
     if (!names.read(bytes, from, to, at) || to - names.end < 4) return undefined;
+    spans?.add("dns.qry.name", at, names.end - at);
+    spans?.add("dns.qry.type", names.end, 2);
+    spans?.add("dns.qry.class", names.end + 2, 2);
     at = names.end + 4;
     question ??= {
       name: names.name,
@@ -65,6 +78,7 @@ export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessa
     const dataAt = fixedAt + 10;
     const length = u16(bytes, fixedAt + 8);
     if (to - dataAt < length) return undefined;
+    if (spans !== undefined) recordSpans(u16(bytes, fixedAt), at, fixedAt, length, spans);
     at = dataAt + length;
     if (answers.length === MAX_ANSWERS) continue;
     const type = u16(bytes, fixedAt);
@@ -84,6 +98,15 @@ export function decodeDns(bytes: Uint8Array, from: number, to: number): DnsMessa
     authorities_count: u16(bytes, from + 8),
     additionals_count: u16(bytes, from + 10),
   };
+}
+
+function recordSpans(type: number, at: number, fixedAt: number, length: number, spans: FieldSpans): void {
+  spans.add("dns.resp.name", at, fixedAt - at);
+  spans.add("dns.resp.type", fixedAt, 2);
+  spans.add("dns.resp.class", fixedAt + 2, 2);
+  spans.add("dns.resp.ttl", fixedAt + 4, 4);
+  spans.add("dns.resp.len", fixedAt + 8, 2);
+  spans.add(DATA_FIELDS[DNS_TYPES[type] ?? ""] ?? "dns.data", fixedAt + 10, length);
 }
 
 function recordData(

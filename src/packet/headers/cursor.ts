@@ -48,6 +48,8 @@ export class Cursor {
   slot = -1;
   /** The present IP layer is an IPv6 one, where extension headers may follow. */
   isVersion6 = false;
+  /** Where to note layer and offset of each layer, in turns; undefined: nowhere. */
+  layers: number[] | undefined;
   /** The datagram is a piece: its transport is not all there. */
   isFragment = false;
 
@@ -58,6 +60,7 @@ export class Cursor {
   /** Adds a layer to the stack of the packet. */
   enter(layer: number): void {
     this.path = this.columns.paths.step(this.path, layer);
+    if (this.layers !== undefined) this.layers.push(layer, this.at);
   }
 
   mark(flag: number): number {

@@ -53,6 +53,15 @@ export class HeaderDecoder {
     return columns;
   }
 
+  /** Decodes packet `i` of a batch and returns its layers (LAYER) and where each begins in `batch.bytes`, in turns. */
+  layersOf(batch: PacketBatch, i: number): readonly number[] {
+    const layers: number[] = [];
+    this.#cursor.layers = layers;
+    this.#decodeLayers(batch, i);
+    this.#cursor.layers = undefined;
+    return layers;
+  }
+
   #decodeLayers(batch: PacketBatch, i: number): void {
     const c = this.#cursor;
     const at = batch.frameAt[i]!;

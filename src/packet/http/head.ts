@@ -1,3 +1,5 @@
+import type { FieldSpans } from "../field-spans.ts";
+
 /** The head of an HTTP/1 message (RFC 9112): its start line and header fields. */
 export interface HttpHead {
   /** Of a request; undefined of a response. */
@@ -50,6 +52,34 @@ export function parseHead(bytes: Uint8Array, at: number, end: number): HttpHead 
     bytes: end - at,
   };
 }
+
+/** Notes where the parts of the head `bytes[at…end)` lie that `parseHead` found good: a header field with its name and line end. */
+export function headSpans(bytes: Uint8Array, at: number, end: number, head: HttpHead, spans: FieldSpans): void {
+  const part = bytes.subarray(0, end);
+  let next = part.indexOf(LF, at) + 1;
+  if (head.method !== undefined) {
+    const target = part.indexOf(BLANK, at);
+    let from = target;
+    while (part[from] === BLANK) from++;
+    const version = part.lastIndexOf(BLANK, next - 1) + 1;
+    spans.add("http.request.method", at, target - at);
+    spans.add("http.request.uri", from, version - 1 - from);
+    spans.add("http.request.version", version, "HTTP/1.1".length);
+  } else {
+    spans.add("http.response.version", at, "HTTP/1.1".length);
+    spans.add("http.response.code", at + "HTTP/1.1 ".length, 3);
+    spans.add("http.response.phrase", at + "HTTP/1.1 200 ".length, head.reason.length);
+  }
+  const name = head.method === undefined ? "http.response.line" : "http.request.line";
+  for (let count = 0; next > 0 && next < end && count < MAX_HEADERS; count++) {
+    if (part[next] === LF || (part[next] === CR && part[next + 1] === LF)) break;
+    const to = part.indexOf(LF, next) + 1;
+    if (to > 0) spans.add(name, next, to - next);
+    next = to;
+  }
+}
+
+const [LF, CR, BLANK] = [10, 13, 32];
 
 /** All values of a header joined as RFC 9110 section 5.3 allows, or undefined. */
 export function headerOf(head: HttpHead, name: string): string | undefined {

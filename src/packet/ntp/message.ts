@@ -1,4 +1,5 @@
 import { formatIp4 } from "../address.ts";
+import type { FieldSpans } from "../field-spans.ts";
 import { u32 } from "../headers/cursor.ts";
 import { formatIsoTime } from "../../core/time.ts";
 
@@ -29,6 +30,26 @@ export const NTP_BYTES = 48;
 export const NTP_ORIGIN_AT = 24;
 export const NTP_TRANSMIT_AT = 40;
 
+const FIELDS = [
+  ...([
+    ["ntp.flags", 0, 1],
+    ["ntp.stratum", 1, 1],
+    ["ntp.ppoll", 2, 1],
+    ["ntp.precision", 3, 1],
+  ] as const),
+  ...([
+    ["ntp.rootdelay", 4, 4],
+    ["ntp.rootdispersion", 8, 4],
+    ["ntp.refid", 12, 4],
+  ] as const),
+  ...([
+    ["ntp.reftime", 16, 8],
+    ["ntp.org", 24, 8],
+    ["ntp.rec", 32, 8],
+    ["ntp.xmt", 40, 8],
+  ] as const),
+] as const;
+
 const MODES = ["reserved", "symmetric_active", "symmetric_passive", "client", "server", "broadcast"] as const;
 /** Seconds from 1900, where NTP's eras begin, to 1970. */
 const EPOCH_SECONDS = 2_208_988_800;
@@ -37,14 +58,15 @@ const ERA_SECONDS = 2 ** 32;
 /**
  * Decodes the message in `bytes[at…end)`: 0 leap 2 bits, version 3 bits, mode 3 bits | 1 stratum | 2 poll | 3 precision |
  * 4 root delay | 8 root dispersion | 12 reference id | 16, 24, 32, 40 times of 64 bits. Undefined: it is too short, of a
- * version that never was, or a control message (modes 6 and 7), which looks otherwise.
+ * version that never was, or a control message (modes 6 and 7), which looks otherwise. `spans` notes where the fields lie.
  */
-export function decodeNtp(bytes: Uint8Array, at: number, end: number): NtpMessage | undefined {
+export function decodeNtp(bytes: Uint8Array, at: number, end: number, spans?: FieldSpans): NtpMessage | undefined {
   if (end - at < NTP_BYTES) return undefined;
   const first = bytes[at]!;
   const version = (first >> 3) & 7;
   const mode = MODES[first & 7];
   if (mode === undefined || version < 1 || version > 4) return undefined;
+  if (spans !== undefined) for (const [name, offset, length] of FIELDS) spans.add(name, at + offset, length);
   const stratum = bytes[at + 1]!;
   return {
     leap: first >> 6,

@@ -1,3 +1,4 @@
+import type { FieldSpans } from "../field-spans.ts";
 import { u16 } from "../headers/cursor.ts";
 
 /** A ClientHello or ServerHello (RFC 8446 section 4.1, RFC 5246 section 7.4.1) as far as it tells who talks. */
@@ -45,32 +46,50 @@ export function isGrease(value: number): boolean {
 /**
  * Parses the body of a ClientHello or ServerHello in `bytes[at…end)`: 0 version | 2 random, 32 bytes | 34 session id |
  * ciphers | compression | extensions. Undefined: it is malformed. Nothing makes it throw; nothing of `bytes` is kept.
+ * `spans` notes where the fields lie, also of what is malformed further on.
  */
-export function parseHello(bytes: Uint8Array, at: number, end: number, isClient: boolean): Hello | undefined {
+export function parseHello(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  isClient: boolean,
+  spans?: FieldSpans,
+): Hello | undefined {
   if (end - at < 38) return undefined;
+  spans?.add("tls.handshake.version", at, 2);
+  spans?.add("tls.handshake.random", at + 2, 32);
+  spans?.add("tls.handshake.session_id_length", at + 34, 1);
   const version = u16(bytes, at);
   const isRetry = !isClient && RETRY_RANDOM.equals(bytes.subarray(at + 2, at + 34));
   let next = at + 34;
   const sessionEnd = next + 1 + bytes[next]!;
   if (sessionEnd + 2 > end) return undefined;
   const sessionId = bytes.slice(next + 1, sessionEnd);
+  spans?.add("tls.handshake.session_id", next + 1, sessionId.length);
   next = sessionEnd;
   let ciphers: number[];
   if (isClient) {
     const size = u16(bytes, next);
     if (next + 2 + size + 1 > end || size % 2 !== 0) return undefined;
     ciphers = words(bytes, next + 2, next + 2 + size);
+    spans?.add("tls.handshake.cipher_suites_length", next, 2);
+    spans?.add("tls.handshake.ciphersuites", next + 2, size);
     next += 2 + size;
+    spans?.add("tls.handshake.comp_methods_length", next, 1);
+    spans?.add("tls.handshake.comp_methods", next + 1, bytes[next]!);
     next += 1 + bytes[next]!;
   } else {
     ciphers = [u16(bytes, next)];
+    spans?.add("tls.handshake.ciphersuite", next, 2);
+    spans?.add("tls.handshake.comp_method", next + 2, 1);
     next += 3;
   }
   if (next > end) return undefined;
   const hello = new ExtensionReader();
   if (end - next >= 2) {
     const extensionsEnd = next + 2 + u16(bytes, next);
-    if (extensionsEnd > end || !hello.read(bytes, next + 2, extensionsEnd, isClient)) return undefined;
+    spans?.add("tls.handshake.extensions_length", next, 2);
+    if (extensionsEnd > end || !hello.read(bytes, next + 2, extensionsEnd, isClient, spans)) return undefined;
   }
   const { extensions, versions, serverName, alpn, groups, pointFormats, signatureAlgorithms, hasPreSharedKey } = hello;
   return {
@@ -90,7 +109,7 @@ class ExtensionReader {
   hasPreSharedKey = false;
 
   /** Type, length, value. False: malformed. */
-  read(bytes: Uint8Array, at: number, end: number, isClient: boolean): boolean {
+  read(bytes: Uint8Array, at: number, end: number, isClient: boolean, spans: FieldSpans | undefined): boolean {
     while (at < end) {
       if (end - at < 4) return false;
       const type = u16(bytes, at);
@@ -98,6 +117,15 @@ class ExtensionReader {
       at = valueAt + u16(bytes, at + 2);
       if (at > end) return false;
       this.extensions.push(type);
+      spans?.add("tls.handshake.extension.type", valueAt - 4, 2);
+      spans?.add("tls.handshake.extension.len", valueAt - 2, 2);
+      if (type === EXTENSION.serverName && at - valueAt >= 5)
+        spans?.add(
+          "tls.handshake.extensions_server_name",
+          valueAt + 5,
+          Math.min(u16(bytes, valueAt + 3), at - valueAt - 5),
+        );
+      else spans?.add("tls.handshake.extension.data", valueAt, at - valueAt);
       this.#take(type, bytes, valueAt, at, isClient);
     }
     return true;

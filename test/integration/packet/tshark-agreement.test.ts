@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { assertAgreesWithTshark } from "../../support/agreement.ts";
+import { assertFieldsAgree } from "../../support/field-agreement.ts";
 import { assertFlowsAgree } from "../../support/flows.ts";
 import { exoticFrames, pcap, PcapngBlocks } from "../../support/frames.ts";
 import * as frames from "../../support/frames.ts";
@@ -28,6 +29,7 @@ describe("every packet agrees with tshark", () => {
         ),
       );
       assertAgreesWithTshark(file);
+      assertFieldsAgree(file);
       // Flows of different VLANs are different flows for us, but one conversation for tshark.
       if (linkType !== 1 && linkType !== 113) assertFlowsAgree(file);
     }
@@ -84,6 +86,16 @@ describe("every packet agrees with tshark", () => {
     it("and their flows with its conversations", () => {
       assert.ok(assertFlowsAgree(captures.veth) >= 15);
       assert.ok(assertFlowsAgree(captures.any) >= 10);
+    });
+
+    it("and where each field lies", () => {
+      for (const file of [captures.veth, captures.any]) {
+        const seen = assertFieldsAgree(file);
+        const messages = ["dns.qry.name", "dns.a", "dhcp.option.value", "http.request.uri", "http.response.line"];
+        const hello = ["tls.handshake.extensions_server_name", "tls.handshake.ciphersuite"];
+        for (const name of ["ip.ttl", "tcp.seq", "icmp.seq", "arp.src.proto_ipv4", ...messages, ...hello])
+          assert.ok((seen.get(name) ?? 0) > 0, `${name} in ${file}`);
+      }
     });
 
     it("and their questions and answers with those that it pairs, field for field", () => {
