@@ -46,28 +46,20 @@ const HEADER_BYTES = 236;
 const COOKIE = 0x63825363;
 
 const HEADER_FIELDS = [
-  ...([
-    ["dhcp.type", 0, 1],
-    ["dhcp.hw.type", 1, 1],
-    ["dhcp.hw.len", 2, 1],
-    ["dhcp.hops", 3, 1],
-  ] as const),
-  ...([
-    ["dhcp.id", 4, 4],
-    ["dhcp.secs", 8, 2],
-    ["dhcp.flags", 10, 2],
-    ["dhcp.ip.client", 12, 4],
-  ] as const),
-  ...([
-    ["dhcp.ip.your", 16, 4],
-    ["dhcp.ip.server", 20, 4],
-    ["dhcp.ip.relay", 24, 4],
-  ] as const),
-  ...([
-    ["dhcp.hw.mac_addr", 28, 6],
-    ["dhcp.server", 44, 64],
-    ["dhcp.file", 108, 128],
-  ] as const),
+  ["dhcp.type", 0, 1],
+  ["dhcp.hw.type", 1, 1],
+  ["dhcp.hw.len", 2, 1],
+  ["dhcp.hops", 3, 1],
+  ["dhcp.id", 4, 4],
+  ["dhcp.secs", 8, 2],
+  ["dhcp.flags", 10, 2],
+  ["dhcp.ip.client", 12, 4],
+  ["dhcp.ip.your", 16, 4],
+  ["dhcp.ip.server", 20, 4],
+  ["dhcp.ip.relay", 24, 4],
+  ["dhcp.hw.mac_addr", 28, 6],
+  ["dhcp.server", 44, 64],
+  ["dhcp.file", 108, 128],
 ] as const;
 
 const MESSAGE_TYPES = [

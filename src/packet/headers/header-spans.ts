@@ -35,57 +35,43 @@ const LAYOUTS: Readonly<Partial<Record<number, Layout>>> = {
   [LAYER.pppoed]: pppoe(),
   [LAYER.pppoes]: pppoe(),
   [LAYER.arp]: [
-    ...([
-      ["arp.hw.type", 0, 2],
-      ["arp.proto.type", 2, 2],
-      ["arp.hw.size", 4, 1],
-      ["arp.proto.size", 5, 1],
-    ] as const),
+    ["arp.hw.type", 0, 2],
+    ["arp.proto.type", 2, 2],
+    ["arp.hw.size", 4, 1],
+    ["arp.proto.size", 5, 1],
     ["arp.opcode", 6, 2],
   ],
   [LAYER.ip]: [
-    ...([
-      ["ip.version", 0, 1],
-      ["ip.hdr_len", 0, 1],
-      ["ip.dsfield", 1, 1],
-      ["ip.len", 2, 2],
-      ["ip.id", 4, 2],
-    ] as const),
-    ...([
-      ["ip.flags", 6, 1],
-      ["ip.frag_offset", 6, 2],
-      ["ip.ttl", 8, 1],
-      ["ip.proto", 9, 1],
-    ] as const),
-    ...([
-      ["ip.checksum", 10, 2],
-      ["ip.src", 12, 4],
-      ["ip.dst", 16, 4],
-    ] as const),
+    ["ip.version", 0, 1],
+    ["ip.hdr_len", 0, 1],
+    ["ip.dsfield", 1, 1],
+    ["ip.len", 2, 2],
+    ["ip.id", 4, 2],
+    ["ip.flags", 6, 1],
+    ["ip.frag_offset", 6, 2],
+    ["ip.ttl", 8, 1],
+    ["ip.proto", 9, 1],
+    ["ip.checksum", 10, 2],
+    ["ip.src", 12, 4],
+    ["ip.dst", 16, 4],
   ],
   [LAYER.ipv6]: [
-    ...([
-      ["ipv6.version", 0, 1],
-      ["ipv6.tclass", 0, 4],
-      ["ipv6.flow", 1, 3],
-      ["ipv6.plen", 4, 2],
-    ] as const),
-    ...([
-      ["ipv6.nxt", 6, 1],
-      ["ipv6.hlim", 7, 1],
-      ["ipv6.src", 8, 16],
-      ["ipv6.dst", 24, 16],
-    ] as const),
+    ["ipv6.version", 0, 1],
+    ["ipv6.tclass", 0, 4],
+    ["ipv6.flow", 1, 3],
+    ["ipv6.plen", 4, 2],
+    ["ipv6.nxt", 6, 1],
+    ["ipv6.hlim", 7, 1],
+    ["ipv6.src", 8, 16],
+    ["ipv6.dst", 24, 16],
   ],
   [LAYER.hopopts]: extension("ipv6.hopopts"),
   [LAYER.dstopts]: extension("ipv6.dstopts"),
   [LAYER.routing]: extension("ipv6.routing", ["ipv6.routing.type", 2, 1], ["ipv6.routing.segleft", 3, 1]),
   [LAYER.fraghdr]: [
-    ...([
-      ["ipv6.fraghdr.nxt", 0, 1],
-      ["ipv6.fraghdr.offset", 2, 2],
-      ["ipv6.fraghdr.more", 2, 2],
-    ] as const),
+    ["ipv6.fraghdr.nxt", 0, 1],
+    ["ipv6.fraghdr.offset", 2, 2],
+    ["ipv6.fraghdr.more", 2, 2],
     ["ipv6.fraghdr.ident", 4, 4],
   ],
   [LAYER.ah]: [
@@ -99,18 +85,14 @@ const LAYOUTS: Readonly<Partial<Record<number, Layout>>> = {
     ["esp.sequence", 4, 4],
   ],
   [LAYER.tcp]: [
-    ...([
-      ["tcp.srcport", 0, 2],
-      ["tcp.dstport", 2, 2],
-      ["tcp.seq", 4, 4],
-      ["tcp.ack", 8, 4],
-      ["tcp.hdr_len", 12, 1],
-    ] as const),
-    ...([
-      ["tcp.flags", 12, 2],
-      ["tcp.window_size_value", 14, 2],
-      ["tcp.checksum", 16, 2],
-    ] as const),
+    ["tcp.srcport", 0, 2],
+    ["tcp.dstport", 2, 2],
+    ["tcp.seq", 4, 4],
+    ["tcp.ack", 8, 4],
+    ["tcp.hdr_len", 12, 1],
+    ["tcp.flags", 12, 2],
+    ["tcp.window_size_value", 14, 2],
+    ["tcp.checksum", 16, 2],
     ["tcp.urgent_pointer", 18, 2],
   ],
   [LAYER.udp]: [
@@ -120,12 +102,10 @@ const LAYOUTS: Readonly<Partial<Record<number, Layout>>> = {
     ["udp.checksum", 6, 2],
   ],
   [LAYER.sctp]: [
-    ...([
-      ["sctp.srcport", 0, 2],
-      ["sctp.dstport", 2, 2],
-      ["sctp.verification_tag", 4, 4],
-      ["sctp.checksum", 8, 4],
-    ] as const),
+    ["sctp.srcport", 0, 2],
+    ["sctp.dstport", 2, 2],
+    ["sctp.verification_tag", 4, 4],
+    ["sctp.checksum", 8, 4],
   ],
   [LAYER.icmp]: [
     ["icmp.type", 0, 1],
@@ -153,12 +133,10 @@ const LAYOUTS: Readonly<Partial<Record<number, Layout>>> = {
 
 function pppoe(): Layout {
   return [
-    ...([
-      ["pppoe.version", 0, 1],
-      ["pppoe.type", 0, 1],
-      ["pppoe.code", 1, 1],
-      ["pppoe.session_id", 2, 2],
-    ] as const),
+    ["pppoe.version", 0, 1],
+    ["pppoe.type", 0, 1],
+    ["pppoe.code", 1, 1],
+    ["pppoe.session_id", 2, 2],
     ["pppoe.payload_length", 4, 2],
   ];
 }

@@ -31,23 +31,17 @@ export const NTP_ORIGIN_AT = 24;
 export const NTP_TRANSMIT_AT = 40;
 
 const FIELDS = [
-  ...([
-    ["ntp.flags", 0, 1],
-    ["ntp.stratum", 1, 1],
-    ["ntp.ppoll", 2, 1],
-    ["ntp.precision", 3, 1],
-  ] as const),
-  ...([
-    ["ntp.rootdelay", 4, 4],
-    ["ntp.rootdispersion", 8, 4],
-    ["ntp.refid", 12, 4],
-  ] as const),
-  ...([
-    ["ntp.reftime", 16, 8],
-    ["ntp.org", 24, 8],
-    ["ntp.rec", 32, 8],
-    ["ntp.xmt", 40, 8],
-  ] as const),
+  ["ntp.flags", 0, 1],
+  ["ntp.stratum", 1, 1],
+  ["ntp.ppoll", 2, 1],
+  ["ntp.precision", 3, 1],
+  ["ntp.rootdelay", 4, 4],
+  ["ntp.rootdispersion", 8, 4],
+  ["ntp.refid", 12, 4],
+  ["ntp.reftime", 16, 8],
+  ["ntp.org", 24, 8],
+  ["ntp.rec", 32, 8],
+  ["ntp.xmt", 40, 8],
 ] as const;
 
 const MODES = ["reserved", "symmetric_active", "symmetric_passive", "client", "server", "broadcast"] as const;
