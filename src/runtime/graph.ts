@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { EncodedBatch } from "../core/batch.ts";
@@ -10,6 +9,7 @@ import type { DeadLetterStore } from "../disk/dead-letters/store.ts";
 import { identitiesOf } from "./adoption.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { sleep, type Clock } from "./clock.ts";
+import { sinkFolder, sourceFolder } from "./component-folder.ts";
 import {
   isRereadable,
   type ComponentConfig,
@@ -392,16 +392,6 @@ export class Graph {
 }
 
 const WRITE_TIMEOUT_MS = 120_000;
-
-/** What a sink keeps stays with it when it is called differently: calls that it made may still be at work. */
-function sinkFolder(config: { readonly definition: { readonly type: string }; readonly identity: string }): string {
-  return `${config.definition.type}-${config.identity}`;
-}
-
-/** Names may hold anything; a folder's name may not. */
-function sourceFolder(name: string): string {
-  return /^[\w-]{1,64}$/.test(name) ? name : createHash("sha256").update(name).digest("hex").slice(0, 32);
-}
 
 /** Names of the pipelines that a source feeds, in the order of the configuration. */
 function pipelinesFrom(config: HostConfig, source: string): string[] {
