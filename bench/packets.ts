@@ -74,7 +74,7 @@ function eachBatch(file: string, reader: CaptureReader, take: (batch: PacketBatc
 /** Decodes all headers; nanoseconds that this alone took. */
 function headers(file: string): { packets: number; nanoseconds: number } {
   const decoder = new HeaderDecoder(BATCH_PACKETS);
-  const reader = new CaptureReader(BATCH_PACKETS, decoder.window);
+  const reader = new CaptureReader(BATCH_PACKETS, decoder.memory);
   let nanoseconds = 0;
   eachBatch(file, reader, (batch) => {
     const from = process.hrtime.bigint();
@@ -95,7 +95,7 @@ function flowsRow(file: string): string {
   let [best, packets, documents, bytes] = [Infinity, 0, 0, 0];
   for (let round = 0; round < ROUNDS; round++) {
     const decoder = new HeaderDecoder(BATCH_PACKETS);
-    const reader = new CaptureReader(BATCH_PACKETS, decoder.window);
+    const reader = new CaptureReader(BATCH_PACKETS, decoder.memory);
     const flows = new FlowOutput();
     [documents, bytes] = [0, 0];
     const sink = {
@@ -142,7 +142,7 @@ function memoryRow(): string {
 function memoryOfFlows(count: number): void {
   const decoder = new HeaderDecoder(BATCH_PACKETS);
   const flows = new FlowOutput();
-  const reader = new CaptureReader(BATCH_PACKETS, decoder.window);
+  const reader = new CaptureReader(BATCH_PACKETS, decoder.memory);
   const capture = pcap(Array.from({ length: 1000 }, () => eth(0x0800, ip4(17, udp(4000, 5000)))));
   const sink = { add: (): void => undefined };
   for (let first = 0; first < count; first += 1000) {

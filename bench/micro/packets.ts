@@ -51,7 +51,7 @@ for (const [name, capture] of Object.entries(captures)) {
     let packets = 0;
     const began = process.hrtime.bigint();
     for (let i = 0; i < 20; i++) {
-      const reader = new CaptureReader(1024, decoder.window);
+      const reader = new CaptureReader(1024, decoder.memory);
       for (let at = 0; at < capture.length; at += 65_536) {
         for (const batch of reader.read(capture.subarray(at, at + 65_536))) {
           const from = process.hrtime.bigint();
@@ -70,7 +70,7 @@ for (const [name, capture] of Object.entries(captures)) {
   let bytes = 0;
   const began = process.hrtime.bigint();
   while (written < DOCUMENTS) {
-    const reader = new CaptureReader(1024, decoder.window);
+    const reader = new CaptureReader(1024, decoder.memory);
     for (const batch of reader.read(capture)) {
       const columns = decoder.decode(batch);
       for (let i = 0; i < batch.count; i++) bytes += documents.of(batch, columns, i, reader.interfaces[0]).length;

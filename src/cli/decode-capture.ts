@@ -7,6 +7,7 @@ import { getIn } from "../core/path.ts";
 import { ByteText } from "../packet/byte-text.ts";
 import { CaptureReader, type CaptureEnd } from "../packet/capture/capture-reader.ts";
 import { gunzipped } from "../packet/capture/gunzip.ts";
+import type { CaptureMemory } from "../packet/capture/packet-batch.ts";
 import { HeaderDecoder } from "../packet/headers/decode.ts";
 import type { DocumentSink, PacketOutput } from "../packet/output.ts";
 import { createOutput, type OutputName } from "../packet/outputs.ts";
@@ -51,7 +52,7 @@ export async function runDecode(file: string, options: DecodeOptions): Promise<n
   const capture = options.filter === undefined ? gunzipped(input) : filteredCapture(gunzipped(input), options.filter);
   const write = quietWriter(process.stdout);
   const printer = printerFor(options, terminal, select);
-  const reader = new CaptureReader(BATCH_PACKETS, printer.window);
+  const reader = new CaptureReader(BATCH_PACKETS, printer.memory);
   let failure: unknown;
   let isStopped = false;
   try {
@@ -116,8 +117,8 @@ abstract class Printer {
   }
 
   /** For the reader of the capture. */
-  get window(): Uint8Array<ArrayBuffer> | undefined {
-    return this.decoder.window;
+  get memory(): CaptureMemory | undefined {
+    return this.decoder.memory;
   }
 
   /** Prints what a chunk completes. False: no more is wanted. */

@@ -148,17 +148,17 @@ it("any frames are decoded in one step as layer by layer, and no offset lies out
     });
   const random = fc.record({ bytes: fc.uint8Array({ maxLength: 200 }), linkType: fc.constantFrom(...linkTypes) });
   const decoder = new HeaderDecoder(1024);
-  assert.ok(decoder.window !== undefined, "there is a kernel");
+  assert.ok(decoder.memory !== undefined, "there is a kernel");
   const layered = new HeaderDecoder(8, true);
   const [json, events] = [new PacketJson(), new PacketEvents()];
   const communityId = new CommunityId();
   const snapLength = fc.oneof(fc.constant(262_144), fc.integer({ min: 14, max: 120 }));
   fc.assert(
     fc.property(fc.oneof(changed, random), snapLength, fc.boolean(), ({ bytes, linkType }, snapLength, isInPlace) => {
-      const window = isInPlace ? decoder.window : undefined;
+      const memory = isInPlace ? decoder.memory : undefined;
       // Frames around it: bytes that a decoder reads behind its frame are not zero.
       const other = Buffer.alloc(300, 0x45);
-      for (const batch of new CaptureReader(8, window).read(pcap([other, bytes, other], { linkType, snapLength }))) {
+      for (const batch of new CaptureReader(8, memory).read(pcap([other, bytes, other], { linkType, snapLength }))) {
         const columns = decoder.decode(batch);
         assert.equal(json.of(batch, columns, 1, undefined), JSON.stringify(events.of(batch, columns, 1, undefined)));
         assertSameColumns(columns, layered.decode(batch), batch.count);

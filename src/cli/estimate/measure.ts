@@ -46,7 +46,7 @@ interface Measure {
 /** Measures a capture: what it is made of, and what each way of storing it takes. */
 export class Estimate {
   readonly #decoder = new HeaderDecoder(BATCH_PACKETS);
-  readonly #reader = new CaptureReader(BATCH_PACKETS, this.#decoder.window);
+  readonly #reader = new CaptureReader(BATCH_PACKETS, this.#decoder.memory);
   readonly #timeline = new Timeline();
   readonly #talkers = new Talkers();
   readonly #pcap = new SizeMeter();

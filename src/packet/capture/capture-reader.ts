@@ -1,5 +1,5 @@
 import type { CaptureFault, CaptureInterface, CaptureWalker } from "./format.ts";
-import { PacketBatch } from "./packet-batch.ts";
+import { type CaptureMemory, PacketBatch } from "./packet-batch.ts";
 import { isPcapMagic, PCAP_HEADER_BYTES, PcapWalker } from "./pcap-walker.ts";
 import { isPcapng, PcapngWalker, SECTION_BLOCK } from "./pcapng-walker.ts";
 
@@ -17,6 +17,8 @@ export interface CaptureEnd {
 
 const DEFAULT_BATCH_PACKETS = 1024;
 const FIRST_WINDOW_BYTES = 128 * 1024;
+/** Bytes that are taken at a time: what decodes them finds them in the processor's cache (docs/performance.md). */
+const PIECE_BYTES = 64 * 1024;
 
 /**
  * Reads a capture, classic pcap or pcapng, from chunks of any size. Holds no more than a batch of columns, one chunk,
@@ -42,11 +44,11 @@ export class CaptureReader {
   #base = 0;
   #packets = 0;
 
-  /** `window`: where bytes are kept as long as they fit there, for HeaderDecoder.window. */
-  constructor(batchPackets = DEFAULT_BATCH_PACKETS, window = new Uint8Array(FIRST_WINDOW_BYTES)) {
-    this.#batch = new PacketBatch(batchPackets);
-    this.#window = window;
-    this.#view = viewOf(window);
+  /** `memory`: that of the decoder (HeaderDecoder.memory), which `batchPackets` fit. */
+  constructor(batchPackets = DEFAULT_BATCH_PACKETS, memory?: CaptureMemory) {
+    this.#batch = new PacketBatch(batchPackets, memory?.columns);
+    this.#window = memory?.window ?? new Uint8Array(FIRST_WINDOW_BYTES);
+    this.#view = viewOf(this.#window);
   }
 
   /** Whether more input can change anything. */
@@ -64,8 +66,12 @@ export class CaptureReader {
    * so it may be used again afterwards. Take all batches before the next chunk.
    */
   *read(chunk: Uint8Array): Generator<PacketBatch, void, undefined> {
-    if (this.isOver) return;
-    this.#append(chunk);
+    for (let from = 0; from < chunk.length && !this.isOver; from += PIECE_BYTES)
+      yield* this.#readPiece(chunk.subarray(from, from + PIECE_BYTES));
+  }
+
+  *#readPiece(piece: Uint8Array): Generator<PacketBatch, void, undefined> {
+    this.#append(piece);
     if (this.#walker === undefined && !this.#begin()) return;
     const walker = this.#walker!;
     const batch = this.#batch;
@@ -140,21 +146,21 @@ export class CaptureReader {
     });
   }
 
-  #append(chunk: Uint8Array): void {
+  #append(piece: Uint8Array): void {
     if (this.#at > 0) {
       this.#window.copyWithin(0, this.#at, this.#end);
       this.#base += this.#at;
       this.#end -= this.#at;
       this.#at = 0;
     }
-    const needed = this.#end + chunk.length;
+    const needed = this.#end + piece.length;
     if (needed > this.#window.length) {
       const larger = new Uint8Array(Math.max(needed, this.#window.length * 2));
       larger.set(this.#window.subarray(0, this.#end));
       this.#window = larger;
       this.#view = viewOf(larger);
     }
-    this.#window.set(chunk, this.#end);
+    this.#window.set(piece, this.#end);
     this.#end = needed;
   }
 }

@@ -1,3 +1,20 @@
+/** Memory that a decoder shares with the reader of its capture, so that it finds there what it needs without a copy. */
+export interface CaptureMemory {
+  /** For the capture's bytes, as long as they fit there. */
+  readonly window: Uint8Array<ArrayBuffer>;
+  /** For PacketBatch's columns that decoders read. */
+  readonly columns: SharedColumns;
+}
+
+/** Room for columns of up to `capacity` packets, SHARED_COLUMN_BYTES a packet from byte `at` on. */
+export interface SharedColumns {
+  readonly buffer: ArrayBuffer;
+  readonly at: number;
+  readonly capacity: number;
+}
+
+const SHARED_COLUMN_BYTES = 14;
+
 /**
  * Packets of a capture as columns: packet `i` is entry `i` of each. Made once and filled again and again, so nothing is
  * allocated a packet. Filled by CaptureReader; `bytes` and all columns are valid only until the reader goes on.
@@ -25,14 +42,23 @@ export class PacketBatch {
   /** LINKTYPE_ value of the interface. */
   readonly linkType: Uint16Array;
 
-  constructor(capacity: number) {
+  /**
+   * `shared`: where frameAt, capturedLength, originalLength and linkType lie one behind the other, each for its capacity,
+   * as codec/kernel/assembly/headers.ts has them.
+   */
+  constructor(capacity: number, shared = ownColumns(capacity)) {
+    const { buffer, at } = shared;
     this.capacity = capacity;
     this.seconds = new Float64Array(capacity);
     this.nanoseconds = new Uint32Array(capacity);
-    this.frameAt = new Int32Array(capacity);
-    this.capturedLength = new Uint32Array(capacity);
-    this.originalLength = new Uint32Array(capacity);
     this.interfaceIndex = new Uint32Array(capacity);
-    this.linkType = new Uint16Array(capacity);
+    this.frameAt = new Int32Array(buffer, at, capacity);
+    this.capturedLength = new Uint32Array(buffer, at + 4 * shared.capacity, capacity);
+    this.originalLength = new Uint32Array(buffer, at + 8 * shared.capacity, capacity);
+    this.linkType = new Uint16Array(buffer, at + 12 * shared.capacity, capacity);
   }
+}
+
+function ownColumns(capacity: number): SharedColumns {
+  return { buffer: new ArrayBuffer(SHARED_COLUMN_BYTES * capacity), at: 0, capacity };
 }

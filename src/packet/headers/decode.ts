@@ -1,4 +1,4 @@
-import type { PacketBatch } from "../capture/packet-batch.ts";
+import type { CaptureMemory, PacketBatch } from "../capture/packet-batch.ts";
 import { Cursor, NEXT } from "./cursor.ts";
 import { FLAG, HeaderColumns } from "./header-columns.ts";
 import { type HeaderKernel, headerKernel } from "./header-kernel.ts";
@@ -35,9 +35,9 @@ export class HeaderDecoder {
     this.#cursor = new Cursor(this.columns);
   }
 
-  /** Where the capture's reader best has its bytes (see CaptureReader), so that they need not be copied. */
-  get window(): Uint8Array<ArrayBuffer> | undefined {
-    return this.#kernel?.window;
+  /** For the capture's reader, so that packets need not be copied. */
+  get memory(): CaptureMemory | undefined {
+    return this.#kernel?.memory;
   }
 
   /** Fills the columns' entries of the batch's packets; they are good until the next call, as the batch is. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { systemErrorCode } from "../../core/error.ts";
 import { TCP_PORT_LAYERS, UDP_PORT_LAYERS } from "../application.ts";
-import type { PacketBatch } from "../capture/packet-batch.ts";
-import { beginsRequest, beginsResponse } from "../http/head.ts";
+import { type CaptureMemory, PacketBatch } from "../capture/packet-batch.ts";
+import { MESSAGE_STARTS } from "../http/head.ts";
 import { LAYER, type LayerPaths } from "./layer.ts";
 
 /** What codec/kernel/assembly/headers.ts exports. */
@@ -11,16 +11,15 @@ interface Exports {
   readonly capacity: WebAssembly.Global;
   readonly windowCapacity: WebAssembly.Global;
   readonly window: WebAssembly.Global;
-  readonly frameAt: WebAssembly.Global;
-  readonly capturedLength: WebAssembly.Global;
-  readonly originalLength: WebAssembly.Global;
-  readonly linkType: WebAssembly.Global;
+  readonly packets: WebAssembly.Global;
   readonly columns: WebAssembly.Global;
   readonly paths: WebAssembly.Global;
   readonly tcpPorts: WebAssembly.Global;
   readonly udpPorts: WebAssembly.Global;
-  readonly httpBegins: WebAssembly.Global;
-  setLayers(data: number, dns: number, tls: number): void;
+  readonly httpStartOf: WebAssembly.Global;
+  readonly httpStarts: WebAssembly.Global;
+  readonly httpStartBytes: WebAssembly.Global;
+  setLayers(data: number, dns: number, tls: number, http: number): void;
   decode(from: number, count: number, bytes: number): number;
 }
 
@@ -31,26 +30,21 @@ const LAST_LAYERS = [
   ...[LAYER.dns, LAYER.mdns, LAYER.llmnr, LAYER.dhcp, LAYER.http, LAYER.tls, LAYER.ntp, LAYER.data],
 ] as const;
 
-/** What methods of HTTP are made of. */
-const CAPITALS = Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
-
 /**
  * Decodes ordinary packets (TCP and UDP over Ethernet) in WebAssembly, several times as fast as layer by layer
  * (bench/micro/packets.ts, docs/decisions/0005) and with the same result (test/fuzz/packet.fuzz.test.ts). The columns lie
- * in its memory, and so do the frames, where the capture's reader uses `window`; other frames are copied there.
+ * in its memory, and so do the packets, where the capture's reader uses `memory`; others are copied there.
  */
 export class HeaderKernel {
   /** Packets in a batch, at most. */
   readonly capacity: number;
   /** Where the columns lie. */
   readonly columns: { readonly buffer: ArrayBuffer; readonly at: number };
-  /** For the reader of the capture, to read frames into. */
-  readonly window: Uint8Array<ArrayBuffer>;
+  /** For the reader of the capture. */
+  readonly memory: CaptureMemory;
   readonly #exports: Exports;
-  readonly #frameAt: Int32Array;
-  readonly #capturedLength: Uint32Array;
-  readonly #originalLength: Uint32Array;
-  readonly #linkType: Uint16Array;
+  /** Views of the memory's columns. */
+  readonly #packets: PacketBatch;
   readonly #paths: Uint32Array;
   /** Of LayerPaths, when `#paths` was filled. */
   #generation = -1;
@@ -64,13 +58,13 @@ export class HeaderKernel {
     this.#exports = exports;
     this.capacity = capacity;
     this.columns = { buffer, at: exports.columns.value };
-    this.window = new Uint8Array(buffer, exports.window.value, exports.windowCapacity.value);
-    this.#frameAt = new Int32Array(buffer, exports.frameAt.value, capacity);
-    this.#capturedLength = new Uint32Array(buffer, exports.capturedLength.value, capacity);
-    this.#originalLength = new Uint32Array(buffer, exports.originalLength.value, capacity);
-    this.#linkType = new Uint16Array(buffer, exports.linkType.value, capacity);
+    this.memory = {
+      window: new Uint8Array(buffer, exports.window.value, exports.windowCapacity.value),
+      columns: { buffer, at: exports.packets.value, capacity },
+    };
+    this.#packets = new PacketBatch(capacity, this.memory.columns);
     this.#paths = new Uint32Array(buffer, exports.paths.value, 8 * STACK_ENTRIES);
-    exports.setLayers(LAYER.data, LAYER.dns, LAYER.tls);
+    exports.setLayers(LAYER.data, LAYER.dns, LAYER.tls, LAYER.http);
     for (const [ports, layers] of [
       [exports.tcpPorts, TCP_PORT_LAYERS],
       [exports.udpPorts, UDP_PORT_LAYERS],
@@ -78,16 +72,13 @@ export class HeaderKernel {
       const table = new Uint8Array(buffer, ports.value, 65_536).fill(LAYER.data);
       for (const [port, layer] of layers) table[port] = layer;
     }
-    const httpBegins = new Uint8Array(buffer, exports.httpBegins.value, 1024);
-    for (const first of CAPITALS)
-      for (const second of CAPITALS)
-        if (mayBeginHttp(first, second)) httpBegins[((first & 31) << 5) | (second & 31)] = 1;
+    setHttpStarts(exports);
   }
 
   /** Takes a batch. False: it does not fit, and has to be decoded otherwise. */
   load(batch: PacketBatch, paths: LayerPaths): boolean {
     const { count, bytes } = batch;
-    const { window } = this;
+    const { window } = this.memory;
     if (count > this.capacity || count === 0) return false;
     if (bytes.buffer === window.buffer) {
       this.#bytesAt = bytes.byteOffset;
@@ -98,21 +89,17 @@ export class HeaderKernel {
       window.set(bytes.subarray(first, end));
       this.#bytesAt = window.byteOffset - first;
     }
-    this.#copyColumns(batch);
+    if (batch.frameAt.buffer !== window.buffer) this.#copyColumns(batch);
     if (this.#generation !== paths.generation) this.#learn(paths);
     return true;
   }
 
-  /** By hand: for the few packets of an ordinary batch, views for `set` would cost more than the copies. */
   #copyColumns({ count, frameAt, capturedLength, originalLength, linkType }: PacketBatch): void {
-    const [toFrameAt, toCapturedLength] = [this.#frameAt, this.#capturedLength];
-    const [toOriginalLength, toLinkType] = [this.#originalLength, this.#linkType];
-    for (let i = 0; i < count; i++) {
-      toFrameAt[i] = frameAt[i]!;
-      toCapturedLength[i] = capturedLength[i]!;
-      toOriginalLength[i] = originalLength[i]!;
-      toLinkType[i] = linkType[i]!;
-    }
+    const to = this.#packets;
+    to.frameAt.set(frameAt.subarray(0, count));
+    to.capturedLength.set(capturedLength.subarray(0, count));
+    to.originalLength.set(originalLength.subarray(0, count));
+    to.linkType.set(linkType.subarray(0, count));
   }
 
   /** Fills the columns of packets from number `from` to `count` - 1. Returns the first one that is not ordinary. */
@@ -135,20 +122,42 @@ export class HeaderKernel {
   }
 }
 
-function mayBeginHttp(...letters: number[]): boolean {
-  const bytes = Uint8Array.from(letters);
-  return beginsRequest(bytes, 0, bytes.length) || beginsResponse(bytes, 0, bytes.length);
+/**
+ * Fills the module's table of what HTTP messages begin with: one behind the other those that share an entry of
+ * `httpStartOf`, the last of them marked.
+ */
+function setHttpStarts({ memory, httpStartOf, httpStarts, httpStartBytes }: Exports): void {
+  const startOf = new Uint8Array(memory.buffer, httpStartOf.value, 1024);
+  const bySlot = new Map<number, Uint8Array[]>();
+  for (const start of MESSAGE_STARTS) {
+    const slot = ((start[0]! & 31) << 5) | (start[1]! & 31);
+    bySlot.set(slot, [...(bySlot.get(slot) ?? []), start]);
+  }
+  let number = 0;
+  for (const [slot, starts] of bySlot) {
+    startOf[slot] = number + 1;
+    for (const start of starts) {
+      number++;
+      const at = httpStarts.value + number * httpStartBytes.value;
+      const entry = new Uint8Array(memory.buffer, at, httpStartBytes.value);
+      entry.set([start.length, start === starts.at(-1) ? 1 : 0, ...start]);
+    }
+  }
 }
 
 let shared: WebAssembly.Module | undefined;
 
-/** A kernel of its own for one capture; null when there are too many open files to load it. */
+/**
+ * A kernel of its own for one capture; null when there are too many open files to load it, and on a processor without the
+ * vector instructions (x86 before SSE 4.1): everything then goes layer by layer.
+ */
 export function headerKernel(): HeaderKernel | null {
   try {
     shared ??= new WebAssembly.Module(readFileSync(new URL("../../codec/kernel/headers.wasm", import.meta.url)));
     return new HeaderKernel(shared);
   } catch (error) {
-    if (["EMFILE", "ENFILE"].includes(systemErrorCode(error) ?? "")) return null;
+    const isPassing = ["EMFILE", "ENFILE"].includes(systemErrorCode(error) ?? "");
+    if (isPassing || error instanceof WebAssembly.CompileError) return null;
     throw error;
   }
 }

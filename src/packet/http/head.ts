@@ -110,6 +110,8 @@ const METHODS_BY_BYTE: readonly (readonly Uint8Array[] | undefined)[] = Array.fr
   return found.length === 0 ? undefined : found;
 });
 const STATUS_START = Buffer.from("HTTP/1.");
+/** What a message begins with: a method and a blank, or that of a response. */
+export const MESSAGE_STARTS: readonly Uint8Array[] = [...METHODS, STATUS_START];
 
 /** Whether bytes begin as a request does, or end within what may become its method. */
 export function beginsRequest(bytes: Uint8Array, at: number, end: number): boolean {

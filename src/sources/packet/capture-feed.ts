@@ -36,7 +36,7 @@ export interface FeedOptions {
 export class CaptureFeed {
   readonly #options: FeedOptions;
   readonly #decoder = new HeaderDecoder(BATCH_PACKETS);
-  readonly #reader = new CaptureReader(BATCH_PACKETS, this.#decoder.window);
+  readonly #reader = new CaptureReader(BATCH_PACKETS, this.#decoder.memory);
   readonly #outputs: readonly { readonly output: PacketOutput; readonly documents: DocumentBatches }[];
   #interfaces: CaptureInterface[] = [];
   /** Bytes of the (decompressed) capture, and those that no batch stands for yet. */

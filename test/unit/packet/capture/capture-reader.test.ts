@@ -37,6 +37,19 @@ describe("a classic pcap file", () => {
       assert.deepEqual(readCapture(bytes, chunkBytes), whole, `in chunks of ${chunkBytes} bytes`);
   });
 
+  it("may come in chunks that hold many packets, and in ones smaller than a packet", () => {
+    const sizes = [60, 1500, 70_000, 0, 9000, 200_000, 1500, 65_536];
+    const bytes = pcap(sizes.map((size, i) => Buffer.alloc(size, i + 1)));
+    const whole = readCapture(bytes);
+    assert.deepEqual([whole.end.kind, whole.end.offset], ["complete", bytes.length]);
+    assert.deepEqual(
+      whole.packets.map(({ frame }) => [frame.length / 2, frame.slice(-2)]),
+      sizes.map((size, i) => [size, size === 0 ? "" : `0${i + 1}`]),
+    );
+    for (const chunkBytes of [10_000, 65_536, 65_537, 131_072])
+      assert.deepEqual(readCapture(bytes, chunkBytes), whole, `in chunks of ${chunkBytes} bytes`);
+  });
+
   it("keeps both lengths of frames that were cut by the snap length", () => {
     const { packets } = readCapture(pcap(FRAMES, { snapLength: 100 }));
     assert.deepEqual([packets[3]!.frame.length / 2, packets[3]!.originalLength], [100, 1500]);

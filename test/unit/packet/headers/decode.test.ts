@@ -6,6 +6,7 @@ import type { PacketBatch } from "../../../../src/packet/capture/packet-batch.ts
 import { HeaderDecoder } from "../../../../src/packet/headers/decode.ts";
 import { FLAG, type HeaderColumns } from "../../../../src/packet/headers/header-columns.ts";
 import { LAYER } from "../../../../src/packet/headers/layer.ts";
+import { MESSAGE_STARTS } from "../../../../src/packet/http/head.ts";
 import * as f from "../../../support/frames.ts";
 
 interface Decoded {
@@ -249,4 +250,25 @@ describe("headers that are not all there", () => {
     for (let i = 0; i < 1000; i++) tags = f.tag(i, i === 0 ? 0x0806 : 0x8100, tags);
     assert.equal(decode(f.eth(0x8100, tags)).columns.flags[0], FLAG.tooDeep);
   });
+});
+
+it("what begins HTTP messages is told the same in WebAssembly as layer by layer, and what nearly does", () => {
+  const starts = MESSAGE_STARTS.map((start) => Buffer.from(start).toString("latin1"));
+  const bodies = starts.flatMap((start) => [
+    ...[`${start}/ HTTP/1.1`, start.slice(0, 8).padEnd(8, "x"), start.padEnd(12, "\0"), start],
+    ...[`${start.slice(0, -1)}X/ HTTP`, start.toLowerCase() + "/ HTTP", `${start.slice(0, 2)}!!!!!!!!`],
+  ]);
+  const frames = bodies.map((body) =>
+    f.eth(0x0800, f.ip4(6, f.tcp(50_000, 40_000, 0x18, Buffer.from(body, "latin1")))),
+  );
+  const decoder = new HeaderDecoder(1024);
+  const layered = new HeaderDecoder(1024, true);
+  assert.ok(decoder.memory !== undefined);
+  let found = 0;
+  for (const batch of new CaptureReader(1024, decoder.memory).read(f.pcap(frames))) {
+    const ours = [...decoder.decode(batch).application.subarray(0, batch.count)];
+    assert.deepEqual(ours, [...layered.decode(batch).application.subarray(0, batch.count)]);
+    found += ours.filter((layer) => layer === LAYER.http).length;
+  }
+  assert.ok(found >= starts.length && found < frames.length, `${found} of ${frames.length}`);
 });
