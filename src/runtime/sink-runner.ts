@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { encodingKey, type SinkBatch } from "../core/batch.ts";
 import type { BatchLimits, Log, Sink, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
@@ -64,6 +65,8 @@ export class SinkRunner {
   constructor(options: SinkRunnerOptions) {
     const { sink, limits, windowBytes, clock, random, storeRejected, onSettled } = options;
     this.#options = options;
+    // One for each call under way; Node warns of more than 10.
+    setMaxListeners(0, this.#stop.signal);
     this.health = new SinkHealth(options);
     this.encoding = encodingKey(sink.encoding);
     const wake = (): void => {

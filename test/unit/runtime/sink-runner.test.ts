@@ -136,6 +136,25 @@ test("as many calls at a time as the sink allows, and no more", async () => {
   assert.deepEqual(sent(sink), [["a"], ["b"], ["c"]]);
 });
 
+test("however many calls are under way, Node does not warn of listeners", async (t) => {
+  const warned: Error[] = [];
+  const onWarning = (warning: Error): void => void warned.push(warning);
+  process.on("warning", onWarning);
+  t.after(() => process.off("warning", onWarning));
+  const gate = new Gate();
+  const rig = new SinkRig(new ScriptedSink(gate.answer, { maxEvents: 1, concurrency: 14 }));
+  // A far server: every call takes 50 ms, and more of them at a time bring more.
+  for (let i = 0; i < 20 && gate.size <= 10; i++) {
+    rig.enqueue(numbered(30));
+    await rig.clock.advance(50);
+    for (let open = gate.size; open > 0 && gate.size <= 10; open--) gate.open();
+    await rig.settled();
+  }
+  assert.ok(gate.size > 10, `${gate.size} calls under way`);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(warned, []);
+});
+
 test("a failed call is made again after growing pauses, and the sink works again at once", async () => {
   const sink = new ScriptedSink([RETRY, RETRY, RETRY, DELIVERED], { maxEvents: 1 });
   const rig = new SinkRig(sink);
