@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { EncodedBatch } from "../core/batch.ts";
@@ -222,6 +223,8 @@ export class Graph {
    * what is in the journal is safe there.
    */
   async drain(signal: AbortSignal, isStopping: boolean): Promise<void> {
+    // Every pipeline and sink waits for it; Node warns of more than 10 listeners.
+    setMaxListeners(0, signal);
     if (isStopping) for (const { feed } of this.sinks.values()) feed?.stop();
     else await Promise.all([...this.#pipelines.values()].map((pipeline) => pipeline.finish(signal)));
     await Promise.all(this.#busyPipelines.map((pipeline) => pipeline.drain(signal)));

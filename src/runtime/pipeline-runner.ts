@@ -218,6 +218,7 @@ export class PipelineRunner {
 
   /** Resolves when all dead letters of stages so far are on disk, or the signal aborts. */
   async drain(signal: AbortSignal): Promise<void> {
+    if (this.isIdle) return;
     const aborted = new Promise<void>((resolve) => {
       signal.addEventListener("abort", () => resolve(), { once: true });
     });

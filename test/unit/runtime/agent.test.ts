@@ -18,6 +18,7 @@ import { numbered } from "../../support/lines.ts";
 import { MemoryInput } from "../../support/memory-source.ts";
 import { ScriptedSink } from "../../support/scripted-sink.ts";
 import { until } from "../../support/until.ts";
+import { recordWarnings } from "../../support/warnings.ts";
 
 const QUICK = { maxAgeMs: 5 };
 const hanging = (_messages: readonly string[], signal: AbortSignal): Promise<WriteResult> =>
@@ -341,6 +342,22 @@ test("with once it ends when the source is at its end and the sink has everythin
   assert.deepEqual(sink.delivered, numbered(0, 10));
   assert.equal(agent.lostAnything, false);
   assert.deepEqual(await stop(), { undelivered: 0 });
+});
+
+test("however many sinks a stop waits for, Node does not warn of listeners", async (t) => {
+  const warnings = recordWarnings(t);
+  const input = new MemoryInput();
+  const names = Array.from({ length: 12 }, (_, i) => `sink${i}`);
+  const sinks = names.map((name) => [name, { definition: sinkDefinition(new ScriptedSink(hanging, QUICK)) }] as const);
+  const host = makeHost({
+    ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition }, sinks: Object.fromEntries(sinks) },
+    pipelines: { main: { from: ["memory"], to: names } },
+  });
+  input.push("a line");
+  const { agent, stop } = await start(t, host);
+  await until("all sinks have it", () => agent.status().sinks.every((sink) => sink.queued_events === 1));
+  assert.deepEqual(await stop(20), { undelivered: 12 });
+  assert.deepEqual(warnings, []);
 });
 
 test("a second agent with the same state directory is refused and told who has it", async (t) => {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { DELIVERED, type Verdict, type WriteResult } from "../../../src/core/component.ts";
 import { Gate, ScriptedSink } from "../../support/scripted-sink.ts";
 import { SinkRig } from "../../support/sink-rig.ts";
+import { recordWarnings } from "../../support/warnings.ts";
 
 const RETRY: WriteResult = { outcome: "retry", reason: "busy" };
 const HOLD: WriteResult = { outcome: "hold", reason: "no privileges" };
@@ -137,10 +138,7 @@ test("as many calls at a time as the sink allows, and no more", async () => {
 });
 
 test("however many calls are under way, Node does not warn of listeners", async (t) => {
-  const warned: Error[] = [];
-  const onWarning = (warning: Error): void => void warned.push(warning);
-  process.on("warning", onWarning);
-  t.after(() => process.off("warning", onWarning));
+  const warnings = recordWarnings(t);
   const gate = new Gate();
   const rig = new SinkRig(new ScriptedSink(gate.answer, { maxEvents: 1, concurrency: 14 }));
   // A far server: every call takes 50 ms, and more of them at a time bring more.
@@ -152,7 +150,7 @@ test("however many calls are under way, Node does not warn of listeners", async 
   }
   assert.ok(gate.size > 10, `${gate.size} calls under way`);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(warned, []);
+  assert.deepEqual(warnings, []);
 });
 
 test("a failed call is made again after growing pauses, and the sink works again at once", async () => {
