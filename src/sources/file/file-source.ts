@@ -6,7 +6,7 @@ import type { InputStatus, Source, SourceContext, SourceOutput } from "../../cor
 import type { FileRules, Generation } from "./generation.ts";
 import { fileMatcher, findFiles, type FileMatcher } from "../../disk/glob.ts";
 import type { FileOptions } from "./options.ts";
-import { flushDueMs, ReadBuffer, readTurn, type ReadSettings, type TurnEnd } from "./read-turn.ts";
+import { flushDueMs, ReadBuffer, readTurn, type ReadSettings } from "./read-turn.ts";
 import { Tracker } from "./tracker.ts";
 import { openNotifications, type Notifications } from "./watch.ts";
 
@@ -230,21 +230,25 @@ class FileRun {
   }
 
   async #turn(gen: Generation, buffer: ReadBuffer): Promise<void> {
-    let end: TurnEnd;
     try {
-      if (gen.handle === undefined && !(await this.tracker.reopen(gen))) return;
-      if (!gen.hasKnownHead && !(await this.tracker.announceHead(gen))) {
-        this.tracker.reachedEnd(gen);
-        return;
-      }
-      end = gen.truncated ? "replaced" : await readTurn(gen, buffer, this.#output, this.#settings, this.#stop.signal);
-      if (end !== "replaced" && ((await gen.growHead()) || gen.notedEnd !== gen.seenEnd))
-        this.#output.update(gen.id, gen.identity());
-      this.tracker.recovered(gen);
+      await this.#tryTurn(gen, buffer);
     } catch (error) {
       if (!gen.ended) this.tracker.failed(gen, error);
+    }
+  }
+
+  async #tryTurn(gen: Generation, buffer: ReadBuffer): Promise<void> {
+    if (gen.handle === undefined && !(await this.tracker.reopen(gen))) return;
+    if (!gen.hasKnownHead && !(await this.tracker.announceHead(gen))) {
+      this.tracker.reachedEnd(gen);
       return;
     }
+    const end = gen.truncated
+      ? "replaced"
+      : await readTurn(gen, buffer, this.#output, this.#settings, this.#stop.signal);
+    if (end !== "replaced" && ((await gen.growHead()) || gen.notedEnd !== gen.seenEnd))
+      this.#output.update(gen.id, gen.identity());
+    if (end !== "replaced") this.tracker.recovered(gen);
     gen.lastUsedMs = this.#context.monotonicMs();
     this.#calm?.abort();
     if (end === "replaced") await this.tracker.replaced(gen);

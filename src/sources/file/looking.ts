@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { errorMessage } from "../../core/error.ts";
 import type { Announcing } from "./announcing.ts";
 import type { Archives } from "./archives.ts";
 import { isCopyInProgress } from "./copy-check.ts";
@@ -88,8 +89,14 @@ export class Looking {
     // A start may fall between the copy and the truncation: then the checkpoint knows the original.
     const isNew = (startAtEnd === undefined || output.known.length > 0) && !context.once;
     if (isNew && (await isCopyInProgress(state, key, stats.size, this.#tracking))) return;
-    if (startAtEnd === undefined && state.previous !== undefined)
-      await this.#findUnseen(path, state.previous.announced ? state.previous : (state.anchor ?? state.previous));
+    try {
+      if (startAtEnd === undefined && state.previous !== undefined)
+        await this.#findUnseen(path, state.previous.announced ? state.previous : (state.anchor ?? state.previous));
+    } catch (error) {
+      // What came before it is begun before it.
+      trouble.pathFailed(state, error);
+      return;
+    }
     if (signal.aborted) return;
     if (unseen.isMoving(path)) {
       state.lookAtMs = context.monotonicMs() + LOOK_INTERVAL_MS;
@@ -101,13 +108,19 @@ export class Looking {
   }
 
   /**
-   * Whether the file of a generation that left its path has a rotated name that matches, too: it goes on there. Nobody may
-   * have looked at that name yet, and without it the file would be read as a new one once somebody does.
+   * Whether the file of a generation that left its path has a rotated name that matches, too, or may have: it goes on there.
+   * Nobody may have looked at that name yet, and without it the file would be read as a new one once somebody does.
    */
   async follow(gen: Generation): Promise<boolean> {
     const { options } = this.#tracking;
     const homes = await homesOf(gen.place.path);
-    const names = (await Promise.all(homes.map((home) => filesBelow(dirname(home))))).flat();
+    let names: string[];
+    try {
+      names = (await Promise.all(homes.map((home) => filesBelow(dirname(home))))).flat();
+    } catch (error) {
+      this.#tracking.context.log.debug(`cannot look for ${gen.place.path}: ${errorMessage(error)}; trying again`);
+      return true;
+    }
     for (const path of new Set(names)) {
       if (path === gen.place.path || !options.matcher.matches(path)) continue;
       if (!homes.some((home) => isRotatedName(basename(path), basename(home)))) continue;

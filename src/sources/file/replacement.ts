@@ -15,21 +15,15 @@ export class Replacement {
 
   /** Opens a generation again whose file was closed. Returns whether it may be read; throws what the system says. */
   async reopen(gen: Generation): Promise<boolean> {
-    let failure: unknown;
-    await this.#tracking.serial(async () => {
-      try {
-        if (!gen.ended && gen.handle === undefined) await this.#reopen(gen);
-      } catch (error) {
-        failure = error;
-      }
+    await this.#throwing(async () => {
+      if (!gen.ended && gen.handle === undefined) await this.#reopen(gen);
     });
-    if (failure !== undefined) throw failure as Error;
     return gen.handle !== undefined;
   }
 
-  /** What is at the file's place is not what was read: truncated, or truncated and grown again. */
-  replaced(gen: Generation): Promise<void> {
-    return this.#tracking.serial(() => this.#replaced(gen, undefined));
+  /** What is at the file's place is not what was read: truncated, or truncated and grown again. Throws what reopen does. */
+  async replaced(gen: Generation): Promise<void> {
+    await this.#throwing(() => this.#replaced(gen, undefined));
   }
 
   /** Where a copy of an open file that was deleted is, compressed or not. */
@@ -37,6 +31,19 @@ export class Replacement {
     const found = await findSibling(wantedOf(gen), (key) => this.#tracking.table.isTaken(key, gen));
     await found?.handle.close();
     return found?.place;
+  }
+
+  /** A serial task whose failure is the caller's. */
+  async #throwing(task: () => Promise<void>): Promise<void> {
+    let failure: unknown;
+    await this.#tracking.serial(async () => {
+      try {
+        await task();
+      } catch (error) {
+        failure = error;
+      }
+    });
+    if (failure !== undefined) throw failure as Error;
   }
 
   async #reopen(gen: Generation): Promise<void> {
@@ -78,16 +85,17 @@ export class Replacement {
       (stats) => stats.size,
       () => 0,
     );
+    const key = gen.key;
+    // While it cannot be looked for a copy (the folder is locked, too many files are open) nothing is given up.
+    const copy = await findSibling(wanted, (other) => other === key || table.isTaken(other, gen));
     await gen.close();
     gen.truncated = false;
     const rule: Rule = there?.rule ?? ((size ?? 0) < gen.position ? "truncated_file" : "rewritten_file");
-    const key = gen.key;
     const fields =
       there === undefined ? { rule, inode: key, size: size ?? 0, positions: gen.position } : lookFields(there, wanted);
     table.leave(gen);
     const state = table.paths.get(path);
     if (state?.current === gen) state.current = undefined;
-    const copy = await findSibling(wanted, (other) => other === key || table.isTaken(other, gen));
     if (copy !== undefined) {
       table.moveTo(gen, copy, this.#tracking);
       if (state !== undefined) state.previous = gen;

@@ -1,12 +1,14 @@
+import type { Dirent } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ResumePoint } from "../../core/component.ts";
+import { systemErrorCode } from "../../core/error.ts";
 import { placeKey, placeOf, type Place } from "./generation.ts";
 import { GzipFile, isGzip, type OpenFile } from "./gzip-file.ts";
 import { examine, openFile, type Head } from "./identity.ts";
 import { isCompressedName, isRotatedName } from "./rotated-name.ts";
 import { decide, evidenceFields, isSame, type Evidence, type Rule } from "./rules.ts";
-import { isGone } from "./tracking.ts";
+import { isGone, tooManyFiles } from "./tracking.ts";
 
 /** What is searched for: where it was, and what is known of its content. */
 export interface Wanted {
@@ -100,7 +102,7 @@ async function lookInto(file: OpenFile, size: number | undefined, place: Place, 
 /**
  * Looks through the folder of a file that is no longer at its path, and one level below (`olddir`): first for its
  * inode under another name, then for a copy of its content under a rotated name. The caller closes what it gets.
- * Throws when the file is there and cannot be read.
+ * Throws when the file is there and cannot be read, and when it cannot be looked for.
  */
 export async function findSibling(wanted: Wanted, taken: (key: string) => boolean): Promise<Found | undefined> {
   for (let attempt = 1; ; attempt++) {
@@ -151,8 +153,11 @@ async function searchSiblings(
   // What compression makes is there before the original goes, so a plain copy is the more complete.
   copies.sort((a, b) => Number(isCompressedName(a)) - Number(isCompressedName(b)));
   for (const path of copies) {
-    // Whether a copy that cannot be read is one does not matter: nothing could be read of it.
-    const found = await openIfSame(path, wanted).catch(() => undefined);
+    // Whether a copy that may not be read is one does not matter: nothing could be read of it.
+    const found = await openIfSame(path, wanted).catch((error: unknown) => {
+      if (tooManyFiles(error)) throw error;
+      return undefined;
+    });
     if (isFound(found)) {
       // What is at a path may be another file by now.
       if (!taken(placeKey(found.place))) return [found, false];
@@ -177,15 +182,45 @@ export function isFound(look: Look | undefined): look is Found {
   return look?.handle !== undefined;
 }
 
-/** Regular files of a folder, and one level below (`olddir`). */
+/**
+ * Regular files of a folder, and one level below (`olddir`). A folder whose files may be opened but not listed has none to
+ * show. Throws when it cannot be looked into for now: nobody knows then what is there.
+ */
 export async function filesBelow(folder: string): Promise<string[]> {
-  const list = async (below: string) => readdir(below, { withFileTypes: true }).catch(() => []);
   const files: string[] = [];
-  for (const entry of await list(folder)) {
+  for (const entry of await entriesOf(folder)) {
     const path = join(folder, entry.name);
     if (entry.isFile()) files.push(path);
-    else if (entry.isDirectory())
-      for (const inner of await list(path)) if (inner.isFile()) files.push(join(path, inner.name));
+    else if (entry.isDirectory()) {
+      const inner = await list(path).catch((error: unknown) => {
+        if (isGone(error) || isForbidden(error)) return [];
+        throw error;
+      });
+      for (const file of inner) if (file.isFile()) files.push(join(path, file.name));
+    }
   }
   return files;
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await list(folder);
+    } catch (error) {
+      if (isGone(error)) return [];
+      if (!isForbidden(error)) throw error;
+      // Throws unless only listing is forbidden, or was until now.
+      await stat(`${folder}/.`);
+      if (attempt === 2) return [];
+    }
+  }
+}
+
+function list(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true });
+}
+
+function isForbidden(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === "EACCES" || code === "EPERM";
 }

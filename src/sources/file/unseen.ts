@@ -64,19 +64,29 @@ export class Unseen {
     this.#isKnown = isKnown;
   }
 
-  /** Within a serial task, before what is at the path now is begun. Returns the first bytes of those that were found. */
+  /**
+   * Within a serial task, before what is at the path now is begun. Returns the first bytes of those that were found. Throws
+   * when it cannot be looked for them; it will be tried again.
+   */
   async find(path: string, anchor: Anchor): Promise<Buffer[]> {
     const again = this.#again.get(path) ?? { anchor, done: new Set<string>(), retryAtMs: Infinity, isMoving: false };
     this.#again.delete(path);
     const heads: Buffer[] = [];
     for (let attempt = 1; ; attempt++) {
-      const isWhole = await this.#begin(path, again, heads);
+      const isWhole = await this.#begin(path, again, heads).catch((error: unknown) => {
+        this.#tryAgain(path, again);
+        throw error;
+      });
       if (isWhole || this.#tracking.signal.aborted) return heads;
       if (again.isMoving && attempt < MOVES) continue;
-      again.retryAtMs = this.#tracking.context.monotonicMs() + RETRY_MS;
-      this.#again.set(path, again);
+      this.#tryAgain(path, again);
       return heads;
     }
+  }
+
+  #tryAgain(path: string, again: Again): void {
+    again.retryAtMs = this.#tracking.context.monotonicMs() + RETRY_MS;
+    this.#again.set(path, again);
   }
 
   /** Whether names are moved along so quickly that nobody can say yet what came before the file at a path. */
@@ -118,7 +128,9 @@ export class Unseen {
     for (const [path, again] of this.#again) {
       if (again.retryAtMs > nowMs) continue;
       again.retryAtMs = Infinity;
-      void this.#tracking.serial(async () => void (await this.find(path, again.anchor)));
+      const failed = (error: unknown): void =>
+        this.#tracking.context.log.debug(`cannot look for what was rotated away from ${path}: ${errorMessage(error)}`);
+      void this.#tracking.serial(() => this.find(path, again.anchor).then(() => undefined, failed));
     }
     return this.#again.size > 0;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { appendFileSync, chmodSync, copyFileSync, truncateSync } from "node:fs";
 import {
   appendFile,
   chmod,
@@ -99,6 +100,51 @@ describe("the file source in trouble", () => {
       if (process.getuid?.() === 0) process.seteuid!(65534);
       await until(() => run.output.count === 5);
       await run.stop();
+    });
+  });
+
+  const asRoot = (body: () => void): void => {
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) process.seteuid!(0);
+    body();
+    if (isRoot) process.seteuid!(65534);
+  };
+
+  it("finds what was not read of a file that was copied and truncated while its folder was locked", async () => {
+    await writeFile(log, lines(0, 100));
+    await unprivileged(async () => {
+      const run = bench.start({ include: [log], ...FAST });
+      await until(() => run.output.count === 100);
+      // Without a pause in between: nothing is read meanwhile.
+      asRoot(() => {
+        chmodSync(bench.path(""), 0o700);
+        appendFileSync(log, lines(100, 110));
+        copyFileSync(log, `${log}.1`);
+        truncateSync(log);
+        appendFileSync(log, lines(110, 115));
+      });
+      await until(() => run.source.inputs().some(({ state }) => state === "failed"));
+      asRoot(() => chmodSync(bench.path(""), 0o777));
+      await until(() => run.output.count >= 115);
+      await run.stop();
+      assert.deepEqual(run.output.texts(), lines(0, 115).trimEnd().split("\n"));
+      assert.deepEqual(run.output.drops, []);
+    });
+  });
+
+  it("reads on in a folder that cannot be listed when a file of it is truncated", async () => {
+    await writeFile(log, lines(0, 100));
+    await unprivileged(async () => {
+      const run = bench.start({ include: [log], ...FAST });
+      await until(() => run.output.count === 100);
+      asRoot(() => {
+        chmodSync(bench.path(""), 0o711);
+        truncateSync(log);
+        appendFileSync(log, lines(100, 105));
+      });
+      await until(() => run.output.count >= 105);
+      await run.stop();
+      assert.deepEqual(run.output.texts(), lines(0, 105).trimEnd().split("\n"));
     });
   });
 
