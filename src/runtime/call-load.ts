@@ -16,7 +16,9 @@ export function loadSaidBy(
       return "failed";
     case "mixed": {
       let putOff = 0;
-      for (const { outcome } of result.verdicts.values()) if (outcome === "retry") putOff++;
+      result.verdicts.forEach(({ outcome }) => {
+        if (outcome === "retry") putOff++;
+      });
       // Of a few that were refused before some are refused again, and it says nothing of the server.
       if (putOff < FEW_PUT_OFF && (isLeftover || putOff < count)) return "taken";
       return putOff > count * MUCH_PUT_OFF ? "overloaded" : "taken";

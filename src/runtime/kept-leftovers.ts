@@ -84,6 +84,7 @@ function copyOf(batch: EncodedBatch, parts: readonly Part[], encoding: string): 
   const timesMs = new Float64Array(memory, 8 * count, count);
   const ends = new Uint32Array(memory, 16 * count, count + 1);
   const bytes = Buffer.from(memory, 20 * count + 4, byteLength);
+  const [source, target] = [viewOf(body.bytes), viewOf(bytes)];
   const subIndexes = batch.subIndexes === undefined ? undefined : new Uint16Array(count);
   const destinations = batch.destinations === undefined ? undefined : new Array<Destinations | undefined>(count);
   let at = 0;
@@ -99,7 +100,9 @@ function copyOf(batch: EncodedBatch, parts: readonly Part[], encoding: string): 
         if (destinations !== undefined) destinations[n] = batch.destinations![i];
         ends[n + 1] = at + body.offsets[i + 1]! - begin;
       }
-      at += body.bytes.copy(bytes, at, begin, body.offsets[to]);
+      const end = body.offsets[to]!;
+      copyBytes(source, begin, end, target, at);
+      at += end - begin;
     }
   }
   const bodies = new Map([[encoding, { bytes, offsets: ends }]]);
@@ -107,4 +110,17 @@ function copyOf(batch: EncodedBatch, parts: readonly Part[], encoding: string): 
     ...{ ...batch, count, offsets, timesMs, subIndexes, bodies, byteLength },
     ...{ sinks: undefined, destinations, release: undefined },
   };
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
+}
+
+/** For a few hundred bytes: `Buffer.copy` makes an object of each part, which takes several times as long. */
+function copyBytes(source: DataView, from: number, to: number, target: DataView, at: number): void {
+  for (; from + 8 <= to; from += 8, at += 8) {
+    target.setInt32(at, source.getInt32(from, true), true);
+    target.setInt32(at + 4, source.getInt32(from + 4, true), true);
+  }
+  for (; from < to; from++, at++) target.setUint8(at, source.getUint8(from));
 }

@@ -225,16 +225,28 @@ export function partsAt(shipment: Shipment, indexes: readonly number[]): Part[] 
   let begin = 0;
   for (const slice of shipment.slices) {
     const end = begin + slice.to - slice.from;
-    const runs: number[] = [];
-    for (; next < indexes.length && indexes[next]! < end; next++) {
-      const at = slice.from + indexes[next]! - begin;
-      if (runs.at(-1) === at) runs[runs.length - 1] = at + 1;
-      else runs.push(at, at + 1);
-    }
-    if (runs.length > 0) parts.push({ slice, runs });
+    const first = next;
+    while (next < indexes.length && indexes[next]! < end) next++;
+    if (next > first) parts.push({ slice, runs: runsOf(indexes, first, next, slice.from - begin) });
     begin = end;
   }
   return parts;
+}
+
+/** The indexes from place `first` to `end` - 1 as runs, each moved by `by`. In one piece: most runs are of one document. */
+function runsOf(indexes: readonly number[], first: number, end: number, by: number): number[] {
+  const runs = new Array<number>(2 * (end - first));
+  let length = 0;
+  for (let i = first; i < end; i++) {
+    const at = indexes[i]! + by;
+    if (length > 0 && runs[length - 1] === at) runs[length - 1] = at + 1;
+    else {
+      runs[length++] = at;
+      runs[length++] = at + 1;
+    }
+  }
+  runs.length = length;
+  return runs;
 }
 
 /** A slice for each run. */

@@ -104,25 +104,26 @@ export class SinkSettlement {
     const unknown: number[] = [];
     const rejected: number[] = [];
     let askedMs = 0;
-    let worst: Verdict | undefined;
-    let puttingOff: Verdict | undefined;
-    for (const [index, verdict] of verdicts) {
-      if (verdict.outcome === "delivered") continue;
+    let worst = undefined as Verdict | undefined;
+    let isPutOff = false as boolean;
+    // Not by `of`, which makes an array of each entry: there may be hundreds in a call.
+    verdicts.forEach((verdict, index) => {
+      if (verdict.outcome === "delivered") return;
       if (verdict.outcome === "rejected") {
         rejected.push(index);
-        continue;
+        return;
       }
       (isUnknownHold(verdict) ? unknown : waiting).push(index);
       if (worst?.outcome !== "hold") worst = verdict.outcome === "hold" ? verdict : (worst ?? verdict);
       if (verdict.outcome === "retry") {
-        puttingOff ??= verdict;
+        isPutOff = true;
         askedMs = Math.max(askedMs, verdict.retryAfterMs ?? 0);
       }
-    }
+    });
     const kept = waiting.length + unknown.length;
     if (kept + rejected.length < shipment.count) this.#noteTaken(shipment.destination);
     // Every single one put off means overload. Held documents, and those that were refused alone before, only wait.
-    if (kept === shipment.count && puttingOff !== undefined && !shipment.isLeftover) {
+    if (kept === shipment.count && isPutOff && !shipment.isLeftover) {
       this.fail(shipment, worst!, failuresBefore);
       return;
     }
@@ -215,13 +216,13 @@ export class SinkSettlement {
       const { offsets } = slice.batch.bodies.get(this.#options.encoding)!;
       let count = slice.to - slice.from;
       let bytes = offsets[slice.to]! - offsets[slice.from]!;
-      others.forEach((parts, list) => {
-        const part = parts[next[list]!];
-        if (part?.slice !== slice) return;
+      for (let list = 0; list < others.length; list++) {
+        const part = others[list]![next[list]!];
+        if (part?.slice !== slice) continue;
         next[list]!++;
         count -= countRanges(part.runs);
         for (let i = 0; i < part.runs.length; i += 2) bytes -= offsets[part.runs[i + 1]!]! - offsets[part.runs[i]!]!;
-      });
+      }
       if (count > 0) this.#settleOf(slice, count, bytes);
     }
     this.#options.onSettled();

@@ -16,7 +16,7 @@ export const SETTINGS = {
   memory_budget_bytes: t.integer({
     description:
       "Bytes of encoded events that may wait in memory for sinks, all together. When it is used up, sources wait.",
-    default: 25 * 1024 * 1024,
+    default: 32 * 1024 * 1024,
     minimum: 1024 * 1024,
   }),
   shutdown_timeout_ms: t.integer({

@@ -127,7 +127,7 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
       if (inCall === index) break;
       inCall++;
     }
-    const kind = others.kinds[i]!;
+    const kind = others.kinds[i] ?? 0;
     const { status = 500, failure_store, error } = said[kind]!;
     if (status === 409) duplicates++;
     if (failure_store === "used") failureStore++;

@@ -7,15 +7,15 @@ export interface OtherItems {
   readonly count: number;
   /** Places of the others in the reply, ascending. */
   readonly indexes: readonly number[];
-  /** What each of them says: its place in `items`. */
+  /** What each of them says: its place in `items`. Empty where all say the same. */
   readonly kinds: readonly number[];
   readonly items: readonly Readonly<Record<string, BulkItem>>[];
 }
 
 const TAKEN = '{"create":{"status":201}}';
-/** Such an item and its comma, as words of 4 bytes and one of 2, in the order of little-endian machines. */
+/** Such an item and its comma, as three numbers of 8 bytes and one of 2, in the order of little-endian machines. */
 const STRIDE = TAKEN.length + 1;
-const [W0, W4, W8, W12, W16, W20, W24] = wordsOf(`${TAKEN},`);
+const [W0, W8, W16, W24] = wordsOf(`${TAKEN},`);
 const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;
 const HEAD_BYTES = 96;
 
@@ -51,7 +51,10 @@ export function mixedReply(reply: Buffer): string | undefined {
     }
     if (last !== undefined) {
       indexes.push(count);
-      kinds.push(texts.length - 1);
+      const kind = texts.length - 1;
+      // All of them said the same until now.
+      if (kind > 0 && kinds.length === 0) for (let i = 1; i < indexes.length; i++) kinds.push(0);
+      if (kind > 0) kinds.push(kind);
     }
     count++;
     const next = reply[at];
@@ -64,25 +67,22 @@ export function mixedReply(reply: Buffer): string | undefined {
 }
 
 /**
- * Whether the item at `at` says that its document was taken, with its comma. By words in place: calls to compare bytes, or
- * to find the next fault, took several times as long.
+ * Whether the item at `at` says that its document was taken, with its comma. By words in place (floating-point numbers: of
+ * text none is NaN): calls to compare bytes, or to find the next fault, took several times as long.
  */
 function isTaken(view: DataView, at: number): boolean {
   return (
     at + STRIDE <= view.byteLength &&
-    view.getInt32(at, true) === W0 &&
-    view.getInt32(at + 4, true) === W4 &&
-    view.getInt32(at + 8, true) === W8 &&
-    view.getInt32(at + 12, true) === W12 &&
-    view.getInt32(at + 16, true) === W16 &&
-    view.getInt32(at + 20, true) === W20 &&
+    view.getFloat64(at, true) === W0 &&
+    view.getFloat64(at + 8, true) === W8 &&
+    view.getFloat64(at + 16, true) === W16 &&
     view.getInt16(at + 24, true) === W24
   );
 }
 
 function wordsOf(text: string): readonly number[] {
   const bytes = Buffer.from(text);
-  return [...[0, 4, 8, 12, 16, 20].map((at) => bytes.readInt32LE(at)), bytes.readInt16LE(24)];
+  return [...[0, 8, 16].map((at) => bytes.readDoubleLE(at)), bytes.readInt16LE(24)];
 }
 
 /** Whether these bytes are at `at`. */

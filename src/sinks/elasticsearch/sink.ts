@@ -19,7 +19,7 @@ import { RolloverGuard } from "./rollover.ts";
 import { Targets, type Target } from "./target.ts";
 
 // Larger calls are no faster here (bench/README.md). How many at a time help, the runtime finds out (CallPace).
-const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 14 };
+const LIMITS: BatchLimits = { maxBytes: 2 << 20, maxEvents: 30_000, maxAgeMs: 1_000, concurrency: 20 };
 /** For the small parts of bodies, which are put together. */
 const BODY_BUFFERS_BYTES = 4 << 20;
 const KEY = encodingKey(BULK_ENCODING);

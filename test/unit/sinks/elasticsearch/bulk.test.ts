@@ -109,6 +109,7 @@ test("of a reply with refusals only those are parsed, and it reads as if all of 
     [REFUSED],
     [...new Array<string>(9_000).fill(TAKEN), REFUSED, REFUSED, ...new Array<string>(5).fill(TAKEN)],
     [TAKEN, WITH_INDEX, WITH_INDEX, ...new Array<string>(3).fill(TAKEN), WITH_INDEX, TAKEN],
+    [REFUSED, REFUSED, WITH_INDEX, REFUSED, TAKEN, WITH_INDEX],
     [TAKEN, '{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"r"}}}'],
     [TAKEN, '{"create":{"status":201,"failure_store":"used"}}', '{"create":{}}'],
   ]) {
@@ -120,7 +121,7 @@ test("of a reply with refusals only those are parsed, and it reads as if all of 
       assert.equal(quick.others!.count, items.length);
       assert.deepEqual(quick.others!.indexes, indexes);
       assert.deepEqual(
-        quick.others!.kinds.map((kind) => quick.others!.items[kind]),
+        indexes.map((_, i) => quick.others!.items[quick.others!.kinds[i] ?? 0]),
         indexes.map((i) => parsed.items[i]),
       );
       assert.deepEqual(bulkOutcome(quick, items.length), bulkOutcome(parsed, items.length));
