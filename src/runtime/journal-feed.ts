@@ -1,5 +1,5 @@
 import type { BufferPool } from "../core/buffer-pool.ts";
-import type { Log } from "../core/component.ts";
+import type { Log, ResumePoint } from "../core/component.ts";
 import { errorMessage } from "../core/error.ts";
 import type { Journal } from "../disk/journal/journal.ts";
 import { countRanges, joinRanges, rangesFrom } from "../disk/journal/ranges.ts";
@@ -10,6 +10,7 @@ import type { Clock } from "./clock.ts";
 import { JournalReader, type LoadedRecord } from "./journal-reader.ts";
 import type { Outbox } from "./outbox.ts";
 import { RouteProgress, type JournaledBatch, type PendingBatch } from "./progress.ts";
+import { SentMark } from "./sent-mark.ts";
 import type { SinkRunner } from "./sink-runner.ts";
 
 export interface JournalFeedOptions {
@@ -288,7 +289,7 @@ export class JournalFeed {
     this.#next = place.sequence + 1;
     const { head, batch } = record;
     const reader = head.readers.find((each) => each.sink === sink)!;
-    const progress = known?.progress ?? this.#progressOf(head) ?? new RouteProgress(reader.start);
+    const progress = known?.progress ?? this.#progressOf(head) ?? this.#forgotten(reader.start);
     const end = { position: head.endPosition, resume: head.resume };
     let ranges = known?.unloaded ?? reader.ranges;
     const fed = known ?? this.#add(place.sequence, progress, end);
@@ -318,6 +319,16 @@ export class JournalFeed {
       ...{ isSpooling: false, journaled: fed },
     };
     runner.bringBack(entry, progress, pending, ranges);
+  }
+
+  /**
+   * Of an input that is not in the checkpoint: it was forgotten, because all of it had been delivered, and the process
+   * ended before the cursor was written. So everything may have been sent.
+   */
+  #forgotten(start: ResumePoint): RouteProgress {
+    const progress = new RouteProgress(start);
+    if (this.options.runner.sink.asksWhatArrived === true) progress.sentMark = new SentMark(Infinity, start.position);
+    return progress;
   }
 
   #progressOf({ partition, pipeline, readers, endPosition, resume }: RecordHead): RouteProgress | undefined {

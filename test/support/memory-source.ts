@@ -5,6 +5,7 @@ import { makeLines } from "./lines.ts";
 
 /** One input of lines that only grows, shared by all runs of a source over it, as a file is. */
 export class MemoryInput {
+  readonly partitionId: string;
   readonly lines: string[] = [];
   /** Where reading began, for each run of a source. */
   readonly starts: number[] = [];
@@ -18,6 +19,10 @@ export class MemoryInput {
   batchLines = 3;
   #waiting: (() => void)[] = [];
 
+  constructor(partitionId = "partition-memory") {
+    this.partitionId = partitionId;
+  }
+
   push(...lines: string[]): void {
     this.lines.push(...lines);
     for (const wake of this.#waiting.splice(0)) wake();
@@ -26,7 +31,7 @@ export class MemoryInput {
   /** Every line is as long as its offset difference to the next: positions are line numbers. */
   source(once: boolean): Source {
     let read = 0;
-    const id = "partition-memory";
+    const id = this.partitionId;
     return {
       run: async (output: SourceOutput, signal: AbortSignal): Promise<void> => {
         this.running++;

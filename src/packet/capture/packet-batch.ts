@@ -47,6 +47,7 @@ export class PacketBatch {
    * as codec/kernel/assembly/headers.ts has them.
    */
   constructor(capacity: number, shared = ownColumns(capacity)) {
+    if (capacity > shared.capacity) throw new RangeError(`${capacity} packets do not fit ${shared.capacity}`);
     const { buffer, at } = shared;
     this.capacity = capacity;
     this.seconds = new Float64Array(capacity);

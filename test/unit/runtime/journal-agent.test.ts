@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { AnySink, AnySource, Log, WriteResult } from "../../../src/core/component.ts";
@@ -363,6 +363,40 @@ test("a successor that can look up what arrived is told of all that its predeces
     numbered(8, 150).filter((message) => maybeSent.has(message)),
     [],
   );
+});
+
+test("what the journal still holds of an input that was delivered and forgotten is looked up", async (t) => {
+  const input = new MemoryInput();
+  const [failed, working, last] = [
+    new ScriptedSink(failing, QUICK),
+    new ScriptedSink([], QUICK),
+    new ScriptedSink([], QUICK),
+  ];
+  for (const sink of [failed, working, last]) sink.asksWhatArrived = true;
+  const good = [0, 1, 2].map(() => new ScriptedSink([], QUICK));
+  const { stateDir, host } = await afterOutage(t, input, good, [failed, working, last]);
+  const journal = join(stateDir, "journal");
+  await cp(journal, `${journal}-before`, { recursive: true });
+  const { agent, stop } = await start(t, makeHost(host));
+  await until("it is back and gets all", () => working.delivered.length === 200);
+  await until("nothing waits", () => agent.status().sinks[1]!.queued_events === 0);
+  await stop();
+  // A crash: the input was forgotten, and the cursor that was to be written after that was not.
+  await rm(journal, { recursive: true });
+  await cp(`${journal}-before`, journal, { recursive: true });
+  const checkpoints = join(stateDir, "checkpoints.json");
+  const saved = JSON.parse(await readFile(checkpoints, "utf8")) as { partitions: object };
+  assert.ok(Object.keys(saved.partitions).length > 0);
+  await writeFile(checkpoints, JSON.stringify({ ...saved, partitions: {} }));
+  const maybeSent: (boolean | undefined)[] = [];
+  const write = last.write.bind(last);
+  last.write = (batch, signal, attempt) => {
+    maybeSent.push(...batch.slices.map((slice) => slice.maybeSent));
+    return write(batch, signal, attempt);
+  };
+  await start(t, makeHost({ ...host, sources: { memory: new MemoryInput("another").definition } }));
+  await until("it gets what the journal holds", () => last.delivered.length > 100);
+  assert.ok(maybeSent.length > 0 && maybeSent.every((each) => each === true), JSON.stringify(maybeSent));
 });
 
 test("what a sink that is replaced has in a full journal is its successor's, though room is looked for in between", async (t) => {

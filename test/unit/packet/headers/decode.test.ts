@@ -272,3 +272,8 @@ it("what begins HTTP messages is told the same in WebAssembly as layer by layer,
   }
   assert.ok(found >= starts.length && found < frames.length, `${found} of ${frames.length}`);
 });
+
+it("a reader whose batches are larger than the decoder's memory is refused", () => {
+  const { memory } = new HeaderDecoder(1024);
+  assert.throws(() => new CaptureReader(4096, memory), RangeError);
+});
