@@ -36,31 +36,40 @@ export async function takeOver(stateDir: string, timeoutMs: number, log: Log): P
   }
   const untilMs = hostMonotonicMs() + timeoutMs;
   log.info("asking the running agent to release the state directory", { state_dir: stateDir });
-  let refusal: string | undefined;
-  try {
-    const request: TakeoverRequest = { pid: process.pid, until_ms: untilMs };
-    await askAgent(stateDir, TAKEOVER_PATH, { body: request, timeoutMs });
-  } catch (error) {
-    // It may be about to end anyway: the lock decides.
-    refusal = errorMessage(error);
+  let leftMs = timeoutMs;
+  for (;;) {
+    let refusal: string | undefined;
+    try {
+      const request: TakeoverRequest = { pid: process.pid, until_ms: untilMs };
+      await askAgent(stateDir, TAKEOVER_PATH, { body: request, timeoutMs: Math.max(1, leftMs) });
+    } catch (error) {
+      // It may be about to end anyway: the lock decides. One that has no descriptor left to answer with is asked again.
+      refusal = errorMessage(error);
+    }
+    leftMs = untilMs - hostMonotonicMs();
+    try {
+      const waitMs = refusal === undefined ? leftMs : Math.min(leftMs, ASK_AGAIN_MS);
+      const handle = await lockStateDir(stateDir, Math.max(1000, waitMs));
+      log.info("took over from the agent that ran before");
+      return handle;
+    } catch (error) {
+      if (!(error instanceof WiretailError) || error.code !== "WT_STATE_LOCKED") throw error;
+      if (refusal !== undefined && hostMonotonicMs() < untilMs) continue;
+      throw failed(holder, error, refusal, timeoutMs);
+    }
   }
-  try {
-    const handle = await lockStateDir(stateDir, Math.max(1000, untilMs - hostMonotonicMs()));
-    log.info("took over from the agent that ran before");
-    return handle;
-  } catch (error) {
-    if (!(error instanceof WiretailError) || error.code !== "WT_STATE_LOCKED") throw error;
-    const why =
-      refusal === undefined
-        ? `it was asked to end and did not within ${timeoutMs / 1000} s`
-        : `it could not be asked (${refusal}), and did not end within ${timeoutMs / 1000} s`;
-    throw new WiretailError(
-      "WT_TAKEOVER_FAILED",
-      `${holder.message}: ${why}; it goes on, and this one does not start`,
-      {
-        cause: error,
-        hint: "look at its log and at wiretail status; when it hangs, kill -9 it (nothing is lost by that) and start again, or give it longer with --takeover-timeout",
-      },
-    );
-  }
+}
+
+/** An agent that could not be asked to end is asked again after so long. */
+const ASK_AGAIN_MS = 2_000;
+
+function failed(holder: WiretailError, cause: unknown, refusal: string | undefined, timeoutMs: number): WiretailError {
+  const why =
+    refusal === undefined
+      ? `it was asked to end and did not within ${timeoutMs / 1000} s`
+      : `it could not be asked (${refusal}), and did not end within ${timeoutMs / 1000} s`;
+  return new WiretailError("WT_TAKEOVER_FAILED", `${holder.message}: ${why}; it goes on, and this one does not start`, {
+    cause,
+    hint: "look at its log and at wiretail status; when it hangs, kill -9 it (nothing is lost by that) and start again, or give it longer with --takeover-timeout",
+  });
 }
