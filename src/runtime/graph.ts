@@ -218,10 +218,7 @@ export class Graph {
     await Promise.all([...this.sources.values()].map(({ runner }) => runner.stop()));
   }
 
-  /**
-   * Delivers what is queued, as far as the signal allows: all of it, or, where the agent stops, only what is in memory;
-   * what is in the journal is safe there.
-   */
+  /** Delivers what is queued, as far as the signal allows; where the agent stops, not what is safe in the journal. */
   async drain(signal: AbortSignal, isStopping: boolean): Promise<void> {
     // Every pipeline and sink waits for it; Node warns of more than 10 listeners.
     setMaxListeners(0, signal);
