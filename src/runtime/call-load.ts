@@ -1,4 +1,5 @@
-import type { WriteResult } from "../core/component.ts";
+import type { Verdict, WriteResult } from "../core/component.ts";
+import { SparseVerdicts } from "../core/verdicts.ts";
 import type { CallOutcome } from "./call-pace.ts";
 import type { Shipment } from "./sink-queue.ts";
 
@@ -15,10 +16,7 @@ export function loadSaidBy(
     case "hold":
       return "failed";
     case "mixed": {
-      let putOff = 0;
-      result.verdicts.forEach(({ outcome }) => {
-        if (outcome === "retry") putOff++;
-      });
+      const putOff = countPutOff(result.verdicts);
       // Of a few that were refused before some are refused again, and it says nothing of the server.
       if (putOff < FEW_PUT_OFF && (isLeftover || putOff < count)) return "taken";
       return putOff > count * MUCH_PUT_OFF ? "overloaded" : "taken";
@@ -26,6 +24,15 @@ export function loadSaidBy(
     default:
       return "taken";
   }
+}
+
+function countPutOff(verdicts: ReadonlyMap<number, Verdict>): number {
+  if (verdicts instanceof SparseVerdicts && verdicts.same?.outcome === "retry") return verdicts.size;
+  let putOff = 0;
+  verdicts.forEach(({ outcome }) => {
+    if (outcome === "retry") putOff++;
+  });
+  return putOff;
 }
 
 /** A server that puts off more than this part of a call is overloaded; less may be one shard of many. */

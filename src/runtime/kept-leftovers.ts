@@ -106,9 +106,24 @@ function copyOf(batch: EncodedBatch, parts: readonly Part[], encoding: string): 
     }
   }
   const bodies = new Map([[encoding, { bytes, offsets: ends }]]);
+  const { partition, pipeline, idPrefix, endPosition, resume, readAtMs, key } = batch;
   return {
-    ...{ ...batch, count, offsets, timesMs, subIndexes, bodies, byteLength },
-    ...{ sinks: undefined, destinations, release: undefined },
+    partition,
+    pipeline,
+    idPrefix,
+    count,
+    offsets,
+    subIndexes,
+    sinks: undefined,
+    destinations,
+    timesMs,
+    bodies,
+    byteLength,
+    endPosition,
+    resume,
+    readAtMs,
+    key,
+    release: undefined,
   };
 }
 

@@ -89,7 +89,8 @@ export class Lane {
   /**
    * Takes as many documents from the front as one call may hold (at least one), none that arrived after
    * `beforeSequence`. A document larger than a whole call goes alone. Documents that may have been sent before share no
-   * call with others: they have to be looked up.
+   * call with others: they have to be looked up. A call that is nearly full ends with a batch: of one in two calls all is
+   * kept until both are answered, and what each refuses of it is dealt with document by document.
    */
   take(beforeSequence = Infinity): Shipment {
     const slices: QueuedSlice[] = [];
@@ -113,7 +114,7 @@ export class Lane {
           high = Math.max(high, time);
         }
       }
-      if (to === slice.from) break;
+      if (to === slice.from || (to < slice.to && this.#isNearlyFull(bytes, count))) break;
       const cost = this.#cost(slice, slice.from, to);
       bytes += cost;
       count += to - slice.from;
@@ -133,6 +134,11 @@ export class Lane {
       this.#head = 0;
     }
     return makeShipment(slices, this.#encoding, this.destination);
+  }
+
+  #isNearlyFull(bytes: number, count: number): boolean {
+    const { maxBytes, maxEvents } = this.#limits;
+    return bytes >= maxBytes * NEARLY_FULL || count >= maxEvents * NEARLY_FULL;
   }
 
   get all(): QueuedSlice[] {
@@ -169,6 +175,8 @@ export class Lane {
     return offsets[to]! - offsets[from]! + (to - from) * this.#limits.overheadBytesPerEvent;
   }
 }
+
+const NEARLY_FULL = 0.75;
 
 /** A shipment of these slices, never sent so far. */
 export function makeShipment(slices: readonly QueuedSlice[], encoding: string, destination: string): Shipment {

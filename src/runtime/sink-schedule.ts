@@ -297,6 +297,6 @@ export class SinkSchedule {
 }
 
 /** The first pause of single documents that a server put off while it took others. */
-const SOON_MS = 40;
+const SOON_MS = 20;
 /** Single documents that were refused may be sent again so much before their pause is over, with others. */
-const LEFTOVERS_JOIN_MS = 20;
+const LEFTOVERS_JOIN_MS = 10;

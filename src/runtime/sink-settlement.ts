@@ -1,6 +1,7 @@
 import type { EncodedBatch } from "../core/batch.ts";
 import type { Verdict, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
+import { SparseVerdicts } from "../core/verdicts.ts";
 import { countRanges } from "../disk/journal/ranges.ts";
 import { keepOnly } from "./kept-leftovers.ts";
 import type { SinkHealth } from "./sink-health.ts";
@@ -100,34 +101,14 @@ export class SinkSettlement {
     failuresBefore: number,
   ): Promise<void> {
     const verdicts = this.#giveUpUnknown(shipment, answered);
-    const waiting: number[] = [];
-    const unknown: number[] = [];
-    const rejected: number[] = [];
-    let askedMs = 0;
-    let worst = undefined as Verdict | undefined;
-    let isPutOff = false as boolean;
-    // Not by `of`, which makes an array of each entry: there may be hundreds in a call.
-    verdicts.forEach((verdict, index) => {
-      if (verdict.outcome === "delivered") return;
-      if (verdict.outcome === "rejected") {
-        rejected.push(index);
-        return;
-      }
-      (isUnknownHold(verdict) ? unknown : waiting).push(index);
-      if (worst?.outcome !== "hold") worst = verdict.outcome === "hold" ? verdict : (worst ?? verdict);
-      if (verdict.outcome === "retry") {
-        isPutOff = true;
-        askedMs = Math.max(askedMs, verdict.retryAfterMs ?? 0);
-      }
-    });
+    const { waiting, unknown, rejected, worst, askedMs } = sorted(verdicts);
     const kept = waiting.length + unknown.length;
     if (kept + rejected.length < shipment.count) this.#noteTaken(shipment.destination);
     // Every single one put off means overload. Held documents, and those that were refused alone before, only wait.
-    if (kept === shipment.count && isPutOff && !shipment.isLeftover) {
+    if (kept === shipment.count && askedMs !== undefined && !shipment.isLeftover) {
       this.fail(shipment, worst!, failuresBefore);
       return;
     }
-    for (const indexes of [waiting, unknown, rejected]) sortAscending(indexes);
     const refused = partsAt(shipment, rejected);
     const putOff = partsAt(shipment, waiting);
     const held = partsAt(shipment, unknown);
@@ -135,7 +116,7 @@ export class SinkSettlement {
     if (worst === undefined) this.#options.schedule.succeeded(shipment);
     else {
       const again = keepOnly(held.length === 0 ? putOff : this.#runs(putOff, held), this.#options.encoding);
-      this.#options.schedule.parkLeftover(again, shipment, askedMs, worst.outcome === "retry");
+      this.#options.schedule.parkLeftover(again, shipment, askedMs ?? 0, worst.outcome === "retry");
       this.#noteFailure(worst, `${kept} of ${shipment.count} documents refused: `);
     }
     if (rejected.length > 0) {
@@ -261,6 +242,44 @@ export class SinkSettlement {
     const pauseMs = Math.max(0, schedule.blockedUntilMs - nowMs());
     health.failed(verdict.outcome === "hold", prefix + verdict.reason, queuedOf(counts), pauseMs);
   }
+}
+
+interface SortedVerdicts {
+  /** Places of documents to send again, of those refused for an unknown reason, and of those refused for good; ascending. */
+  readonly waiting: readonly number[];
+  readonly unknown: readonly number[];
+  readonly rejected: readonly number[];
+  /** Of the documents to send again; one that holds, if there is any. */
+  readonly worst: Verdict | undefined;
+  /** The longest pause that was asked for; undefined when none was put off. */
+  readonly askedMs: number | undefined;
+}
+
+function sorted(verdicts: ReadonlyMap<number, Verdict>): SortedVerdicts {
+  const unknown: number[] = [];
+  const rejected: number[] = [];
+  const same = verdicts instanceof SparseVerdicts ? verdicts.same : undefined;
+  // As an overloaded server answers.
+  if (same?.outcome === "retry") {
+    const { indexes } = verdicts as SparseVerdicts;
+    return { waiting: indexes, unknown, rejected, worst: same, askedMs: same.retryAfterMs ?? 0 };
+  }
+  const waiting: number[] = [];
+  let worst = undefined as Verdict | undefined;
+  let askedMs = undefined as number | undefined;
+  // Not by `of`, which makes an array of each entry: there may be hundreds in a call.
+  verdicts.forEach((verdict, index) => {
+    if (verdict.outcome === "delivered") return;
+    if (verdict.outcome === "rejected") {
+      rejected.push(index);
+      return;
+    }
+    (isUnknownHold(verdict) ? unknown : waiting).push(index);
+    if (worst?.outcome !== "hold") worst = verdict.outcome === "hold" ? verdict : (worst ?? verdict);
+    if (verdict.outcome === "retry") askedMs = Math.max(askedMs ?? 0, verdict.retryAfterMs ?? 0);
+  });
+  for (const indexes of [waiting, unknown, rejected]) sortAscending(indexes);
+  return { waiting, unknown, rejected, worst, askedMs };
 }
 
 /** Sinks list their verdicts in order, nearly always. */

@@ -2,6 +2,7 @@ import { createGzip } from "node:zlib";
 import { forEachDocument, sliceBytes, type Encoding, type SinkBatch } from "../../core/batch.ts";
 import type { BufferPool } from "../../core/buffer-pool.ts";
 import { DELIVERED, type Verdict, type WriteResult } from "../../core/component.ts";
+import { SparseVerdicts } from "../../core/verdicts.ts";
 import type { OtherItems } from "./mixed-reply.ts";
 import { itemVerdict, type BulkItem } from "./verdict.ts";
 
@@ -112,33 +113,50 @@ export function bulkOutcome(reply: BulkReply, count: number, leaveOut?: Readonly
     return { result: { outcome: "hold", reason }, ...nothing, isUnclear: true };
   }
   const said = others.items.map((item) => item["create"] ?? {});
-  const saidVerdicts = said.map(itemVerdict);
-  const verdicts = new Map<number, Verdict>();
-  let duplicates = 0;
-  let failureStore = 0;
-  let indexMissing = false;
-  let isUnclear = false;
-  /** A document's place in the batch, and in the call. */
-  let inBatch = 0;
+  const verdicts = said.map(itemVerdict);
+  const tally = { duplicates: 0, failureStore: 0, indexMissing: false, isUnclear: false };
+  const counts = countsOf(others);
+  said.forEach(({ status = 500, failure_store, error }, kind) => {
+    const documents = counts[kind]!;
+    if (documents === 0) return;
+    if (status === 409) tally.duplicates += documents;
+    if (failure_store === "used") tally.failureStore += documents;
+    if (error?.type === "index_not_found_exception") tally.indexMissing = true;
+    // A primary that wrote it may have failed before it said so.
+    if (status >= 500) tally.isUnclear = true;
+  });
+  const indexes = leaveOut === undefined || leaveOut.size === 0 ? others.indexes : inBatch(others.indexes, leaveOut);
+  return { result: resultOf(indexes, others.kinds, verdicts), ...tally };
+}
+
+/** How many documents each item is said of. */
+function countsOf({ items, indexes, kinds }: OtherItems): number[] {
+  const counts = items.map(() => 0);
+  if (kinds.length === 0 && counts.length > 0) counts[0] = indexes.length;
+  for (const kind of kinds) counts[kind]!++;
+  return counts;
+}
+
+function resultOf(indexes: readonly number[], kinds: readonly number[], verdicts: readonly Verdict[]): WriteResult {
+  if (verdicts.every(({ outcome }) => outcome === "delivered")) return DELIVERED;
+  if (verdicts.every(({ outcome }) => outcome !== "delivered"))
+    return { outcome: "mixed", verdicts: new SparseVerdicts(indexes, kinds, verdicts) };
+  const left = indexes.map((_, i) => i).filter((i) => verdicts[kinds[i] ?? 0]!.outcome !== "delivered");
+  const ofLeft = (list: readonly number[]): number[] => left.map((i) => list[i]!);
+  return { outcome: "mixed", verdicts: new SparseVerdicts(ofLeft(indexes), ofLeft(kinds), verdicts) };
+}
+
+/** Places in a call, ascending, as places in its batch. */
+function inBatch(indexes: readonly number[], leaveOut: ReadonlySet<number>): number[] {
+  let place = 0;
   let inCall = 0;
-  others.indexes.forEach((index, i) => {
-    for (; ; inBatch++) {
-      if (leaveOut?.has(inBatch) === true) continue;
-      if (inCall === index) break;
+  return indexes.map((index) => {
+    for (; ; place++) {
+      if (leaveOut.has(place)) continue;
+      if (inCall === index) return place;
       inCall++;
     }
-    const kind = others.kinds[i] ?? 0;
-    const { status = 500, failure_store, error } = said[kind]!;
-    if (status === 409) duplicates++;
-    if (failure_store === "used") failureStore++;
-    if (error?.type === "index_not_found_exception") indexMissing = true;
-    // A primary that wrote it may have failed before it said so.
-    if (status >= 500) isUnclear = true;
-    const verdict = saidVerdicts[kind]!;
-    if (verdict.outcome !== "delivered") verdicts.set(inBatch, verdict);
   });
-  const result: WriteResult = verdicts.size === 0 ? DELIVERED : { outcome: "mixed", verdicts };
-  return { result, duplicates, failureStore, indexMissing, isUnclear };
 }
 
 function allOf(items: readonly Readonly<Record<string, BulkItem>>[]): OtherItems {

@@ -12,6 +12,12 @@ export interface OtherItems {
   readonly items: readonly Readonly<Record<string, BulkItem>>[];
 }
 
+/** A bulk reply in which some items failed, and those alone. */
+export interface MixedReply {
+  readonly errors: true;
+  readonly others: OtherItems;
+}
+
 const TAKEN = '{"create":{"status":201}}';
 /** Such an item and its comma, as three numbers of 8 bytes and one of 2, in the order of little-endian machines. */
 const STRIDE = TAKEN.length + 1;
@@ -20,11 +26,11 @@ const HEAD = /^\{(?:"took":\d+,)?"errors":true,(?:"took":\d+,)?"items":\[/;
 const HEAD_BYTES = 96;
 
 /**
- * Takes a bulk reply of the usual form in which some items failed, and gives it back as JSON in which only these are left,
- * as `others` (OtherItems): of thousands of items most are `{"create":{"status":201}}`, which nobody needs as text or as
- * objects, and many others are equal word for word. Undefined when all of the reply has to be parsed.
+ * Reads a bulk reply of the usual form in which some items failed: of thousands of items most are
+ * `{"create":{"status":201}}`, which nobody needs as text or as objects, and many others are equal word for word.
+ * Undefined when all of the reply has to be parsed.
  */
-export function mixedReply(reply: Buffer): string | undefined {
+export function mixedReply(reply: Buffer): MixedReply | undefined {
   const from = HEAD.exec(reply.toString("latin1", 0, HEAD_BYTES))?.[0].length;
   if (from === undefined) return undefined;
   const indexes: number[] = [];
@@ -61,8 +67,8 @@ export function mixedReply(reply: Buffer): string | undefined {
     if (next === COMMA) continue;
     const isWhole = next === BRACKET_CLOSE && reply[at + 1] === BRACE_CLOSE && reply.length === at + 2;
     if (!isWhole) return undefined;
-    const lists = `"indexes":[${indexes.join()}],"kinds":[${kinds.join()}],"items":[${texts.join()}]`;
-    return `{"errors":true,"others":{"count":${count},${lists}}}`;
+    const items = parsed(texts);
+    return items === undefined ? undefined : { errors: true, others: { count, indexes, kinds, items } };
   }
 }
 
@@ -83,6 +89,15 @@ function isTaken(view: DataView, at: number): boolean {
 function wordsOf(text: string): readonly number[] {
   const bytes = Buffer.from(text);
   return [...[0, 8, 16].map((at) => bytes.readDoubleLE(at)), bytes.readInt16LE(24)];
+}
+
+/** Undefined when it is no JSON: whoever parses the whole says so better. */
+function parsed(texts: readonly string[]): OtherItems["items"] | undefined {
+  try {
+    return JSON.parse(`[${texts.join()}]`) as OtherItems["items"];
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether these bytes are at `at`. */

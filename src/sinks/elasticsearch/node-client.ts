@@ -1,5 +1,6 @@
 import type * as Elastic from "@elastic/elasticsearch";
 import { errorMessage } from "../../core/error.ts";
+import type { MixedReply } from "./mixed-reply.ts";
 import { replyText } from "./reply-text.ts";
 import { Diagnostic, errors, Serializer, Transport, UndiciConnection, WeightedConnectionPool } from "./transport.ts";
 
@@ -29,7 +30,7 @@ export function openNodeClients(addresses: readonly string[], options: NodeClien
     const pool = new WeightedConnectionPool({ ...shared, resurrectStrategy: "none" });
     pool.addConnection({ url, tls, timeout, ...(auth === undefined ? {} : { auth }) });
     const transport = new Transport({
-      ...{ diagnostic, connectionPool: pool, serializer: new Serializer() },
+      ...{ diagnostic, connectionPool: pool, serializer: new ReplySerializer() },
       ...{ maxRetries: 0, requestTimeout: timeout, compression: false, name: "wiretail" },
       headers: { "user-agent": `wiretail (Node.js ${process.versions.node})` },
       productCheck: "Elasticsearch",
@@ -37,6 +38,13 @@ export function openNodeClients(addresses: readonly string[], options: NodeClien
     });
     return { transport, close: () => pool.empty() };
   });
+}
+
+/** Takes replies that were read already as they are. */
+class ReplySerializer extends Serializer {
+  override deserialize<T = unknown>(reply: string | MixedReply): T {
+    return typeof reply === "string" ? super.deserialize<T>(reply) : (reply as T);
+  }
 }
 
 /** The vendor's connection, made not to make text of what nobody reads (replyText). */
@@ -57,7 +65,8 @@ class BytesConnection extends UndiciConnection {
     }
     // Not asked for; the transport unpacks it all the same.
     const isPacked = reply.headers["content-encoding"] !== undefined;
-    return { ...reply, body: isPacked ? Buffer.concat(chunks) : replyText(chunks) };
+    // The transport looks at bodies only in the serializer, which is ours.
+    return { ...reply, body: isPacked ? Buffer.concat(chunks) : (replyText(chunks) as string) };
   }
 }
 

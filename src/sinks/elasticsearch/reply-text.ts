@@ -1,4 +1,4 @@
-import { mixedReply } from "./mixed-reply.ts";
+import { mixedReply, type MixedReply } from "./mixed-reply.ts";
 
 /** How far into a reply `errors` is looked for: it comes first, or after `took` where a server sends that. */
 const HEAD_BYTES = 64;
@@ -8,9 +8,9 @@ const FAILURE_STORE = Buffer.from('"failure_store":"used"');
 /**
  * The text of a reply that came in pieces. Of a bulk reply that says that no item failed only that is given back: 20,000
  * items are 0.5 MB of `{"create":{"status":201}}`, which nobody needs as text or as objects. Unless documents went to the
- * failure store, which is no error to the server. Of one in which some items failed only those are given (mixedReply).
+ * failure store, which is no error to the server. One in which some items failed is read already (mixedReply).
  */
-export function replyText(chunks: readonly Buffer[]): string {
+export function replyText(chunks: readonly Buffer[]): string | MixedReply {
   const head = chunks[0]?.subarray(0, HEAD_BYTES);
   if (head?.includes('"errors":false') === true && !mentions(chunks, FAILURE_STORE)) return ALL_WELL;
   const reply = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);

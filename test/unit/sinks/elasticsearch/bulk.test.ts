@@ -7,6 +7,7 @@ import {
   BULK_ENCODING,
   bulkBody,
   bulkOutcome,
+  type BulkOutcome,
   gzipBody,
   type BulkBody,
   type BulkReply,
@@ -96,7 +97,11 @@ test("a reply with too few or too many items claims nothing delivered", () => {
   }
 });
 
-const mixed = (text: string): string | undefined => mixedReply(Buffer.from(text));
+const verdictsOf = ({ result, ...rest }: BulkOutcome): unknown[] => [
+  rest,
+  result.outcome === "mixed" ? [...result.verdicts] : result,
+];
+const mixed = (text: string): BulkReply | undefined => mixedReply(Buffer.from(text));
 const TAKEN = '{"create":{"status":201}}';
 const REFUSED =
   '{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"a \\"quote\\", a } and a \\\\"}}}';
@@ -115,7 +120,7 @@ test("of a reply with refusals only those are parsed, and it reads as if all of 
   ]) {
     for (const head of ["", '"took":12,']) {
       const text = `{${head}"errors":true,"items":[${items.join(",")}]}`;
-      const quick = JSON.parse(mixedReply(Buffer.from(text))!) as BulkReply;
+      const quick: BulkReply = mixedReply(Buffer.from(text))!;
       const parsed = JSON.parse(text) as { errors: boolean; items: Record<string, object>[] };
       const indexes = items.flatMap((item, i) => (item === TAKEN ? [] : [i]));
       assert.equal(quick.others!.count, items.length);
@@ -124,7 +129,8 @@ test("of a reply with refusals only those are parsed, and it reads as if all of 
         indexes.map((_, i) => quick.others!.items[quick.others!.kinds[i] ?? 0]),
         indexes.map((i) => parsed.items[i]),
       );
-      assert.deepEqual(bulkOutcome(quick, items.length), bulkOutcome(parsed, items.length));
+      const [quickly, plainly] = [quick, parsed].map((reply) => bulkOutcome(reply, items.length));
+      assert.deepEqual(verdictsOf(quickly!), verdictsOf(plainly!));
     }
   }
 });
@@ -135,6 +141,6 @@ test("a reply with refusals that is cut off or has another form is left to the p
   assert.equal(mixed(`${text} `), undefined);
   assert.equal(mixed('{"errors":true,"items":[]}'), undefined);
   assert.equal(mixed('{"errors":true,"items":[1]}'), undefined);
-  assert.throws(() => JSON.parse(mixed('{"errors":true,"items":[{"create":{"status":2 01}}]}')!) as unknown);
+  assert.equal(mixed('{"errors":true,"items":[{"create":{"status":2 01}}]}'), undefined);
   assert.equal(mixed('{"errors":true,"items":[{"create":{"status":429}}],"more":1}'), undefined);
 });
