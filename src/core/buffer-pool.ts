@@ -6,11 +6,12 @@
 export class BufferPool {
   /** Smallest first. */
   readonly #free: Buffer[] = [];
-  readonly #maxFreeBytes: number;
+  readonly #maxFreeBytes: () => number;
   #freeBytes = 0;
 
-  constructor(maxFreeBytes: number) {
-    this.#maxFreeBytes = maxFreeBytes;
+  /** `maxFreeBytes` may change. */
+  constructor(maxFreeBytes: number | (() => number)) {
+    this.#maxFreeBytes = typeof maxFreeBytes === "number" ? () => maxFreeBytes : maxFreeBytes;
   }
 
   /** A buffer of at least `minBytes`, with arbitrary contents. */
@@ -31,7 +32,8 @@ export class BufferPool {
     const at = this.#free.findIndex((other) => other.length >= buffer.length);
     this.#free.splice(at < 0 ? this.#free.length : at, 0, buffer);
     this.#freeBytes += buffer.length;
-    while (this.#freeBytes > this.#maxFreeBytes) this.#freeBytes -= this.#free.shift()!.length;
+    const maxFreeBytes = this.#maxFreeBytes();
+    while (this.#freeBytes > maxFreeBytes) this.#freeBytes -= this.#free.shift()!.length;
   }
 }
 

@@ -67,11 +67,20 @@ export class Agent {
     this.#placeholders = options.placeholders;
     this.#log = options.log();
     this.#startedAtMs = options.clock.now();
-    this.#pool = new BufferPool(options.config.memoryBudgetBytes / 2);
-    this.#outbox = new Outbox(options.config.memoryBudgetBytes, () => {
-      for (const { runner } of this.#graph.sinks.values()) runner.flush();
-      this.#spooler?.relieve();
+    const { config, clock } = options;
+    this.#outbox = new Outbox({
+      maxBytes: config.memoryBudgetBytes,
+      onFull: () => {
+        for (const { runner } of this.#graph.sinks.values()) runner.flush();
+        this.#spooler?.relieve();
+      },
+      isShort: () => {
+        for (const { runner } of this.#graph.sinks.values()) if (runner.isShortOf(this.#outbox.heldBytes)) return true;
+        return false;
+      },
+      nowMs: () => clock.monotonicMs(),
     });
+    this.#pool = new BufferPool(() => this.#outbox.budgetBytes / 2);
   }
 
   /** Takes the state directory, opens sinks, then starts sources. Throws WiretailError where that is impossible. */

@@ -11,6 +11,12 @@ export interface CallOutcome {
   readonly kind: "taken" | "overloaded" | "timed_out" | "too_large" | "failed";
 }
 
+/** More calls at a time are tried: how many there were before, and what they gave. */
+interface Trial {
+  readonly from: number;
+  readonly bytesPerMs: number;
+}
+
 export interface CallPaceOptions {
   /** Never more than this. */
   readonly limits: Pick<BatchLimits, "maxBytes" | "concurrency">;
@@ -30,7 +36,7 @@ export interface CallPaceOptions {
  * more again after each stretch without that (additive increase, multiplicative decrease). Without need it goes back to
  * FIRST_CONCURRENCY.
  *
- * At first three times as many are tried, and a call or two each are enough to see: a server that is far gives all of them
+ * At first five times as many are tried, and a call or two each are enough to see: a server that is far gives all of them
  * in the time of one. Where it takes them one after another the rate stays, and that ends.
  *
  * A call that was too large, or took too long, halves what later ones hold; after CAP_MS twice that is tried.
@@ -40,8 +46,8 @@ export class CallPace {
   #concurrency: number;
   /** Up to here it goes without proof: so many went well before the server was overloaded. */
   #proven: number;
-  #trial: { readonly from: number; readonly bytesPerMs: number } | undefined;
-  /** Nothing is known of the server: as many again are tried, instead of one more. */
+  #trial: Trial | undefined;
+  /** Nothing is known of the server: many more are tried, instead of one. */
   #isSlowStart = true;
   #pauseMs = FIRST_PAUSE_MS;
   #nextTrialMs = -Infinity;
@@ -55,6 +61,9 @@ export class CallPace {
   #capBytes = Infinity;
   #capUntilMs = 0;
   #callMs = 0;
+  /** How long the shortest large call took, at `#leastSinceMs`. */
+  #leastMs = Infinity;
+  #leastSinceMs = -Infinity;
 
   constructor(options: CallPaceOptions) {
     this.#options = options;
@@ -67,11 +76,16 @@ export class CallPace {
     return this.#concurrency;
   }
 
+  /** Calls take much longer than the shortest lately: they wait for each other somewhere, and more of them would, too. */
+  get isQueueing(): boolean {
+    return this.#callMs > this.#leastMs * QUEUEING;
+  }
+
   /** Bytes of one call. */
   get maxBytes(): number {
     const { limits, windowBytes, nowMs } = this.#options;
     if (this.#capBytes !== Infinity && nowMs() >= this.#capUntilMs) this.#setCap(this.#capBytes * 2);
-    const share = this.#concurrency <= FIRST_CONCURRENCY ? Infinity : windowBytes / this.#concurrency;
+    const share = windowBytes / this.#concurrency;
     return Math.floor(Math.min(limits.maxBytes, Math.max(LEAST_BYTES, Math.min(share, this.#capBytes))));
   }
 
@@ -97,7 +111,8 @@ export class CallPace {
   ended(call: CallOutcome): void {
     const now = this.#options.nowMs();
     const { kind, bytes, beganAtMs } = call;
-    if (kind === "too_large" || kind === "timed_out") this.#setCap(Math.min(this.#capBytes, bytes) / 2);
+    // Of several that were under way together the first says it for all.
+    if ((kind === "too_large" || kind === "timed_out") && bytes <= this.#capBytes) this.#setCap(bytes / 2);
     if (kind === "overloaded" || kind === "timed_out") this.#cut(beganAtMs, now);
     if (kind !== "taken") {
       this.#windowBeganMs = NaN;
@@ -105,8 +120,15 @@ export class CallPace {
     }
     const callMs = now - beganAtMs;
     this.#callMs = this.#callMs === 0 ? callMs : this.#callMs + (callMs - this.#callMs) / 8;
-    // What began before a change measures what was before.
-    if (beganAtMs < this.#changedAtMs) return;
+    // The way to a server changes. Small calls would make large ones seem to wait.
+    const isLarge = bytes * 4 >= this.maxBytes;
+    if (isLarge && (callMs <= this.#leastMs || now - this.#leastSinceMs > LEAST_MS)) {
+      this.#leastMs = Math.max(callMs, 1);
+      this.#leastSinceMs = now;
+    }
+    // What began before a change measures what was before. At first, when calls are few, it counts: what was under way
+    // and what was added then end within one round trip.
+    if (beganAtMs < this.#changedAtMs && !this.#isSlowStart) return;
     if (Number.isNaN(this.#windowBeganMs)) {
       this.#beginWindow(this.#isSlowStart ? beganAtMs : now);
       if (!this.#isSlowStart) return;
@@ -125,8 +147,7 @@ export class CallPace {
     const trial = this.#trial;
     this.#trial = undefined;
     this.#beginWindow(now);
-    const gain = this.#isSlowStart ? FIRST_GAIN : GAIN;
-    if (trial !== undefined && bytesPerMs < trial.bytesPerMs * gain) {
+    if (trial !== undefined && !this.#isProof(trial, bytesPerMs)) {
       this.#isSlowStart = false;
       this.#change(trial.from, now);
       this.#nextTrialMs = now + this.#pauseMs;
@@ -140,8 +161,15 @@ export class CallPace {
       if (now < this.#nextTrialMs) return;
       this.#trial = { from: this.#concurrency, bytesPerMs };
     }
-    const more = this.#isSlowStart ? (SLOW_START_FACTOR - 1) * this.#concurrency : 1;
-    this.#change(Math.min(this.#options.limits.concurrency, this.#concurrency + more), now);
+    const next = this.#isSlowStart ? SLOW_START_FACTOR * this.#concurrency : this.#concurrency + 1;
+    this.#change(Math.min(this.#options.limits.concurrency, next), now);
+  }
+
+  #isProof({ from, bytesPerMs: before }: Trial, bytesPerMs: number): boolean {
+    if (!this.#isSlowStart) return bytesPerMs >= before * GAIN;
+    // Programs warm up, and the rate grows by itself.
+    if (this.isQueueing) return false;
+    return bytesPerMs >= before * Math.min(FIRST_GAIN, 1 + (this.#concurrency / from - 1) * LEAST_EFFECT);
   }
 
   #cut(beganAtMs: number, now: number): void {
@@ -177,18 +205,24 @@ export class CallPace {
   }
 }
 
-/** One is sent while the next is made. */
-const FIRST_CONCURRENCY = 2;
+/** Some are sent while the next is made. */
+const FIRST_CONCURRENCY = 4;
 const GAIN = 1.1;
 /** So many times as many calls at first: to a server that is far each step costs round trips with too few of them. */
-const SLOW_START_FACTOR = 3;
+const SLOW_START_FACTOR = 5;
 /** Of so many more calls more is asked, because less is measured. */
 const FIRST_GAIN = 1.25;
+/** Of the calls that a small step adds so much has to be seen in the rate. */
+const LEAST_EFFECT = 0.4;
 /** A rate is measured for so long at least; the shorter is that of the first steps. */
 const WINDOW_MS = 250;
 const FIRST_WINDOW_MS = 40;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
+/** So many times as long as the shortest: with fewer calls each would take less. */
+const QUEUEING = 2;
+/** The shortest call counts for so long. */
+const LEAST_MS = 30_000;
 /** Nothing waited for so long: one call less at a time. */
 const CALM_MS = 10_000;
 const CAP_MS = 600_000;

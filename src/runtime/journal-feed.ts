@@ -244,7 +244,7 @@ export class JournalFeed {
           continue;
         }
         const isEmpty = runner.queuedInMemory === 0;
-        if (!isEmpty && (runner.isFailing || this.#isFull)) break;
+        if (!isEmpty && (runner.isFailing || (this.#isFull && !this.#hasMoreRoom()))) break;
         const giveUps = this.#giveUps;
         const record = await this.#reader.read(place, runner.sink.encoding);
         if (this.#isStopped || giveUps !== this.#giveUps) {
@@ -269,6 +269,12 @@ export class JournalFeed {
   get #isFull(): boolean {
     const { outbox, readAheadBytes } = this.options;
     return outbox.heldBytes >= outbox.budgetBytes || this.#loadedBytes >= readAheadBytes();
+  }
+
+  /** Nobody else may wait for memory while it is full of what was read here, so nobody else asks for more. */
+  #hasMoreRoom(): boolean {
+    this.options.outbox.adjust();
+    return !this.#isFull;
   }
 
   /** While one record is worked on, the disk gives the next. */

@@ -71,15 +71,42 @@ export class OutboxEntry {
   }
 }
 
+export interface OutboxOptions {
+  /** The most that may be held. */
+  readonly maxBytes: number;
+  /** Told when somebody has to wait for room: sinks then send what they have instead of waiting for more. */
+  readonly onFull: () => void;
+  /**
+   * Whether what is held is on its way mostly, and more could be: with little in memory calls to a server that is far
+   * wait for each other. Never, by default.
+   */
+  readonly isShort?: () => boolean;
+  /** Of the clock that is never set. */
+  readonly nowMs?: () => number;
+}
+
+/** Up to this all of it is the budget from the beginning. */
+const LEAST_BUDGET_BYTES = 32 << 20;
+const BUDGET_STEPS = 16;
+/** Nobody was short of memory for so long: the budget goes back by a step. */
+const CALM_MS = 10_000;
+
 /**
  * The encoded batches that wait for sinks, under one budget in bytes. Each batch is held once, however many sinks
  * want it; each sink has its own place in it (SinkQueue). Full means: sources wait (they read no further).
+ *
+ * Sources are faster than servers and fill whatever they are given, so at first the budget is half of the most, and it grows
+ * when that is what holds up sinks (`isShort`), or for a source that cannot wait.
  *
  * The last eighth is for sinks that work while others, that are behind, hold the rest and cannot let go of it. So no more
  * than the budget is held, and one batch of each source beyond, whose size is known only when it is there.
  */
 export class Outbox {
-  readonly #budgetBytes: number;
+  readonly #options: OutboxOptions;
+  readonly #leastBytes: number;
+  #budgetBytes: number;
+  /** When the budget was changed last. */
+  #changedAtMs = -Infinity;
   #heldBytes = 0;
   readonly #entries = new Set<OutboxEntry>();
   readonly #waiters = new Waiters();
@@ -87,12 +114,12 @@ export class Outbox {
   pinnedBytes: () => number = () => 0;
   /** Bytes kept free of what sources read, for what is read back from the journal. */
   reservedBytes: () => number = () => 0;
-  /** Told when somebody has to wait for room: sinks then send what they have instead of waiting for more. */
-  readonly #onFull: () => void;
 
-  constructor(budgetBytes: number, onFull: () => void) {
-    this.#budgetBytes = budgetBytes;
-    this.#onFull = onFull;
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    const { maxBytes } = options;
+    this.#leastBytes = Math.min(maxBytes, Math.max(maxBytes / 2, LEAST_BUDGET_BYTES));
+    this.#budgetBytes = this.#leastBytes;
   }
 
   get heldBytes(): number {
@@ -103,8 +130,12 @@ export class Outbox {
     if (this.#heldBytes + this.reservedBytes() < 7 * eighth) return false;
     return this.#heldBytes >= this.pinnedBytes() + eighth;
   }
+  /** The budget as it is now. */
   get budgetBytes(): number {
     return this.#budgetBytes;
+  }
+  get maxBytes(): number {
+    return this.#options.maxBytes;
   }
   get isEmpty(): boolean {
     return this.#entries.size === 0;
@@ -130,12 +161,32 @@ export class Outbox {
     return entry;
   }
 
-  /** Undefined when there is room for more; otherwise resolves when there is. */
-  room(): Promise<void> | undefined {
+  /** Undefined when there is room for more; otherwise resolves when there is. Who cannot wait gets all that there is. */
+  room(canWait = true): Promise<void> | undefined {
     if (!this.isFull) return undefined;
-    this.#onFull();
+    this.#options.onFull();
     if (!this.isFull) return undefined;
-    return this.#waiters.wait();
+    if (canWait) this.adjust();
+    else this.#change(this.#options.maxBytes);
+    return this.isFull ? this.#waiters.wait() : undefined;
+  }
+
+  /** To be called when it is full: a larger budget where that helps, a smaller one where it did not for a while. */
+  adjust(): void {
+    const { maxBytes, isShort } = this.#options;
+    const stepBytes = maxBytes / BUDGET_STEPS;
+    if (isShort?.() === true) this.#change(Math.min(maxBytes, this.#budgetBytes + stepBytes));
+    else if (this.#nowMs() - this.#changedAtMs >= CALM_MS)
+      this.#change(Math.max(this.#leastBytes, this.#budgetBytes - stepBytes));
+  }
+
+  #change(budgetBytes: number): void {
+    this.#budgetBytes = budgetBytes;
+    this.#changedAtMs = this.#nowMs();
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? 0;
   }
 
   /** Lets everyone go on who waits for room, room or not: the agent stops. */
@@ -145,6 +196,8 @@ export class Outbox {
 
   /** Lets those go on who wait, if there is room now. */
   wake(): void {
-    if (!this.#waiters.isEmpty && !this.isFull) this.wakeAll();
+    if (this.#waiters.isEmpty) return;
+    if (this.isFull) this.adjust();
+    if (!this.isFull) this.wakeAll();
   }
 }

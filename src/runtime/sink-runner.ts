@@ -122,6 +122,18 @@ export class SinkRunner {
   get inFlight(): number {
     return this.#inFlight.size;
   }
+  /**
+   * Nothing waits for a call while most of what is held, `heldBytes`, is under way, and calls do not wait for each other:
+   * with more in memory more could be under way.
+   */
+  isShortOf(heldBytes: number): boolean {
+    const { concurrency, pace, hasFullCall } = this.#schedule;
+    if (this.isFailing || hasFullCall || pace.isQueueing) return false;
+    if (this.#inFlight.size >= concurrency && concurrency >= this.#options.limits.concurrency) return false;
+    let underWayBytes = 0;
+    for (const { byteLength } of this.#inFlight) underWayBytes += byteLength;
+    return underWayBytes * 2 > heldBytes;
+  }
   /** Calls that may be under way at this moment, bytes of one, and how long they take. */
   get pace(): { readonly concurrency: number; readonly maxBytes: number; readonly callMs: number } {
     const { pace, concurrency } = this.#schedule;
@@ -201,7 +213,15 @@ export class SinkRunner {
     const append = (destination: string, start: number, end: number, maybeSent: boolean): void => {
       const sequence = this.#sequence++;
       this.#schedule.push(destination, {
-        ...{ batch, from: start, to: end, entry, progress, pending, sequence, enqueuedAtMs, maybeSent },
+        batch,
+        from: start,
+        to: end,
+        entry,
+        progress,
+        pending,
+        sequence,
+        enqueuedAtMs,
+        maybeSent,
       });
     };
     const mark = progress.sentMark?.inherited ?? 0;

@@ -295,7 +295,7 @@ export class SourceRunner {
       pipeline.process(batch, done, this.#options.isPrecious);
       intoPipelines.set(pipeline.name, (intoPipelines.get(pipeline.name) ?? 0) + pipeline.counts.in - before);
     }
-    const room = this.#stop.signal.aborted ? undefined : outbox.room();
+    const room = this.#stop.signal.aborted ? undefined : outbox.room(!this.#options.isPrecious);
     if (room === undefined) return undefined;
     this.#waitingSinceMs ??= clock.now();
     return this.#waitForRoom(room);
@@ -305,7 +305,7 @@ export class SourceRunner {
     for (
       let room: Promise<void> | undefined = first;
       room !== undefined && !this.#stop.signal.aborted;
-      room = this.#options.outbox.room()
+      room = this.#options.outbox.room(!this.#options.isPrecious)
     ) {
       await room;
     }

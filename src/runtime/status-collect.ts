@@ -135,7 +135,7 @@ function sourceStatus(
 function waitingFor(
   runner: SourceRunner,
   sinks: readonly SinkStatus[],
-  { config, checkpointError }: StatusParts,
+  { outbox, checkpointError }: StatusParts,
 ): SourceStatus["waiting_for"] {
   const wait = runner.waitsFor;
   if (wait === undefined) return null;
@@ -154,7 +154,8 @@ function waitingFor(
   const why = slow.map(({ name, state, last_error }) =>
     state === "working" ? `${name} is slower than the source` : `${name} is ${state}: ${last_error?.message ?? "?"}`,
   );
-  const detail = `the memory budget of ${config.memoryBudgetBytes} bytes is used up: ${why.join("; ")}`;
+  // More of it would be used if that helped these sinks.
+  const detail = `the memory budget of ${outbox.budgetBytes} bytes is used up: ${why.join("; ")}`;
   return { reason, since, sinks: names, detail };
 }
 

@@ -12,7 +12,7 @@ export class SinkRig {
   readonly clock = new FakeClock();
   readonly context = makeContext();
   readonly progress = new RouteProgress({ position: 0, resume: null });
-  readonly outbox: Outbox = new Outbox(1_000_000, () => undefined);
+  readonly outbox: Outbox = new Outbox({ maxBytes: 1_000_000, onFull: () => undefined });
   readonly runner: SinkRunner;
   /** Messages and reasons of dead letters. */
   readonly deadLetters: { message: string; reason: string }[] = [];

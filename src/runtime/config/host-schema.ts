@@ -15,8 +15,8 @@ export const SETTINGS = {
   }),
   memory_budget_bytes: t.integer({
     description:
-      "Bytes of encoded events that may wait in memory for sinks, all together. When it is used up, sources wait.",
-    default: 32 * 1024 * 1024,
+      "Bytes of encoded events that may wait in memory for sinks, all together. When it is used up, sources wait. Of more than 32 MiB half is used (at least these) while more would not help; it helps where servers are far, or a source cannot wait.",
+    default: 64 * 1024 * 1024,
     minimum: 1024 * 1024,
   }),
   shutdown_timeout_ms: t.integer({

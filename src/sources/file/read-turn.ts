@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LineBatch } from "../../core/batch.ts";
 import type { SourceOutput } from "../../core/component.ts";
 import type { Split, SplitEnd } from "../../codec/lines.ts";
@@ -146,6 +147,8 @@ export async function readTurn(
           const room = output.emit(batch);
           if (room !== undefined && !stopping) await untilAborted(room, signal);
         }
+        // Sockets have their turn between chunks: what was read would wait for them, in memory, and answers, too.
+        if (!last && !stopping) await nextTurn();
         if (signal.aborted && !stopping) return "stopped";
       }
       if (!goOn) return full ? "more" : "end";

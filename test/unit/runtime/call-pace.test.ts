@@ -22,6 +22,7 @@ class Simulation {
   readonly server = new SimulatedServer();
   readonly pace: CallPace;
   producedPerMs = Infinity;
+  mostWaitingBytes = 14 * MB;
   takenBytes = 0;
   mostInFlight = 0;
   #waitingBytes = 0;
@@ -37,7 +38,7 @@ class Simulation {
     const untilMs = this.nowMs + ms;
     while (this.nowMs < untilMs) {
       this.nowMs++;
-      this.#waitingBytes = Math.min(14 * MB, this.#waitingBytes + this.producedPerMs);
+      this.#waitingBytes = Math.min(this.mostWaitingBytes, this.#waitingBytes + this.producedPerMs);
       for (const { endMs, call } of this.#inFlight.filter((each) => each.endMs <= this.nowMs)) {
         this.#inFlight = this.#inFlight.filter((each) => each.call !== call || each.endMs !== endMs);
         if (call.kind === "taken") this.takenBytes += call.bytes;
@@ -80,7 +81,7 @@ test("a server far away is sent more calls at a time, until it is busy all the t
   simulation.run(10_000);
   const rate = simulation.run(5_000);
   assert.ok(rate > 0.9 * simulation.server.bytesPerMs, `${rate} bytes a millisecond`);
-  assert.ok(simulation.mostInFlight > 2);
+  assert.ok(simulation.mostInFlight > 4);
 });
 
 test("calls under way together hold no more than the window, and are never larger or more than was set", () => {
@@ -101,22 +102,46 @@ test("calls under way together hold no more than the window, and are never large
 test("a server that is near and busy is not sent more calls at a time, but for short trials", () => {
   const simulation = new Simulation();
   simulation.server.latencyMs = 1;
-  let atTwo = 0;
+  let atFour = 0;
   for (let i = 0; i < 600; i++) {
     simulation.run(100);
-    if (simulation.pace.concurrency === 2) atTwo++;
+    if (simulation.pace.concurrency === 4) atFour++;
   }
-  assert.ok(atTwo > 540, `${atTwo} of 600`);
-  assert.ok(simulation.mostInFlight <= 6);
+  assert.ok(atFour > 540, `${atFour} of 600`);
+  assert.ok(simulation.mostInFlight <= LIMITS.concurrency);
+});
+
+test("calls wait for each other at a busy server that is near, and not at one that is far", () => {
+  const near = new Simulation();
+  near.server.latencyMs = 1;
+  near.run(5_000);
+  assert.equal(near.pace.isQueueing, true);
+  const far = new Simulation();
+  far.server.latencyMs = 200;
+  far.server.bytesPerMs = 1_000_000;
+  far.run(5_000);
+  assert.equal(far.pace.isQueueing, false);
+});
+
+test("a rate that grows by itself at first does not prove that more calls help", () => {
+  const simulation = new Simulation({ maxBytes: 2 * MB, concurrency: 20 }, 56 * MB);
+  simulation.mostWaitingBytes = 64 * MB;
+  simulation.server.latencyMs = 1;
+  simulation.server.bytesPerMs = 20_000;
+  simulation.run(350);
+  // It has warmed up.
+  simulation.server.bytesPerMs = 60_000;
+  simulation.run(2_000);
+  assert.equal(simulation.pace.concurrency, 4);
 });
 
 test("what need not wait is sent by few calls, and many of them are given back when they are not needed any more", () => {
   const simulation = new Simulation();
   simulation.run(10_000);
-  assert.ok(simulation.pace.concurrency > 2);
+  assert.ok(simulation.pace.concurrency > 4);
   simulation.producedPerMs = 1_000;
   simulation.run(120_000);
-  assert.equal(simulation.pace.concurrency, 2);
+  assert.equal(simulation.pace.concurrency, 4);
 });
 
 test("overload halves the calls at a time once for all that were under way, and they come back one by one", () => {
@@ -152,7 +177,7 @@ test("after an outage in which every call failed the rate is back within seconds
 });
 
 test("calls too large for the server are halved for later ones too, and larger ones are tried again much later", () => {
-  const simulation = new Simulation();
+  const simulation = new Simulation(LIMITS, 32 * MB);
   simulation.server.maxBytes = 1.5 * MB;
   simulation.run(5_000);
   assert.equal(simulation.pace.maxBytes, MB);
@@ -163,7 +188,7 @@ test("calls too large for the server are halved for later ones too, and larger o
 test("no answer in time makes calls smaller and fewer", () => {
   const { pace } = new Simulation();
   pace.ended({ bytes: 4 * MB, beganAtMs: 0, kind: "timed_out" });
-  assert.deepEqual([pace.maxBytes, pace.concurrency], [2 * MB, 1]);
+  assert.deepEqual([pace.maxBytes, pace.concurrency], [2 * MB, 2]);
   pace.ended({ bytes: 100, beganAtMs: 0, kind: "timed_out" });
   assert.equal(pace.maxBytes, 64 * 1024);
 });

@@ -46,7 +46,7 @@ test("a batch of which something else is under way stays whole until that is set
 });
 
 test("the memory of a batch is given back once, and not while another sink needs it", () => {
-  const outbox = new Outbox(1_000_000, () => undefined);
+  const outbox = new Outbox({ maxBytes: 1_000_000, onFull: () => undefined });
   const released: string[] = [];
   const whole = { ...makeBatch({ lines: LINES }), release: () => released.push("whole") };
   const less = { ...makeBatch({ lines: ["x"] }), release: () => released.push("less") };
@@ -63,7 +63,7 @@ test("the memory of a batch is given back once, and not while another sink needs
 });
 
 test("a batch that everybody let go of cannot be had again: its memory is another's", () => {
-  const outbox = new Outbox(1_000_000, () => undefined);
+  const outbox = new Outbox({ maxBytes: 1_000_000, onFull: () => undefined });
   let released = 0;
   const entry = outbox.add({ ...makeBatch({ lines: LINES }), release: () => released++ }, 1, () => undefined);
   entry.letGo();

@@ -48,6 +48,39 @@ test("a call is made when there are enough bytes for it, never with more than al
   );
 });
 
+test("a call that is nearly full ends with a batch, one that is not is filled up", async () => {
+  const sink = new ScriptedSink([], { maxEvents: 10 });
+  const rig = new SinkRig(sink);
+  for (const count of [4, 4, 4, 5, 7]) rig.enqueue(numbered(count));
+  await rig.clock.advance(1000);
+  assert.deepEqual(
+    sink.calls.map((call) => call.messages.length),
+    [8, 9, 7],
+  );
+  for (const count of [7, 7]) rig.enqueue(numbered(count));
+  await rig.clock.advance(1000);
+  assert.deepEqual(
+    sink.calls.slice(3).map((call) => call.messages.length),
+    [10, 4],
+  );
+});
+
+test("a sink is short of memory when most of what is held is under way and nothing waits", async () => {
+  const sink = new ScriptedSink(() => new Promise(() => undefined), { maxEvents: 10, concurrency: 6 });
+  const rig = new SinkRig(sink);
+  const isShort = (): boolean => rig.runner.isShortOf(rig.outbox.heldBytes);
+  assert.equal(isShort(), false);
+  for (let i = 0; i < 4; i++) rig.enqueue(numbered(10));
+  await rig.settled();
+  assert.equal(rig.runner.inFlight, 4);
+  assert.equal(isShort(), true);
+  // Others hold the most of it.
+  assert.equal(rig.runner.isShortOf(rig.outbox.heldBytes * 3), false);
+  rig.enqueue(numbered(10));
+  await rig.settled();
+  assert.equal(isShort(), false, "a call waits for another to end");
+});
+
 test("overhead that a service counts for each event counts against the limit", async () => {
   const sink = new ScriptedSink([], { maxBytes: 200 });
   sink.overheadBytesPerEvent = 100;

@@ -21,7 +21,7 @@ async function setUp(t: TestContext, run: Source["run"], once = false) {
     made++;
     return { run, inputs: () => [] };
   };
-  const outbox = new Outbox(1 << 20, () => undefined);
+  const outbox = new Outbox({ maxBytes: 1 << 20, onFull: () => undefined });
   const runner = new SourceRunner({
     name: "chat",
     create,
