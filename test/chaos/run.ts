@@ -168,7 +168,7 @@ class ChaosRun {
       draw: {
         readChunkBytes: pick(this.#random, [1_024, 4_096, 126_976]),
         maxOpenFiles: pick(this.#random, [8, 64, 512]),
-        memoryBudgetBytes: pick(this.#random, [2 << 20, 16 << 20, 64 << 20]),
+        memoryBudgetBytes: pick(this.#random, [2 << 20, 16 << 20, 128 << 20]),
         compression: pick(this.#random, ["gzip", "none"] as const),
       },
     };

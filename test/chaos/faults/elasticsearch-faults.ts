@@ -60,7 +60,7 @@ const hang = proxied(
   "es_hang",
   1,
   (random) => ({ share: shareOf(random) }),
-  (draw) => ({ kind: "hang", share: Number(draw["share"]) }),
+  (draw) => ({ kind: "hang", share: Number(draw["share"] ?? 1), inTurns: draw["inTurns"] === true }),
 );
 const down = proxied(
   "es_unreachable",

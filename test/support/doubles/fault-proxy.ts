@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 
 /**
- * What happens to requests while the fault lasts. `share` (1 by default) of them have it, by the proxy's random numbers.
+ * What happens to requests while the fault lasts. `share` (1 by default) of them have it, by the proxy's random numbers; with
+ * `inTurns` every second one, the first of all included.
  *
  * - `refuse`: the connection is reset before anything is forwarded.
  * - `hang`: nothing is forwarded and nothing answered until the fault ends; then the connection is reset.
@@ -13,7 +14,7 @@ import { gunzipSync } from "node:zlib";
  * - `reset_reply`: forwarded, and the connection is reset in the middle of the reply.
  * - `late`: forwarded at once, and the reply is held back for so long.
  */
-export type ProxyFault = { readonly share?: number } & (
+export type ProxyFault = { readonly share?: number; readonly inTurns?: boolean } & (
   | { readonly kind: "refuse" | "hang" | "reset_reply" }
   | {
       readonly kind: "status";
@@ -55,6 +56,7 @@ export interface FaultProxyOptions {
  */
 export class FaultProxy {
   fault: ProxyFault | undefined;
+  #turns = 0;
   readonly #options: FaultProxyOptions;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #server = createServer((request, response) => {
@@ -169,6 +171,7 @@ export class FaultProxy {
 
   #drawn(): ProxyFault | undefined {
     const { fault } = this;
+    if (fault?.inTurns === true) return this.#turns++ % 2 === 0 ? fault : undefined;
     return fault !== undefined && this.#options.random() < (fault.share ?? 1) ? fault : undefined;
   }
 

@@ -62,7 +62,7 @@ test("a host file with comments and trailing commas loads with every default fil
   assert.deepEqual(problems, []);
   assert.ok(config);
   assert.equal(config.stateDir, "/var/lib/wiretail");
-  assert.equal(config.memoryBudgetBytes, 32 * 1024 * 1024);
+  assert.equal(config.memoryBudgetBytes, 64 * 1024 * 1024);
   assert.deepEqual(config.log, { format: "text", level: "info" });
   assert.equal(config.http, undefined);
   assert.deepEqual(config.sources[0]?.options, {
