@@ -66,3 +66,15 @@ export class SentMark {
     this.inherited = Math.max(this.inherited, this.#sentTo);
   }
 }
+
+/** The first index from `from` on, below `to`, whose offset is not before `position`; `to` when there is none. */
+export function firstAtOrAfter(offsets: Float64Array, position: number, from: number, to: number): number {
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (offsets[middle]! < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -6,6 +6,7 @@ import { loadSaidBy } from "./call-load.ts";
 import type { Clock } from "./clock.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { PendingBatch, RouteProgress } from "./progress.ts";
+import { firstAtOrAfter } from "./sent-mark.ts";
 import { SinkHealth } from "./sink-health.ts";
 import type { QueuedSlice, Shipment } from "./sink-queue.ts";
 import { SinkSchedule } from "./sink-schedule.ts";
@@ -394,16 +395,4 @@ export class SinkRunner {
     if (this.queuedInMemory > 0 && this.#inFlight.size > 0) return;
     this.#idle.wake();
   }
-}
-
-/** The first index from `from` on, below `to`, whose offset is not before `position`; `to` when there is none. */
-function firstAtOrAfter(offsets: Float64Array, position: number, from: number, to: number): number {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (offsets[middle]! < position) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
