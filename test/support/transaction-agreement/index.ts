@@ -7,7 +7,7 @@ import { compareDhcp, dhcpPairs } from "./dhcp.ts";
 import { compareDns, dnsPairs } from "./dns.ts";
 import { compareHttp, httpPairs } from "./http.ts";
 import { arpPairs, compareArp, compareIcmp, compareNtp, icmpPairs, ntpPairs } from "./icmp-arp-ntp.ts";
-import { beginOf, byTime, compareCommon, endOf, FIELDS, type Compare, type Document, type Pair } from "./pairs.ts";
+import { byTime, compareCommon, FIELDS, pairsByTime, type Compare, type Document, type Pair } from "./pairs.ts";
 import { compareTls, tlsPairs } from "./tls.ts";
 
 /**
@@ -33,7 +33,7 @@ export function assertTransactionsAgree(file: string): Map<string, number> {
   const count = (name: string): unknown => counts.set(name, (counts.get(name) ?? 0) + 1);
   for (const [type, [pairs, compare]] of Object.entries(theirs)) {
     const found = ours.filter((each) => each["type"] === type && each["method"] !== "announce").sort(byTime);
-    const expected = [...pairs].sort((a, b) => Number(beginOf(a) - beginOf(b)) || Number(endOf(a) - endOf(b)));
+    const expected = [...pairs].sort(pairsByTime);
     const list = (documents: readonly Document[]): string => documents.map((each) => JSON.stringify(each)).join("\n");
     assert.equal(found.length, expected.length, `${type}:\n${list(found)}`);
     expected.forEach((pair, i) => {

@@ -62,9 +62,17 @@ export function at(document: unknown, path: string): unknown {
     .reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], document);
 }
 
+/** Documents in the order of `pairsByTime`. Their times are text of two lengths, which does not sort by time. */
 export function byTime(a: Document, b: Document): number {
-  const key = (each: Document): string => `${text(each, "event.start")} ${text(each, "event.end")}`;
-  return key(a) < key(b) ? -1 : 1;
+  const key = (each: Document): string =>
+    ["event.start", "event.end"].map((path) => text(each, path).replace(/\.(\d{3})Z$/, ".$1000Z")).join(" ");
+  return key(a) === key(b) ? 0 : key(a) < key(b) ? -1 : 1;
+}
+
+/** Pairs by when they begin and then end, in microseconds as documents have them. */
+export function pairsByTime(a: Pair, b: Pair): number {
+  const begin = beginOf(a) / 1000n - beginOf(b) / 1000n;
+  return Number(begin === 0n ? endOf(a) / 1000n - endOf(b) / 1000n : begin);
 }
 
 /** Nanoseconds since the epoch. */
