@@ -106,7 +106,7 @@ export interface EncodedBatch {
   readonly timesMs: Float64Array;
   /** By encodingKey. */
   readonly bodies: ReadonlyMap<string, EncodedBody>;
-  /** Bytes that it holds in memory: all bodies. */
+  /** Bytes that it holds in memory. */
   readonly byteLength: number;
   readonly endPosition: number;
   readonly resume: unknown;

@@ -1,40 +1,74 @@
 /**
- * Large buffers used again and again. Fresh ones cost more than what is done with them: the kernel zeroes every page
- * on first touch (bench/README.md). Sizes are multiples of SIZE_STEP; what is given back beyond `maxFreeBytes` is let
- * go, the least fitting first.
+ * Buffers used again and again. Fresh large ones cost more than what is done with them: the kernel zeroes every page
+ * on first touch (bench/README.md); small ones keep the collector busy, which looks for those that nobody needs. Sizes are
+ * powers of two from 4 to 32 KiB, and sixteen to each doubling beyond; what is given back beyond `maxFreeBytes` is let go, the
+ * smallest first.
  */
 export class BufferPool {
-  /** Smallest first. */
-  readonly #free: Buffer[] = [];
+  /** Buffers of the small sizes: of SMALLEST_BYTES in the first list, of twice as much in each of the next. */
+  readonly #small: Buffer[][] = [];
+  /** The others, smallest first. */
+  readonly #large: Buffer[] = [];
   readonly #maxFreeBytes: () => number;
   #freeBytes = 0;
 
   /** `maxFreeBytes` may change. */
   constructor(maxFreeBytes: number | (() => number)) {
     this.#maxFreeBytes = typeof maxFreeBytes === "number" ? () => maxFreeBytes : maxFreeBytes;
+    for (let i = 0; i < SMALL_SIZES; i++) this.#small.push([]);
   }
 
   /** A buffer of at least `minBytes`, with arbitrary contents. */
   take(minBytes: number): Buffer {
-    // One that is much too large would make the memory budget seem full.
-    const index = this.#free.findIndex((buffer) => buffer.length >= minBytes);
-    const found = index < 0 ? undefined : this.#free[index]!;
-    if (found === undefined || found.length > minBytes * 2 + SIZE_STEP) {
-      return Buffer.allocUnsafeSlow(Math.ceil(minBytes / SIZE_STEP) * SIZE_STEP);
-    }
-    this.#free.splice(index, 1);
+    const found = this.#find(minBytes);
+    if (found === undefined) return Buffer.allocUnsafeSlow(sizeFor(minBytes));
     this.#freeBytes -= found.length;
     return found;
   }
 
+  #find(minBytes: number): Buffer | undefined {
+    const small = this.#small[smallIndex(minBytes)];
+    if (small !== undefined) return small.pop();
+    const index = this.#large.findIndex((buffer) => buffer.length >= minBytes);
+    // One that is much too large would make the memory budget seem full.
+    if (index < 0 || this.#large[index]!.length > minBytes * 2 + FITTING_BYTES) return undefined;
+    return this.#large.splice(index, 1)[0];
+  }
+
   /** Gives back a buffer that came from `take`, whole (not a part of it). Nobody may use it any more. */
   give(buffer: Buffer): void {
-    const at = this.#free.findIndex((other) => other.length >= buffer.length);
-    this.#free.splice(at < 0 ? this.#free.length : at, 0, buffer);
+    const small = this.#small[smallIndex(buffer.length)];
+    if (small !== undefined) small.push(buffer);
+    else {
+      const at = this.#large.findIndex((other) => other.length >= buffer.length);
+      this.#large.splice(at < 0 ? this.#large.length : at, 0, buffer);
+    }
     this.#freeBytes += buffer.length;
     const maxFreeBytes = this.#maxFreeBytes();
-    while (this.#freeBytes > maxFreeBytes) this.#freeBytes -= this.#free.shift()!.length;
+    while (this.#freeBytes > maxFreeBytes) this.#freeBytes -= this.#letGo();
+  }
+
+  /** Lets go of one of the smallest; returns its size. */
+  #letGo(): number {
+    for (const list of this.#small) if (list.length > 0) return list.pop()!.length;
+    return this.#large.shift()!.length;
   }
 }
 
-const SIZE_STEP = 64 * 1024;
+/** Few lines: where they are rare each read is a batch of its own, and hundreds of them may wait. */
+const SMALLEST_BYTES = 4 * 1024;
+const SMALL_SIZES = 4;
+/** One that is larger than asked by no more than that is not too large. */
+const FITTING_BYTES = 64 * 1024;
+
+function sizeFor(minBytes: number): number {
+  const index = smallIndex(minBytes);
+  if (index < SMALL_SIZES) return SMALLEST_BYTES << index;
+  const stepBytes = 2 ** Math.floor(Math.log2(minBytes)) / 16;
+  return Math.ceil(minBytes / stepBytes) * stepBytes;
+}
+
+/** Which of the small sizes is the least that holds so much; SMALL_SIZES or more where none does. */
+function smallIndex(minBytes: number): number {
+  return 32 - Math.clz32((Math.max(minBytes, 1) - 1) / SMALLEST_BYTES);
+}

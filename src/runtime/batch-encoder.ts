@@ -76,17 +76,18 @@ export class BatchEncoder {
   encodeLines(batch: LineBatch): EncodedBatch {
     if (batch.flags !== undefined) return this.encodeEvents(batch, toEvents(batch));
     const idPrefix = this.#idPrefix(batch);
-    const writers = this.encodings.map((encoding) => {
-      const writer = new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch, this.#aroundBytes));
-      const pieces = linePieces(batch, encoding, idPrefix);
+    const columns = new Columns(this.#pool, batch.count, this.encodings.length);
+    columns.offsets.set(batch.offsets);
+    columns.timesMs.fill(batch.readAtMs);
+    const writers = this.#writers(batch, columns);
+    writers.forEach((writer, k) => {
+      const pieces = linePieces(batch, this.encodings[k]!, idPrefix);
       const { lines } = batch;
       // By bytes where that can be done, otherwise the same by strings.
       if (lines === undefined || lineKernel()?.writeDocuments(lines, batch.offsets, pieces, writer) !== true)
         writeLines(batch, pieces, writer);
-      return writer;
     });
-    const timesMs = new Float64Array(batch.count).fill(batch.readAtMs);
-    return this.#encoded(batch, idPrefix, batch.offsets, undefined, timesMs, writers);
+    return this.#encoded(batch, idPrefix, columns.offsets, undefined, columns.timesMs, writers, columns);
   }
 
   /** Encodes the events that a batch became. */
@@ -103,15 +104,13 @@ export class BatchEncoder {
   begin(batch: LineBatch): BatchEncoding {
     const idPrefix = this.#idPrefix(batch);
     const encodings = this.encodings;
-    let offsets = new Float64Array(batch.count);
-    let timesMs = new Float64Array(batch.count);
+    const columns = new Columns(this.#pool, batch.count, encodings.length);
+    let { offsets, timesMs } = columns;
     let subIndexes: Uint16Array | undefined;
     let sinks: (readonly string[] | undefined)[] | undefined;
     let destinations: (Destinations | undefined)[] | undefined;
     let count = 0;
-    const writers = encodings.map(
-      (encoding) => new BodyWriter(this.#pool, encoding, batch.count, estimateBytes(batch, this.#aroundBytes)),
-    );
+    const writers = this.#writers(batch, columns);
     const texts = encodings.map(() => "");
     // One JSON encoding is written in one go; several share the members.
     const sharesMembers = encodings.filter((encoding) => encoding.kind === "json").length > 1;
@@ -174,12 +173,16 @@ export class BatchEncoder {
     const finish = (): EncodedBatch => {
       writeTexts();
       const subs = subIndexes?.subarray(0, count);
-      const encoded = this.#encoded(
-        ...([batch, idPrefix, offsets.subarray(0, count), subs, timesMs.subarray(0, count), writers] as const),
-      );
+      const lists = [offsets.subarray(0, count), subs, timesMs.subarray(0, count)] as const;
+      const encoded = this.#encoded(batch, idPrefix, ...lists, writers, columns);
       return sinks === undefined && destinations === undefined ? encoded : { ...encoded, sinks, destinations };
     };
     return { idPrefix, add, addDocuments, finish };
+  }
+
+  #writers(batch: LineBatch, columns: Columns): BodyWriter[] {
+    const bytes = estimateBytes(batch, this.#aroundBytes);
+    return this.encodings.map((encoding, k) => new BodyWriter(this.#pool, encoding, columns.ends(k), bytes));
   }
 
   #idPrefix(batch: LineBatch): string {
@@ -200,11 +203,12 @@ export class BatchEncoder {
     subIndexes: Uint16Array | undefined,
     timesMs: Float64Array,
     writers: readonly BodyWriter[],
+    columns: Columns,
   ): EncodedBatch {
     const { partition, endPosition, resume, readAtMs } = batch;
     this.#learn(batch, writers);
     const bodies = new Map<string, EncodedBody>();
-    let byteLength = 0;
+    let byteLength = columns.memory.length;
     writers.forEach((writer, k) => {
       bodies.set(encodingKey(this.encodings[k]!), writer.finish());
       // What it holds is the whole buffer: that is what the memory budget has to count.
@@ -212,6 +216,7 @@ export class BatchEncoder {
     });
     const release = (): void => {
       for (const writer of writers) this.#pool.give(writer.buffer);
+      this.#pool.give(columns.memory);
     };
     const count = offsets.length;
     // Member by member: spread from parts it took 4 KB, which lived long enough to be marked.
@@ -234,6 +239,31 @@ export class BatchEncoder {
   }
 }
 
+/**
+ * What is kept of each document beside its bytes, with room for as many as there are lines, in one buffer of the pool:
+ * fresh arrays live as long as the batch, and collecting them took a tenth of all time. Where stages make more documents of
+ * lines than there are, lists grow outside of it.
+ */
+class Columns {
+  readonly memory: Buffer;
+  readonly offsets: Float64Array;
+  readonly timesMs: Float64Array;
+  readonly #count: number;
+
+  constructor(pool: BufferPool, count: number, bodies: number) {
+    this.memory = pool.take(16 * count + 4 * bodies * (count + 1));
+    this.#count = count;
+    this.offsets = new Float64Array(this.memory.buffer, 0, count);
+    this.timesMs = new Float64Array(this.memory.buffer, 8 * count, count);
+  }
+
+  /** For where the documents of a body end: count + 1 entries. */
+  ends(body: number): Uint32Array {
+    const entries = this.#count + 1;
+    return new Uint32Array(this.memory.buffer, 16 * this.#count + 4 * body * entries, entries);
+  }
+}
+
 function grown<T extends Float64Array | Uint16Array>(from: T, to: T): T {
   to.set(from);
   return to;
@@ -253,9 +283,13 @@ export interface BatchEncoding {
   finish(): EncodedBatch;
 }
 
-/** What the documents of a batch will take, about: lines, and some bytes around each. */
+/**
+ * What the documents of a batch will take, about: lines, some bytes around each, and the room that `BodyWriter` wants for
+ * the last text, in which each character may take three bytes.
+ */
 function estimateBytes(batch: LineBatch, aroundBytes: number): number {
-  return Math.ceil(batch.byteLength + batch.count * aroundBytes + CHUNK_CHARACTERS * 4);
+  const bytes = batch.byteLength + batch.count * aroundBytes;
+  return Math.ceil(bytes + Math.min(bytes * 2, CHUNK_CHARACTERS * 4));
 }
 
 /** What a JSON encoding puts in front of a document's members. */

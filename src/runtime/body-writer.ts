@@ -15,25 +15,26 @@ export class BodyWriter {
   readonly #pool: BufferPool;
   /** Newlines in every document, or 0 where that differs (plain text). */
   readonly #newlines: number;
-  #offsets: Uint32Array;
+  #ends: Uint32Array;
   #buffer: Buffer;
   #bytes = 0;
   /** Documents that `end` was called for, and the first of them that is not written yet. */
   #ended = 0;
   #first = 0;
 
-  /** For about `count` documents. */
-  constructor(pool: BufferPool, encoding: Encoding, count: number, estimatedBytes: number) {
+  /** `ends` is where it notes the ends of documents, from the second entry on, while they fit. */
+  constructor(pool: BufferPool, encoding: Encoding, ends: Uint32Array, estimatedBytes: number) {
     this.#pool = pool;
     this.#newlines = encoding.kind === "json" ? (encoding.before + (encoding.after ?? "")).split("\n").length : 0;
-    this.#offsets = new Uint32Array(count + 1);
+    this.#ends = ends;
+    ends[0] = 0;
     this.#buffer = pool.take(estimatedBytes);
   }
 
   /** A document ends here: `characters` of text were gathered since the last `write`. */
   end(characters: number): void {
-    if (++this.#ended >= this.#offsets.length) this.#makeRoom(this.#ended);
-    this.#offsets[this.#ended] = this.#bytes + characters;
+    if (++this.#ended >= this.#ends.length) this.#makeRoom(this.#ended);
+    this.#ends[this.#ended] = this.#bytes + characters;
   }
 
   write(text: string): void {
@@ -54,15 +55,15 @@ export class BodyWriter {
   append(bytes: Uint8Array, ends: Int32Array): void {
     if (this.#bytes + bytes.length > this.#buffer.length) this.#grow(bytes.length);
     this.#buffer.set(bytes, this.#bytes);
-    if (this.#ended + ends.length >= this.#offsets.length) this.#makeRoom(this.#ended + ends.length);
-    this.#offsets.set(ends, this.#ended + 1);
+    if (this.#ended + ends.length >= this.#ends.length) this.#makeRoom(this.#ended + ends.length);
+    this.#ends.set(ends, this.#ended + 1);
     this.#bytes += bytes.length;
     this.#ended += ends.length;
     this.#first = this.#ended;
   }
 
   finish(): EncodedBody {
-    return { bytes: this.#buffer.subarray(0, this.#bytes), offsets: this.#offsets.subarray(0, this.#ended + 1) };
+    return { bytes: this.#buffer.subarray(0, this.#bytes), offsets: this.#ends.subarray(0, this.#ended + 1) };
   }
 
   /** The whole buffer behind `finish().bytes`, to give back. */
@@ -77,7 +78,7 @@ export class BodyWriter {
       let at = this.#bytes;
       for (let i = this.#first + 1; i <= this.#ended; i++) {
         for (let k = 0; k < this.#newlines; k++) at = bytes.indexOf(10, at) + 1;
-        this.#offsets[i] = at;
+        this.#ends[i] = at;
       }
       return;
     }
@@ -85,17 +86,17 @@ export class BodyWriter {
     let at = this.#bytes;
     const base = this.#bytes;
     for (let i = this.#first + 1; i <= this.#ended; i++) {
-      const to = this.#offsets[i]! - base;
+      const to = this.#ends[i]! - base;
       at += Buffer.byteLength(text.slice(from, to));
-      this.#offsets[i] = at;
+      this.#ends[i] = at;
       from = to;
     }
   }
 
   #makeRoom(count: number): void {
     const larger = new Uint32Array(count * 2 + 1);
-    larger.set(this.#offsets);
-    this.#offsets = larger;
+    larger.set(this.#ends);
+    this.#ends = larger;
   }
 
   #grow(moreBytes: number): void {

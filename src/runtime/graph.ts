@@ -305,6 +305,7 @@ export class Graph {
       // A sink that keeps its place with its data sees documents in order, whatever a user sets.
       limits: { ...sink.limits, ...config.batch, ...(sink.position === undefined ? {} : { concurrency: 1 }) },
       windowBytes: (this.#options.outbox.maxBytes * 7) / 8,
+      pool: this.#options.pool,
       storeRejected: async (documents) => {
         const others = documents.filter((each) => !refusals.has(each.batch));
         if (others.length > 0) {

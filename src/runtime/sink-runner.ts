@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { encodingKey, type SinkBatch } from "../core/batch.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import type { BatchLimits, Log, Sink, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
 import { loadSaidBy } from "./call-load.ts";
@@ -19,6 +20,8 @@ export interface SinkRunnerOptions {
   readonly limits: BatchLimits;
   /** Bytes of calls that may be under way together, more or less. */
   readonly windowBytes: number;
+  /** For copies of what is to be sent again. */
+  readonly pool: BufferPool;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: () => number;
@@ -64,7 +67,7 @@ export class SinkRunner {
   readonly #idle = new Waiters();
 
   constructor(options: SinkRunnerOptions) {
-    const { sink, limits, windowBytes, clock, random, storeRejected, onSettled } = options;
+    const { sink, limits, windowBytes, pool, clock, random, storeRejected, onSettled } = options;
     this.#options = options;
     // One for each call under way; Node warns of more than 10.
     setMaxListeners(0, this.#stop.signal);
@@ -76,7 +79,7 @@ export class SinkRunner {
     this.#schedule = new SinkSchedule({ sink, limits, windowBytes, clock, random, wake }, this.encoding);
     this.#settlement = new SinkSettlement({
       ...{ counts: this.counts, health: this.health, schedule: this.#schedule, encoding: this.encoding },
-      ...{ storeRejected, onSettled, nowMs: () => clock.monotonicMs(), stopped: this.#stop.signal },
+      ...{ pool, storeRejected, onSettled, nowMs: () => clock.monotonicMs(), stopped: this.#stop.signal },
       unknownErrorTimeoutMs: sink.unknownErrorTimeoutMs ?? Infinity,
     });
   }

@@ -1,4 +1,5 @@
 import type { EncodedBatch } from "../core/batch.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import type { Verdict, WriteResult } from "../core/component.ts";
 import { errorMessage, isDefect } from "../core/error.ts";
 import { SparseVerdicts } from "../core/verdicts.ts";
@@ -47,6 +48,8 @@ export interface SinkSettlementOptions {
   readonly schedule: SinkSchedule;
   /** The key of the sink's encoding. */
   readonly encoding: string;
+  /** For copies of what is to be sent again. */
+  readonly pool: BufferPool;
   readonly storeRejected: StoreRejected;
   /** Some documents were settled: checkpoints have something to write. */
   readonly onSettled: () => void;
@@ -115,7 +118,8 @@ export class SinkSettlement {
     this.#finishTaken(shipment, [putOff, held, refused]);
     if (worst === undefined) this.#options.schedule.succeeded(shipment);
     else {
-      const again = keepOnly(held.length === 0 ? putOff : this.#runs(putOff, held), this.#options.encoding);
+      const parts = held.length === 0 ? putOff : this.#runs(putOff, held);
+      const again = keepOnly(parts, this.#options.encoding, this.#options.pool);
       this.#options.schedule.parkLeftover(again, shipment, askedMs ?? 0, worst.outcome === "retry");
       this.#noteFailure(worst, `${kept} of ${shipment.count} documents refused: `);
     }

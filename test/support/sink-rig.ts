@@ -1,6 +1,7 @@
 import { makeBatch } from "./batches.ts";
 import { FakeClock, settled } from "./clock.ts";
 import { makeContext } from "./context.ts";
+import { BufferPool } from "../../src/core/buffer-pool.ts";
 import { Outbox, type OutboxEntry } from "../../src/runtime/outbox.ts";
 import { RouteProgress } from "../../src/runtime/progress.ts";
 import { SinkRunner } from "../../src/runtime/sink-runner.ts";
@@ -13,6 +14,7 @@ export class SinkRig {
   readonly context = makeContext();
   readonly progress = new RouteProgress({ position: 0, resume: null });
   readonly outbox: Outbox = new Outbox({ maxBytes: 1_000_000, onFull: () => undefined });
+  readonly pool = new BufferPool(1 << 20);
   readonly runner: SinkRunner;
   /** Messages and reasons of dead letters. */
   readonly deadLetters: { message: string; reason: string }[] = [];
@@ -37,6 +39,7 @@ export class SinkRig {
       sink,
       limits: sink.limits,
       windowBytes: 12 << 20,
+      pool: this.pool,
       log: this.context.log,
       clock: this.clock,
       random: options.random ?? (() => 1),

@@ -37,11 +37,12 @@ export function mixedReply(reply: Buffer): MixedReply | undefined {
   const kinds: number[] = [];
   const texts: string[] = [];
   const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
+  const lastStart = reply.length - STRIDE;
   let count = 0;
   /** The last of the others. */
   let last: DataView | undefined;
   for (let at = from; ; at++) {
-    for (; isTaken(view, at); at += STRIDE) count++;
+    for (; at <= lastStart && isTaken(view, at); at += STRIDE) count++;
     if (last !== undefined && isAt(last, view, at)) at += last.byteLength;
     else {
       const end = objectEnd(reply, at);
@@ -73,12 +74,11 @@ export function mixedReply(reply: Buffer): MixedReply | undefined {
 }
 
 /**
- * Whether the item at `at` says that its document was taken, with its comma. By words in place (floating-point numbers: of
+ * Whether the item at `at`, where STRIDE bytes are, says that its document was taken, with its comma. By words in place (floating-point numbers: of
  * text none is NaN): calls to compare bytes, or to find the next fault, took several times as long.
  */
 function isTaken(view: DataView, at: number): boolean {
   return (
-    at + STRIDE <= view.byteLength &&
     view.getFloat64(at, true) === W0 &&
     view.getFloat64(at + 8, true) === W8 &&
     view.getFloat64(at + 16, true) === W16 &&
@@ -102,6 +102,7 @@ function parsed(texts: readonly string[]): OtherItems["items"] | undefined {
 
 /** Whether these bytes are at `at`. */
 function isAt(bytes: DataView, view: DataView, at: number): boolean {
+  // Asking a view for its length is a call, which the loop below is not.
   const { byteLength } = bytes;
   if (at + byteLength > view.byteLength) return false;
   let i = 0;

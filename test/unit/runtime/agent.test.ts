@@ -310,13 +310,13 @@ test("sources read no further while the memory budget is used up, and go on when
     makeHost({
       ...{ stateDir, sources: { memory: input.definition }, sinks: { out: { definition: sinkDefinition(sink) } } },
       pipelines: { main: { from: ["memory"], to: ["out"] } },
-      settings: { memoryBudgetBytes: 200_000 },
+      settings: { memoryBudgetBytes: 100_000 },
     }),
   );
   input.push(...numbered(0, 100));
   await until("it waits", () => agent.status().sources[0]!.state === "waiting");
   const { memory, sources } = agent.status();
-  assert.ok(memory.queued_bytes < 400_000, `${memory.queued_bytes} bytes`);
+  assert.ok(memory.queued_bytes < 110_000, `${memory.queued_bytes} bytes`);
   assert.ok(sources[0]!.read_events < 100);
   isOpen = true;
   await until("all is read", () => agent.status().sources[0]!.read_events === 100);

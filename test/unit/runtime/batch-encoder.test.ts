@@ -123,6 +123,34 @@ test("a released buffer is used again, and not before", () => {
   assert.match(documents(c, ENCODINGS[0]!)[0]!, /"message":"c"/);
 });
 
+test("each batch has its places, times and bounds to itself until it is released", () => {
+  const encoder = new BatchEncoder("main", "abcd", ENCODINGS, new BufferPool(1 << 20));
+  const encode = (lines: readonly string[], isPlain: boolean): EncodedBatch => {
+    const batch = makeLines(lines, { partition: partition(true), readAtMs: lines.length });
+    return isPlain ? encoder.encodeLines(batch) : encoder.encodeEvents(batch, toEvents(batch));
+  };
+  const said = (batch: EncodedBatch): unknown => [
+    ...[[...batch.offsets], [...batch.timesMs]],
+    ...ENCODINGS.map((encoding) => documents(batch, encoding)),
+  ];
+  for (const isPlain of [true, false]) {
+    const batches = [["one", "two"], ["three"], ["4", "5", "6", "7"]].map((lines) => encode(lines, isPlain));
+    const before = batches.map(said);
+    batches[1]!.release!();
+    const other = encode(["another", "and one more"], isPlain);
+    assert.deepEqual([batches[0]!, batches[2]!].map(said), [before[0], before[2]]);
+    for (const each of [batches[0]!, batches[2]!, other]) each.release!();
+  }
+});
+
+test("a few lines take a few KiB of the memory budget, for each encoding and for where they lie", () => {
+  const batch = makeLines(["a line"], { partition: partition(true) });
+  for (const encodings of [ENCODINGS.slice(0, 1), ENCODINGS]) {
+    const encoded = new BatchEncoder("main", "abcd", encodings, new BufferPool(0)).encodeLines(batch);
+    assert.equal(encoded.byteLength, (encodings.length + 1) * 4096);
+  }
+});
+
 test("flags of a line are in its document", () => {
   const batch = makeLines(["one", "two"], {
     partition: partition(true),

@@ -17,8 +17,10 @@ import { Gate, messagesOf, ScriptedSink } from "../../support/scripted-sink.ts";
 import { until } from "../../support/until.ts";
 
 const QUICK = { maxAgeMs: 5 };
-/** A batch takes 64 KiB of memory at least, however small it is: room for a few. */
-const SMALL = { memoryBudgetBytes: 300_000 };
+/** What a batch takes of memory at least, however small it is: 4 KiB for its documents, 4 for what is kept of each. */
+const BATCH_BYTES = 8 * 1024;
+/** Room for a few. */
+const SMALL = { memoryBudgetBytes: 4.5 * BATCH_BYTES };
 const failing = (): WriteResult => ({ outcome: "retry", reason: "it is down" });
 
 const running = new Map<TestContext, (() => Promise<void>)[]>();
@@ -129,7 +131,10 @@ test("a sink that is down holds up no other when memory is full, and gets everyt
   await until("the good sink has all", () => good.delivered.length === 300);
   const status = agent.status();
   assert.ok(status.journal!.used_bytes > 0);
-  assert.ok(status.memory.queued_bytes <= SMALL.memoryBudgetBytes + 2 * 65_536, `${status.memory.queued_bytes} bytes`);
+  assert.ok(
+    status.memory.queued_bytes <= SMALL.memoryBudgetBytes + 2 * BATCH_BYTES,
+    `${status.memory.queued_bytes} bytes`,
+  );
   assert.equal(status.sinks[1]!.queued_events, 300);
   assertEquations(agent);
   bad.answer = () => DELIVERED;

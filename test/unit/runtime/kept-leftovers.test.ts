@@ -33,6 +33,27 @@ test("documents that are put off one by one keep only their own bytes, and arriv
   assert.equal(rig.progress.position, LINES.length * 100);
 });
 
+test("copies are byte for byte what was read, whatever the text, and their memory is used again", async () => {
+  const texts = ["\u007f", "é\u007f", "日本語", "😀", "\u{10ffff}\u007f\u007f", "", "\u0000\ufeff", "x".repeat(7)];
+  const lines = Array.from({ length: 400 }, (_, i) => `${i} ${texts[i % 8]!.repeat(i % 23)} ${"y".repeat(i % 9)}`);
+  const again = Object.fromEntries(lines.flatMap((_, i) => (i % 5 === 0 || i % 7 === 1 ? [[i, BUSY]] : [])));
+  const sink = new ScriptedSink([mixed(again)], { maxEvents: 400 });
+  const rig = new SinkRig(sink);
+  rig.enqueue(lines);
+  await rig.settled();
+  const copyBytes = rig.outbox.heldBytes;
+  assert.equal(sink.calls.length, 1);
+  await rig.clock.advance(10_000);
+  assert.deepEqual(
+    sink.calls[1]!.messages,
+    lines.filter((_, i) => i in again),
+  );
+  assert.deepEqual([rig.done.length, rig.outbox.heldBytes], [1, 0]);
+  const given = rig.pool.take(copyBytes);
+  assert.equal(given.length, copyBytes);
+  assert.ok(given.includes("y"), "the memory of the copy");
+});
+
 test("a batch of which something else is under way stays whole until that is settled", async () => {
   const sink = new ScriptedSink([mixed({ 3: BUSY })], { maxEvents: 60 });
   const rig = new SinkRig(sink);

@@ -137,7 +137,7 @@ async function overRestart(t: TestContext, stage: StageConfig, lines: readonly s
       main: { from: ["memory"], to: ["a"], stages: [stage] },
       rest: { from: ["memory"], to: ["b"], stages: [] },
     },
-    settings: { memoryBudgetBytes: 300_000 },
+    settings: { memoryBudgetBytes: 40_000 },
   };
   input.push(...lines);
   const one = await start(t, host);
