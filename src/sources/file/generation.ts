@@ -90,6 +90,8 @@ export class Generation {
   lastUsedMs = 0;
   /** Positions of other routes ahead of us: events must not reach across them, or their ids would change. */
   boundaries: number[] = [];
+  /** Bytes of it that are worked on at a time: fewer where events are very short. */
+  chunkBytes = Infinity;
   /** Bytes consumed that no batch has counted yet. */
   uncounted = 0;
   /** Its checkpoint has a fingerprint of its content, so that its events may go out. */

@@ -11,6 +11,10 @@ import { TAIL_BYTES } from "./identity.ts";
  * (bench/micro/lines.ts).
  */
 const CHUNKS_A_READ = 8;
+/** A chunk of very short lines is cut smaller: what stands around each line would make a batch of many megabytes of them. */
+const MOST_EVENTS = 8192;
+const LEAST_CHUNK_BYTES = 16 * 1024;
+const FEW_EVENTS = 16;
 
 /** How files are read; times in milliseconds. */
 export interface ReadSettings {
@@ -124,7 +128,7 @@ export async function readTurn(
       const atBoundary = full && dataEnd === gen.boundaries[0];
       const end = atBoundary ? "all" : full ? "open" : endMode(gen, data, settings, stopping);
       const from = gen.position;
-      let piece = settings.chunkBytes;
+      let piece = Math.min(settings.chunkBytes, gen.chunkBytes);
       let goOn = false;
       for (let last = false; !last;) {
         const at = gen.position - from;
@@ -133,6 +137,7 @@ export async function readTurn(
         const batches = cut(gen, bytes, part, last ? end : "open", output, settings.now());
         // A line or event that is longer than what is worked on needs more.
         if (gen.position === from + at) piece *= 2;
+        else piece = chunkAfter(gen, piece, part.length, batches, settings.chunkBytes);
         if (last) {
           // One that is longer than the buffer needs a larger one; the splitter says how large at most.
           want =
@@ -157,6 +162,24 @@ export async function readTurn(
     // The buffer belongs to the system until then.
     await (reading as Promise<unknown> | undefined)?.catch(() => undefined);
   }
+}
+
+/**
+ * How much of the file to work on next: bytes for MOST_EVENTS events, if they are like those of this part, but no more than
+ * a chunk. Lines that are longer than that follow each other, often.
+ */
+function chunkAfter(
+  gen: Generation,
+  bytes: number,
+  partBytes: number,
+  batches: readonly LineBatch[],
+  chunkBytes: number,
+): number {
+  const events = batches.reduce((sum, { count }) => sum + count, 0);
+  if (bytes > chunkBytes && events <= FEW_EVENTS) return bytes;
+  const fittingBytes = Math.floor((partBytes / Math.max(events, 1)) * MOST_EVENTS);
+  gen.chunkBytes = Math.min(chunkBytes, Math.max(LEAST_CHUNK_BYTES, fittingBytes));
+  return gen.chunkBytes;
 }
 
 function startsAlike(data: Buffer, head: Buffer): boolean {
