@@ -13,8 +13,8 @@ const LEAST_GAIN_BYTES = 4 * 1024;
  * needed. Of a call of which it refuses a twentieth here and there, nearly every batch has some left: kept whole until
  * those are sent again they would fill the memory budget, and sources would wait. Returns what to send again.
  *
- * `encoding` is the key of the sink's encoding; `pool` gives the memory of copies. Runs of two parts do not lie between each other. Nobody may use the bytes
- * of what was given any more.
+ * `encoding` is the key of the sink's encoding; `pool` gives the memory of copies. Runs of two parts do not lie between
+ * each other. Nobody may use the bytes of what was given any more.
  */
 export function keepOnly(parts: readonly Part[], encoding: string, pool: BufferPool): QueuedSlice[] {
   const byEntry = new Map<OutboxEntry, Part[]>();

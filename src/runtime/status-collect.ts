@@ -1,3 +1,4 @@
+import { systemErrorCode } from "../core/error.ts";
 import { formatIsoTime } from "../core/time.ts";
 import type { HostConfig, SinkConfig, SourceConfig } from "./config/types.ts";
 import { equationsOf } from "./equations.ts";
@@ -40,6 +41,21 @@ export interface StatusParts {
   readonly replayedTo: (runner: SinkRunner) => number;
 }
 
+let lastResidentBytes: number | undefined;
+
+/**
+ * Resident memory of the process. Linux tells it in a file, which nobody can open who has no descriptor left: it is then
+ * what it was when it was asked last, or the most that it ever was. Whoever asks how the agent is must not end it.
+ */
+function residentBytes(): number {
+  try {
+    lastResidentBytes = process.memoryUsage.rss();
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
+  return lastResidentBytes ?? process.resourceUsage().maxRSS * 1024;
+}
+
 /** Reads the counters of everything that runs. */
 export function collectStatus(parts: StatusParts): AgentStatus {
   const pipelines = parts.pipelines.map(pipelineStatus);
@@ -65,7 +81,7 @@ export function collectStatus(parts: StatusParts): AgentStatus {
     memory: {
       queued_bytes: parts.outbox.heldBytes,
       budget_bytes: parts.config.memoryBudgetBytes,
-      resident_bytes: process.memoryUsage.rss(),
+      resident_bytes: residentBytes(),
     },
     dead_letters: {
       letters: parts.deadLetters.letters,

@@ -324,6 +324,32 @@ test("sources read no further while the memory budget is used up, and go on when
   assert.deepEqual(sink.delivered, numbered(0, 100));
 });
 
+test("an agent without a descriptor left says how it is all the same", async (t) => {
+  const input = new MemoryInput();
+  const { agent } = await start(
+    t,
+    makeHost({
+      ...{ stateDir: await temporaryFolder(t), sources: { memory: input.definition } },
+      sinks: { out: { definition: sinkDefinition(new ScriptedSink([], QUICK)) } },
+      pipelines: { main: { from: ["memory"], to: ["out"] } },
+    }),
+  );
+  const real = process.memoryUsage.rss();
+  // As libuv fails that cannot open /proc/self/stat.
+  const failure = Object.assign(new Error("too many open files, uv_resident_set_memory"), { code: "EMFILE" });
+  const rss = t.mock.method(process.memoryUsage, "rss", () => {
+    throw failure;
+  });
+  const { resident_bytes } = agent.status().memory;
+  assert.ok(resident_bytes > real / 2 && resident_bytes < real * 4, `${resident_bytes} of ${real} bytes`);
+  rss.mock.mockImplementation(() => 123_456);
+  assert.equal(agent.status().memory.resident_bytes, 123_456);
+  rss.mock.mockImplementation(() => {
+    throw failure;
+  });
+  assert.equal(agent.status().memory.resident_bytes, 123_456);
+});
+
 test("with once it ends when the source is at its end and the sink has everything", async (t) => {
   const stateDir = await temporaryFolder(t);
   const input = new MemoryInput();
