@@ -15,7 +15,7 @@ export interface TestContext extends Context {
   readonly logged: LoggedMessage[];
   /** Sums of counters and last values of gauges, by name. */
   readonly measured: Map<string, number>;
-  /** Removes the state folder, if one was made. */
+  /** Removes the state folder, if one was made, before the process ends. */
   dispose(): void;
 }
 
@@ -26,6 +26,18 @@ export const TEST_PLACEHOLDERS: Placeholders = {
   awsRegion: "eu-west-1",
   accountId: "123456789012",
 };
+
+/** State folders that nobody removed yet. */
+const stateDirs = new Set<string>();
+process.on("exit", () => {
+  for (const folder of stateDirs) rmSync(folder, { recursive: true, force: true });
+});
+
+function makeStateDir(): string {
+  const folder = mkdtempSync(join(tmpdir(), "wiretail-test-"));
+  stateDirs.add(folder);
+  return folder;
+}
 
 /** `now` and `sleep` are the real ones unless given: pass both to a unit test that must not take real time. */
 export function makeContext(
@@ -47,7 +59,7 @@ export function makeContext(
       gauge: (name) => ({ set: (value) => void measured.set(name, value) }),
     },
     get stateDir() {
-      return (stateDir ??= mkdtempSync(join(tmpdir(), "wiretail-test-")));
+      return (stateDir ??= makeStateDir());
     },
     now: options.now ?? Date.now,
     monotonicMs: options.now ?? (() => performance.now()),
@@ -60,7 +72,9 @@ export function makeContext(
     logged,
     measured,
     dispose: () => {
-      if (stateDir !== undefined) rmSync(stateDir, { recursive: true, force: true });
+      if (stateDir === undefined) return;
+      rmSync(stateDir, { recursive: true, force: true });
+      stateDirs.delete(stateDir);
     },
   };
 }

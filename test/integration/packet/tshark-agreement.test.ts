@@ -9,6 +9,7 @@ import { assertFieldsAgree } from "../../support/field-agreement.ts";
 import { assertFlowsAgree } from "../../support/flows.ts";
 import { exoticFrames, pcap, PcapngBlocks } from "../../support/frames.ts";
 import * as frames from "../../support/frames.ts";
+import { randomBelow } from "../../support/random.ts";
 import { assertTransactionsAgree } from "../../support/transaction-agreement/index.ts";
 import { captureTraffic } from "../../support/namespaces.ts";
 
@@ -53,6 +54,31 @@ describe("every packet agrees with tshark", () => {
     writeFileSync(file, frames.join(...parts));
     assert.deepEqual([...assertAgreesWithTshark(file).values()], [2, 1]);
     assertFlowsAgree(file);
+  });
+
+  it("with NTP times of every age: programs send random ones", () => {
+    // Seconds since 1900, or 2036, and 2^-32 of them: the ends of eras, 1970, and what chronyd might draw.
+    // Not the very beginning of 1970, which tshark takes for no time.
+    const seconds = [1, 0x7fffffff, 0x80000000, 0x83aa7e7f, 0x83aa7e81, 0xee000000, 0xffffffff];
+    const times = seconds.flatMap((each) => [0, 1, 0x00418937, 0x80000000, 0xffffffff].map((part) => [each, part]));
+    const random = randomBelow(20261122);
+    while (times.length < 500) times.push([random(2 ** 32), random(2 ** 32)]);
+    const none = Buffer.alloc(8);
+    const message = (mode: number, origin: Buffer, time: Buffer): Buffer =>
+      frames.join(frames.u8(0x20 | mode, 5, 6, 0xe6), Buffer.alloc(12), time, origin, time, time);
+    const exchanges = times.map(([second, part], i) => {
+      const [port, time] = [20_000 + i, frames.u32(second!, part!)];
+      const [asked, told] = [message(3, none, time), message(4, time, time)];
+      return [frames.udp(port, 123, asked), frames.udp(123, port, told)] as const;
+    });
+    const [client, server] = ["10.0.0.1", "10.0.0.2"];
+    const sent = exchanges.flatMap(([asked, told]) => [
+      frames.eth(0x0800, frames.ip4(17, asked, { source: client, destination: server })),
+      frames.eth(0x0800, frames.ip4(17, told, { source: server, destination: client })),
+    ]);
+    const file = join(folder, "ntp.pcap");
+    writeFileSync(file, pcap(sent));
+    assert.equal(assertTransactionsAgree(file).get("ntp"), times.length);
   });
 
   describe("of real programs", () => {

@@ -91,8 +91,10 @@ export function endOf({ question, answer }: Pair): bigint {
 
 /** As our times are written: with microseconds, or without them where they are whole milliseconds. */
 export function iso(nanoseconds: bigint): string {
-  const micros = String((nanoseconds / 1000n) % 1000n).padStart(3, "0");
-  const millis = new Date(Number(nanoseconds / 1_000_000n)).toISOString();
+  // Rounded down also before 1970: chronyd sends random times, so that nobody can guess them.
+  const ofMillisecond = ((nanoseconds % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const micros = String(ofMillisecond / 1000n).padStart(3, "0");
+  const millis = new Date(Number((nanoseconds - ofMillisecond) / 1_000_000n)).toISOString();
   return micros === "000" ? millis : millis.replace("Z", `${micros}Z`);
 }
 
