@@ -44,15 +44,17 @@ export function applicationSpans(
 
 /** All records that begin in the payload; of handshakes in the clear the hello. */
 function recordSpans(bytes: Uint8Array, at: number, end: number, spans: FieldSpans): void {
+  let isEncrypted = false;
   while (end - at >= 5) {
     const type = bytes[at]!;
     const recordEnd = at + 5 + u16(bytes, at + 3);
     spans.add("tls.record.content_type", at, 1);
     spans.add("tls.record.version", at + 1, 2);
     spans.add("tls.record.length", at + 3, 2);
-    const hello = bytes[at + 5]!;
-    const isHello = hello === HANDSHAKE.clientHello || hello === HANDSHAKE.serverHello;
-    if (type === CONTENT.handshake && recordEnd <= end && recordEnd - at >= 9 && isHello) {
+    if (type === CONTENT.changeCipherSpec) isEncrypted = true;
+    const isPlain = type === CONTENT.handshake && !isEncrypted;
+    if (isPlain && recordEnd <= end && recordEnd - at >= 11 && beginsHello(bytes, at + 5)) {
+      const hello = bytes[at + 5]!;
       const helloEnd = at + 9 + ((bytes[at + 6]! << 16) | u16(bytes, at + 7));
       spans.add("tls.handshake.type", at + 5, 1);
       spans.add("tls.handshake.length", at + 6, 3);
@@ -60,4 +62,10 @@ function recordSpans(bytes: Uint8Array, at: number, end: number, spans: FieldSpa
     }
     at = recordEnd;
   }
+}
+
+/** By its type and major version, too: where the ciphers changed in an earlier packet the bytes are anything. */
+function beginsHello(bytes: Uint8Array, at: number): boolean {
+  const type = bytes[at]!;
+  return (type === HANDSHAKE.clientHello || type === HANDSHAKE.serverHello) && bytes[at + 4] === 3;
 }

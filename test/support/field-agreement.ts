@@ -18,8 +18,10 @@ const OTHER_NAMES: Readonly<Record<string, string>> = { "tls.record.content_type
 
 /** Names of fields with where they are, by packet, as tshark says. */
 function fieldsByTshark(file: string): Set<string>[] {
-  const args = ["-r", file, "-n", "-T", "pdml", "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "ip.defragment:FALSE"];
-  const text = execFileSync("tshark", [...args, "-o", "ipv6.defragment:FALSE"], {
+  // Else it does not look into segments that were sent again, as they are on a busy machine.
+  const alone = ["tcp.desegment_tcp_streams", "tcp.analyze_sequence_numbers", "ip.defragment", "ipv6.defragment"];
+  const args = ["-r", file, "-n", "-T", "pdml", ...alone.flatMap((each) => ["-o", `${each}:FALSE`])];
+  const text = execFileSync("tshark", args, {
     ...{ encoding: "utf8", maxBuffer: 1 << 30, stdio: ["ignore", "pipe", "ignore"] },
   });
   return text

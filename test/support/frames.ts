@@ -224,6 +224,8 @@ function padded(bytes: Uint8Array): Buffer {
 export function exoticFrames(): { name: string; frame: Buffer; linkType: number }[] {
   const plain = udp(4000, 5000, [1, 2, 3]);
   const query = join(u16(7, 0x0100, 1, 0, 0, 0), [4], Buffer.from("host"), [4], Buffer.from("test"), [0], u16(1, 1));
+  const record = (type: number, bytes: Bytes): Buffer => join(u8(type, 3, 3), u16(bytes.length), bytes);
+  const changeOfCiphers = join(record(20, [1]), record(22, join(u8(2, 0xc8, 0x9a, 0xa7, 3, 3), Buffer.alloc(34, 0xc8))));
   const inner4 = ip4(6, tcp(1234, 80, 0x02), { source: "192.168.1.1", destination: "192.168.1.2" });
   const inner6 = ip6(17, plain, "fd00::1", "fd00::2");
   const ether: Record<string, Buffer> = {
@@ -276,6 +278,7 @@ export function exoticFrames(): { name: string; frame: Buffer; linkType: number 
     "ipv4 with padding": join(eth(0x0800, ip4(17, udp(4000, 5000, []))), Buffer.alloc(18)),
     "dns over udp": eth(0x0800, ip4(17, udp(40000, 53, query))),
     "dns over tcp": eth(0x0800, ip4(6, tcp(40000, 53, 0x18, join(u16(query.length), query)))),
+    "tls, encrypted as a hello begins": eth(0x0800, ip4(6, tcp(40002, 443, 0x18, changeOfCiphers))),
     "multicast dns": eth(0x86dd, ip6(17, udp(5353, 5353, query))),
     llmnr: eth(0x0800, ip4(17, udp(50000, 5355, query))),
     "bad ip version": eth(0x0800, Buffer.alloc(40, 0x99)),

@@ -79,6 +79,7 @@ const PROTOCOLS: Readonly<Record<string, string>> = {
   "ipv4 with padding": "eth:ethertype:ip:udp",
   "dns over udp": "eth:ethertype:ip:udp:dns",
   "dns over tcp": "eth:ethertype:ip:tcp:dns",
+  "tls, encrypted as a hello begins": "eth:ethertype:ip:tcp:tls",
   "multicast dns": "eth:ethertype:ipv6:udp:mdns",
   llmnr: "eth:ethertype:ip:udp:llmnr",
   "bad ip version": "eth:ethertype:ip",
