@@ -116,15 +116,22 @@ async function buildKernel() {
   await buildModule("lines", "lines.ts", "lines.ts");
   await buildModule("machine", "machine/machine.ts", "machine");
   await buildModule("headers", "headers.ts", "headers.ts");
+  await buildModule("deflate", "deflate/deflate.ts", "deflate", SHARED_MEMORY);
 }
 
+/** Of a module whose memory other threads use, too: in pages of 64 KiB, as src/codec/gzip/kernel.ts makes it. */
+const SHARED_MEMORY = [
+  ...["--enable", "threads", "--importMemory", "--sharedMemory"],
+  ...["--initialMemory", "272", "--maximumMemory", "272"],
+];
+
 /** `inputs`: the file or folder that the module is made of. */
-async function buildModule(name, source, inputs) {
+async function buildModule(name, source, inputs, more = []) {
   const folder = "src/codec/kernel/assembly";
   const target = `dist/src/codec/kernel/${name}.wasm`;
   const files = [path.join(folder, inputs), "package-lock.json"];
   if (newest(path.join(ROOT, target)) > Math.max(...files.map((file) => newest(path.join(ROOT, file))))) return;
-  const flags = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd"];
+  const flags = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd", ...more];
   const compile = ["node_modules/assemblyscript/bin/asc.js", `${folder}/${source}`, ...flags, "--outFile", target];
   await step(`building the byte kernel's ${name} (asc)`, process.execPath, compile);
 }

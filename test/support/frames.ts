@@ -225,7 +225,10 @@ export function exoticFrames(): { name: string; frame: Buffer; linkType: number 
   const plain = udp(4000, 5000, [1, 2, 3]);
   const query = join(u16(7, 0x0100, 1, 0, 0, 0), [4], Buffer.from("host"), [4], Buffer.from("test"), [0], u16(1, 1));
   const record = (type: number, bytes: Bytes): Buffer => join(u8(type, 3, 3), u16(bytes.length), bytes);
-  const changeOfCiphers = join(record(20, [1]), record(22, join(u8(2, 0xc8, 0x9a, 0xa7, 3, 3), Buffer.alloc(34, 0xc8))));
+  const changeOfCiphers = join(
+    record(20, [1]),
+    record(22, join(u8(2, 0xc8, 0x9a, 0xa7, 3, 3), Buffer.alloc(34, 0xc8))),
+  );
   const inner4 = ip4(6, tcp(1234, 80, 0x02), { source: "192.168.1.1", destination: "192.168.1.2" });
   const inner6 = ip6(17, plain, "fd00::1", "fd00::2");
   const ether: Record<string, Buffer> = {

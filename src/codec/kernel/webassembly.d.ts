@@ -1,4 +1,4 @@
-// The part of the WebAssembly JavaScript interface (https://www.w3.org/TR/wasm-js-api-2/) that line-kernel.ts uses:
+// The part of the WebAssembly JavaScript interface (https://www.w3.org/TR/wasm-js-api-2/) that the kernels use:
 // TypeScript declares it in the library of browsers only.
 declare namespace WebAssembly {
   class Module {
@@ -8,7 +8,9 @@ declare namespace WebAssembly {
     constructor(module: Module, imports?: Readonly<Record<string, object>>);
     readonly exports: object;
   }
-  interface Memory {
+  class Memory {
+    /** Sizes in pages of 64 KiB. */
+    constructor(options: { readonly initial: number; readonly maximum: number; readonly shared: true });
     readonly buffer: ArrayBuffer;
   }
   interface Global {

@@ -1,4 +1,3 @@
-import { createGzip } from "node:zlib";
 import { forEachDocument, sliceBytes, type Encoding, type SinkBatch } from "../../core/batch.ts";
 import type { BufferPool } from "../../core/buffer-pool.ts";
 import { DELIVERED, type Verdict, type WriteResult } from "../../core/component.ts";
@@ -19,9 +18,6 @@ export const BULK_ENCODING: Encoding = { kind: "json", before: '{"create":{"_id"
 export const BULK_FILTER =
   "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store";
 
-/** Logs shrink to an eighth or so. Each piece of output costs a trip from the thread pool to the main thread and back. */
-const GZIP_PIECES = 8;
-const GZIP_LEAST_PIECE_BYTES = 16 * 1024;
 /** Less than this is copied together with its neighbours: each piece costs a write of its own. */
 const LEAST_PIECE_BYTES = 64 * 1024;
 
@@ -71,15 +67,6 @@ function partsOf(batch: SinkBatch, key: string, leaveOut: ReadonlySet<number> | 
     if (!leaveOut.has(index)) parts.push(bytes);
   });
   return parts;
-}
-
-/** In the thread pool; `level` is zlib's. The body must stay as it is until then. */
-export async function gzipBody({ pieces, byteLength }: BulkBody, level: number): Promise<Buffer> {
-  const chunkSize = Math.max(GZIP_LEAST_PIECE_BYTES, Math.ceil(byteLength / GZIP_PIECES));
-  const stream = createGzip({ level, chunkSize });
-  for (const piece of pieces) stream.write(piece);
-  stream.end();
-  return Buffer.concat((await stream.toArray()) as Buffer[]);
 }
 
 export interface BulkReply {

@@ -1,3 +1,4 @@
+import { gzip } from "../../codec/gzip/gzip.ts";
 import { encodingKey, type SinkBatch } from "../../core/batch.ts";
 import { BufferPool } from "../../core/buffer-pool.ts";
 import {
@@ -8,7 +9,7 @@ import {
   type Sink,
   type WriteResult,
 } from "../../core/component.ts";
-import { BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, gzipBody, type BulkReply } from "./bulk.ts";
+import { BULK_ENCODING, BULK_FILTER, bulkBody, bulkOutcome, type BulkReply } from "./bulk.ts";
 import type { CallNames } from "./call-names.ts";
 import { CallFailed, readReply, type Call, type Connection, type Reply } from "./client.ts";
 import { installTemplate, type TemplateTarget } from "./index-template.ts";
@@ -94,7 +95,7 @@ export class ElasticsearchSink implements Sink {
     const body = bulkBody(batch, KEY, this.#buffers, leaveOut);
     const { spare } = body;
     const gzipped = this.#options.compression === "gzip";
-    const pieces = gzipped ? [await gzipBody(body, this.#options.compression_level)] : body.pieces;
+    const pieces = gzipped ? [await gzip(body.pieces, this.#options.compression_level, this.#gzipFailed)] : body.pieces;
     if (gzipped && spare !== undefined) this.#buffers.give(spare);
     metrics.counter("elasticsearch_bulk_requests").add(1);
     metrics.counter("elasticsearch_sent_bytes").add(gzipped ? pieces[0]!.length : body.byteLength);
@@ -114,6 +115,11 @@ export class ElasticsearchSink implements Sink {
     if (outcome.isUnclear) this.#rollover.unclear(batch);
     return outcome.result;
   }
+
+  readonly #gzipFailed = (error: Error): void => {
+    const text = "bodies are compressed in a slower way: the thread for it failed; it is tried again after a minute";
+    this.#context.log.warn(text, { error: error.message });
+  };
 
   async #callBulk({ name, target }: Place, bulk: NonNullable<Call["bulk"]>, signal: AbortSignal): Promise<Reply> {
     const path = `/${encodeURIComponent(name)}/_bulk`;
