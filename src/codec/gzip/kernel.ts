@@ -17,7 +17,7 @@ interface Exports extends Readonly<Record<keyof SlotLayout, WebAssembly.Global>>
   deflate(slot: number, length: number, isLast: boolean): number;
 }
 
-/** As `pages` in ../kernel/assembly/deflate/memory.ts, and as scripts/steps.mjs compiles it. */
+/** Of 64 KiB, as scripts/steps.mjs compiles the module: what ../kernel/assembly/deflate/memory.ts lays out fits. */
 const PAGES = 272;
 
 /** Throws WebAssembly.CompileError on a processor without 128-bit vectors, and errors of reading. */

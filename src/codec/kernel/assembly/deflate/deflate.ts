@@ -1,11 +1,11 @@
 // AssemblyScript (TypeScript's syntax, WebAssembly's types; `npm run build` compiles it with asc). Deflate (RFC 1951) for
 // bulk bodies: documents of one shape with long stretches that are the same in each.
-// ../../deflate-kernel.ts says what it is for and calls it; nothing here checks what it is given.
+// ../../../gzip/kernel.ts says what it is for and calls it; nothing here checks what it is given.
 import { addLiteral, addMatch, beginStream, endStream, isFull, writeBlock } from "./block";
 import * as m from "./memory";
 import { befores, heads, WINDOW } from "./memory";
 
-export { inputCapacity, inputs, inputStride, outputs, outputStride, pages, slots } from "./memory";
+export { inputCapacity, inputs, inputStride, outputs, outputStride, slots } from "./memory";
 
 const MIN_MATCH: i32 = 4;
 const MAX_MATCH: i32 = 258;

@@ -1,5 +1,6 @@
 // Where everything lies in this module's memory. It is shared with the thread that fills inputs and takes outputs
-// (../../deflate-kernel.ts), of fixed size, and only what is used becomes resident. Addresses are said here one by one:
+// (../../../gzip/threads.ts), of fixed size, and only what is used becomes resident: 272 pages of 64 KiB, as
+// scripts/steps.mjs compiles it and ../../../gzip/kernel.ts makes it. Addresses are said here one by one:
 // asc would write what it reserves in a memory that is not its own as zeros into the module.
 
 /** Bytes behind each area that vector loads and stores may touch. */
@@ -66,5 +67,3 @@ export const inputStride: i32 = inputCapacity + SLACK;
 export const outputStride: i32 = outputCapacity + SLACK;
 export const inputs: usize = START + 512 * 1024;
 export const outputs: usize = inputs + 2 * inputStride;
-/** All of it, in pages of 64 KiB: what `npm run build` gives asc, and ../../deflate-kernel.ts makes. */
-export const pages: i32 = 272;
