@@ -87,8 +87,10 @@ function requestKey(text: string, from: number, to: number): number {
 /** The line number in base 36 that is the whole message, or -1. */
 function shortKey(text: string, from: number, to: number): number {
   const at = text.indexOf('"message":"', from) + 11;
-  if (at < 11 || at + 5 > to || text[at + 5] !== '"') return -1;
-  const key = parseInt(text.slice(at, at + 5), 36);
+  const end = text.indexOf('"', at);
+  // Six characters after 60 million lines.
+  if (at < 11 || end > to || end < at + 5 || end > at + 6) return -1;
+  const key = parseInt(text.slice(at, end), 36);
   return Number.isNaN(key) ? -1 : key;
 }
 

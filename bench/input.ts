@@ -12,7 +12,7 @@ import path from "node:path";
  * - `nginx-dirty`: the access log of a less orderly world: 30 % of the lines with text beyond ASCII, 15 % with what nginx
  *   and JSON escape, 5 % that are no access lines at all. The key is `rid=` too.
  * - `utf8`: plain text in several scripts, about 180 bytes a line, with `rid=` at the end.
- * - `short`: five characters a line, which are the key: the line number in base 36.
+ * - `short`: five characters a line (six after 60 million), which are the key: the line number in base 36.
  * - `long`: 100 kB a line, with `rid=` at the beginning.
  * - `traces`: events of 12 lines, a message with `rid=` and a Java stack trace, about 900 bytes. "Lines" count events.
  */

@@ -3,9 +3,10 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { gzip } from "../../src/codec/gzip/gzip.ts";
-import { DeflateThreads } from "../../src/codec/gzip/threads.ts";
+import { DeflateThreads, type Slot } from "../../src/codec/gzip/threads.ts";
+import { waitFor } from "../support/e2e.ts";
 import { randomBelow } from "../support/random.ts";
 
 const random = randomBelow(11);
@@ -16,6 +17,13 @@ const lines = (bytes: number): Buffer => {
   return Buffer.from(text.slice(0, bytes));
 };
 const failed = (error: Error): never => assert.fail(error);
+
+/** A slot, once a thread has started. */
+async function take(threads: DeflateThreads): Promise<Slot> {
+  let slot: Slot | undefined;
+  await waitFor("a thread", async () => (slot = await threads.take()) !== undefined);
+  return slot!;
+}
 
 test("bodies of every size and cut unpack to the same bytes, also many at the same time", async () => {
   const bodies = [0, 1, 65_535, 65_536, 300_000, 2_000_000, 4 << 20, (4 << 20) + 1, 10_000_000].map(lines);
@@ -29,13 +37,17 @@ test("bodies of every size and cut unpack to the same bytes, also many at the sa
     return pieces;
   };
   const cut = [...bodies, ...bodies].map(inPieces);
+  // While a thread starts zlib does it.
+  const body = bodies[4]!;
+  await waitFor("a thread", async () => !(await gzip([body], 6, failed)).equals(gzipSync(body, { level: 6 })));
   const packed = await Promise.all(cut.map((pieces, i) => gzip(pieces, 1 + (i % 9), failed)));
   packed.forEach((bytes, i) => assert.ok(gunzipSync(bytes).equals(Buffer.concat(cut[i]!)), `body ${i}`));
 });
 
 test("each waits for a slot of its own, and threads that were ended start again", async () => {
-  const threads = new DeflateThreads(2);
-  const slots = await Promise.all(Array.from({ length: 4 }, () => threads.take()));
+  const threads = new DeflateThreads(failed, 2);
+  const first = await take(threads);
+  const slots = [first, ...(await Promise.all(Array.from({ length: 3 }, () => take(threads))))];
   assert.equal(new Set(slots.map(({ thread }) => thread)).size, 2);
   for (const { thread } of slots)
     assert.deepEqual(
@@ -46,7 +58,7 @@ test("each waits for a slot of its own, and threads that were ended start again"
       [0, 1],
     );
   let got = false;
-  const fifth = threads.take().then((slot) => {
+  const fifth = threads.take()!.then((slot) => {
     got = true;
     return slot;
   });
@@ -55,7 +67,7 @@ test("each waits for a slot of its own, and threads that were ended start again"
   threads.give(slots[0]!);
   for (const slot of [await fifth, ...slots.slice(1)]) threads.give(slot);
   await threads.close();
-  const again = await threads.take();
+  const again = await take(threads);
   again.input.write("abc");
   const { bytes } = await again.deflate({ length: 3, level: 6, isLast: true, crc: 0 });
   assert.ok(bytes.length > 0);
@@ -64,15 +76,18 @@ test("each waits for a slot of its own, and threads that were ended start again"
 });
 
 test("a thread that fails says so to whoever waits for it, and others are started", async () => {
-  const threads = new DeflateThreads(1);
-  const [slot] = await Promise.all([threads.take(), threads.take()]);
-  const third = threads.take();
+  const failures: Error[] = [];
+  const threads = new DeflateThreads((error) => failures.push(error), 1);
+  const slot = await take(threads);
+  await take(threads);
+  const third = threads.take()!;
   third.catch(() => undefined);
   // No slot of that number: the kernel reaches out of its memory.
   const broken = slot.thread.ask({ slot: 1000, length: 100, level: 1, isLast: true, crc: 0 });
   await assert.rejects(broken, /memory|range|out of/i);
   await assert.rejects(third);
-  const next = await threads.take();
+  assert.equal(failures.length, 1);
+  const next = await take(threads);
   assert.notEqual(next.thread, slot.thread);
   threads.give(next);
   await threads.close();
@@ -83,7 +98,7 @@ async function withDescriptors(left: number): Promise<{ same: boolean; said: str
   const module = new URL("../../src/codec/gzip/gzip.js", import.meta.url).href;
   const program = `
     import { closeSync, openSync } from "node:fs";
-    import { gunzipSync } from "node:zlib";
+    import { gunzipSync, gzipSync } from "node:zlib";
     import { gzip } from ${JSON.stringify(module)};
     const open = [];
     try { for (;;) open.push(openSync("/dev/null")); } catch {}
@@ -91,6 +106,7 @@ async function withDescriptors(left: number): Promise<{ same: boolean; said: str
     const body = Buffer.alloc(1_000_000, "some line\\n");
     const said = [];
     const packed = await gzip([body], 6, (error) => said.push(error.message));
+    await new Promise((resolve) => setTimeout(resolve, 300));
     for (const each of open) closeSync(each);
     const later = await gzip([body], 6, (error) => said.push(error.message));
     console.log(JSON.stringify({ same: gunzipSync(packed).equals(body), later: gunzipSync(later).equals(body), said }));`;

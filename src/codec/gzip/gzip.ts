@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createGzip } from "node:zlib";
 import { DeflateThreads, type Slot } from "./threads.ts";
 
-/** Less is compressed by zlib in the thread pool: who sends little needs no thread for it. */
+/** Less is compressed by zlib in the thread pool: who sends little needs no thread for it. So is what comes while one starts. */
 const LEAST_BYTES = 64 * 1024;
 /** After a thread failed. */
 const RETRY_MS = 60_000;
@@ -16,13 +16,18 @@ const PLAIN_PIECES = 8;
 const PLAIN_LEAST_PIECE_BYTES = 16 * 1024;
 
 /** The process's threads. */
-let threads: DeflateThreads | undefined;
+const threads = new DeflateThreads((error) => {
+  notBeforeMs = error instanceof WebAssembly.CompileError ? Infinity : performance.now() + RETRY_MS;
+  failure = error;
+});
 let notBeforeMs = 0;
+/** Of a thread, not told yet. */
+let failure: Error | undefined;
 
 /**
  * The pieces, one behind the other, as gzip makes of them (RFC 1952). `level`: 1, quickest, to 9, smallest. Other threads do
- * the work, and the pieces must stay as they are until it is done. `failed` hears why this happens with zlib, which takes
- * twice as long: a thread could not be started, or failed. It is tried again after a minute.
+ * the work, and the pieces must stay as they are until it is done. Where a thread could not be started or failed, zlib does it,
+ * which takes twice as long; `failed` hears why, and after a minute it is tried again.
  */
 export async function gzip(
   pieces: readonly Buffer[],
@@ -30,20 +35,20 @@ export async function gzip(
   failed: (error: Error) => void = () => undefined,
 ): Promise<Buffer> {
   const byteLength = pieces.reduce((sum, { length }) => sum + length, 0);
-  if (byteLength < LEAST_BYTES || performance.now() < notBeforeMs) return gzipPlain(pieces, byteLength, level);
-  threads ??= new DeflateThreads();
+  const mayUse = byteLength >= LEAST_BYTES && performance.now() >= notBeforeMs;
+  const slot = mayUse ? await threads.take()?.catch(() => undefined) : undefined;
   try {
-    const slot = await threads.take();
-    try {
-      return await gzipIn(slot, pieces, byteLength, level);
-    } finally {
-      threads.give(slot);
-    }
-  } catch (error) {
-    notBeforeMs = error instanceof WebAssembly.CompileError ? Infinity : performance.now() + RETRY_MS;
-    failed(error as Error);
-    return gzipPlain(pieces, byteLength, level);
+    if (slot !== undefined) return await gzipIn(slot, pieces, byteLength, level);
+  } catch {
+    // What failed is told below.
+  } finally {
+    if (slot !== undefined) threads.give(slot);
   }
+  if (failure !== undefined) {
+    failed(failure);
+    failure = undefined;
+  }
+  return gzipPlain(pieces, byteLength, level);
 }
 
 /** What does not fit into the slot at once goes through it in parts. */

@@ -31,10 +31,11 @@ const IDLE_MS = 30_000;
 
 /**
  * Threads that compress, started when there is work for them. A thread has slots: one is filled or emptied while another is
- * compressed. Where a thread cannot be started (no descriptors, no memory) or fails, whoever waits for it is told so.
+ * compressed. Where a thread cannot be started (no descriptors, no memory) or fails, this is told.
  */
 export class DeflateThreads {
   readonly #most: number;
+  readonly #failed: (error: Error) => void;
   readonly #threads = new Set<Thread>();
   readonly #free: Slot[] = [];
   readonly #waiting: { readonly resolve: (slot: Slot) => void; readonly reject: (error: Error) => void }[] = [];
@@ -42,22 +43,25 @@ export class DeflateThreads {
   #idle: NodeJS.Timeout | undefined;
 
   /** One core is left to whoever calls. */
-  constructor(most = Math.max(1, Math.min(MOST_THREADS, availableParallelism() - 1))) {
+  constructor(failed: (error: Error) => void, most = Math.max(1, Math.min(MOST_THREADS, availableParallelism() - 1))) {
+    this.#failed = failed;
     this.#most = most;
   }
 
-  /** A slot that nobody else uses until it is given back. Rejects when a thread cannot be started. */
-  async take(): Promise<Slot> {
+  /**
+   * A slot that nobody else uses until it is given back. Rejects when a thread fails meanwhile. Undefined where all threads
+   * are still to start: that takes longer than what is to be done.
+   */
+  take(): Promise<Slot> | undefined {
     clearTimeout(this.#idle);
     const slot = this.#free.pop();
     if (slot !== undefined) {
       slot.thread.begin();
-      return slot;
+      return Promise.resolve(slot);
     }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#startAnother();
-    });
+    this.#startAnother();
+    if (![...this.#threads].some((thread) => thread.isReady)) return undefined;
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   give(slot: Slot): void {
@@ -98,7 +102,7 @@ export class DeflateThreads {
           for (const slot of slots) this.#hand(slot);
           if (this.#waiting.length > 0) this.#startAnother();
         },
-        failed: (error) => this.#failed(error, thread),
+        failed: (error) => this.#lost(thread, error),
       });
       this.#threads.add(thread);
     } catch (error) {
@@ -106,14 +110,13 @@ export class DeflateThreads {
     }
   }
 
-  #failed(error: Error, thread?: Thread): void {
-    if (thread !== undefined) {
-      this.#threads.delete(thread);
-      const left = this.#free.filter((slot) => slot.thread !== thread);
-      this.#free.splice(0, this.#free.length, ...left);
-    }
+  #lost(thread: Thread, error: Error): void {
+    this.#threads.delete(thread);
+    const left = this.#free.filter((slot) => slot.thread !== thread);
+    this.#free.splice(0, this.#free.length, ...left);
     // Others may be at work, but nobody may wait for long.
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#failed(error);
   }
 }
 
