@@ -1,14 +1,16 @@
 /**
  * Buffers used again and again. Fresh large ones cost more than what is done with them: the kernel zeroes every page
  * on first touch (bench/README.md); small ones keep the collector busy, which looks for those that nobody needs. Sizes are
- * powers of two from 4 to 32 KiB, and sixteen to each doubling beyond; what is given back beyond `maxFreeBytes` is let go, the
- * smallest first.
+ * powers of two from 4 to 32 KiB, and sixteen to each doubling beyond. Of what is given back beyond `maxFreeBytes` the large one is
+ * let go that nobody took for the longest time: the sizes that are asked for change, and others would fill the pool.
  */
 export class BufferPool {
   /** Buffers of the small sizes: of SMALLEST_BYTES in the first list, of twice as much in each of the next. */
   readonly #small: Buffer[][] = [];
-  /** The others, smallest first. */
+  /** The others, smallest first, and when each was given back, in the same order. */
   readonly #large: Buffer[] = [];
+  readonly #givenAt: number[] = [];
+  #gives = 0;
   readonly #maxFreeBytes: () => number;
   #freeBytes = 0;
 
@@ -32,7 +34,12 @@ export class BufferPool {
     const index = this.#large.findIndex((buffer) => buffer.length >= minBytes);
     // One that is much too large would make the memory budget seem full.
     if (index < 0 || this.#large[index]!.length > minBytes * 2 + FITTING_BYTES) return undefined;
-    return this.#large.splice(index, 1)[0];
+    return this.#remove(index);
+  }
+
+  #remove(index: number): Buffer {
+    this.#givenAt.splice(index, 1);
+    return this.#large.splice(index, 1)[0]!;
   }
 
   /** Gives back a buffer that came from `take`, whole (not a part of it). Nobody may use it any more. */
@@ -40,18 +47,20 @@ export class BufferPool {
     const small = this.#small[smallIndex(buffer.length)];
     if (small !== undefined) small.push(buffer);
     else {
-      const at = this.#large.findIndex((other) => other.length >= buffer.length);
-      this.#large.splice(at < 0 ? this.#large.length : at, 0, buffer);
+      const found = this.#large.findIndex((other) => other.length >= buffer.length);
+      const at = found < 0 ? this.#large.length : found;
+      this.#large.splice(at, 0, buffer);
+      this.#givenAt.splice(at, 0, this.#gives++);
     }
     this.#freeBytes += buffer.length;
     const maxFreeBytes = this.#maxFreeBytes();
     while (this.#freeBytes > maxFreeBytes) this.#freeBytes -= this.#letGo();
   }
 
-  /** Lets go of one of the smallest; returns its size. */
+  /** Lets go of one; returns its size. */
   #letGo(): number {
-    for (const list of this.#small) if (list.length > 0) return list.pop()!.length;
-    return this.#large.shift()!.length;
+    if (this.#large.length > 0) return this.#remove(this.#givenAt.indexOf(Math.min(...this.#givenAt))).length;
+    return this.#small.find((list) => list.length > 0)!.pop()!.length;
   }
 }
 

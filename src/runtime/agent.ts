@@ -39,6 +39,11 @@ export interface AgentOptions {
   readonly onTakeover?: (timeoutMs: number) => void;
 }
 
+/** What is kept to be used again, and what is held, are not more than the budget together, or an eighth more. */
+function freeBytesAllowed({ budgetBytes, heldBytes }: Outbox): number {
+  return Math.max(budgetBytes / 8, budgetBytes - heldBytes);
+}
+
 /** A host's running agent: made from a configuration by `start`, changed by `reload`, ended by `stop`. */
 export class Agent {
   readonly #options: AgentOptions;
@@ -80,7 +85,7 @@ export class Agent {
       },
       nowMs: () => clock.monotonicMs(),
     });
-    this.#pool = new BufferPool(() => this.#outbox.budgetBytes / 2);
+    this.#pool = new BufferPool(() => freeBytesAllowed(this.#outbox));
   }
 
   /** Takes the state directory, opens sinks, then starts sources. Throws WiretailError where that is impossible. */

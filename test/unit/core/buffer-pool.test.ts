@@ -35,20 +35,31 @@ test("what is given back is taken again where it fits, not where it is much too 
   assert.notEqual(pool.take(1), small);
 });
 
-test("no more than was said is kept free, and what is let go of is the smallest", () => {
-  let most = 200 * KIB;
+test("no more than was said is kept free, and what is let go of was not taken for the longest time", () => {
+  let most = 300 * KIB;
   const pool = new BufferPool(() => most);
-  const taken = [4 * KIB, 8 * KIB, 96 * KIB, 96 * KIB].map((bytes) => pool.take(bytes));
-  for (const buffer of taken) pool.give(buffer);
-  assert.notEqual(pool.take(1), taken[0]);
-  assert.equal(pool.take(8 * KIB), taken[1]);
-  pool.give(taken[1]!);
+  const [rare, often, other] = [128 * KIB, 96 * KIB, 96 * KIB].map((bytes) => pool.take(bytes));
+  pool.give(often!);
+  pool.give(rare!);
+  assert.equal(pool.take(96 * KIB), often);
+  pool.give(often!);
+  pool.give(other!);
+  const left = [pool.take(96 * KIB), pool.take(96 * KIB)];
+  assert.deepEqual(new Set(left), new Set([often, other]));
+  assert.notEqual(pool.take(128 * KIB), rare);
+  for (const buffer of left) pool.give(buffer);
   most = 100 * KIB;
   pool.give(pool.take(4 * KIB));
-  assert.notEqual(pool.take(8 * KIB), taken[1]);
-  const first = pool.take(96 * KIB);
-  assert.ok(first === taken[2] || first === taken[3]);
-  assert.ok(!taken.includes(pool.take(96 * KIB)));
+  assert.equal(pool.take(96 * KIB), left[1]);
+  assert.ok(!left.includes(pool.take(96 * KIB)));
+});
+
+test("small ones are let go of when there are no others", () => {
+  const pool = new BufferPool(12 * KIB);
+  const taken = [8 * KIB, 8 * KIB].map((bytes) => pool.take(bytes));
+  for (const buffer of taken) pool.give(buffer);
+  const again = [pool.take(8 * KIB), pool.take(8 * KIB)];
+  assert.equal(again.filter((buffer) => taken.includes(buffer)).length, 1);
 });
 
 test("nothing is handed out twice, whatever is taken and given", () => {
