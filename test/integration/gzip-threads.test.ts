@@ -79,13 +79,15 @@ test("a thread that fails says so to whoever waits for it, and others are starte
   const failures: Error[] = [];
   const threads = new DeflateThreads((error) => failures.push(error), 1);
   const slot = await take(threads);
-  await take(threads);
+  const second = await take(threads);
   const third = threads.take()!;
   third.catch(() => undefined);
   // No slot of that number: the kernel reaches out of its memory.
   const broken = slot.thread.ask({ slot: 1000, length: 100, level: 1, isLast: true, crc: 0 });
   await assert.rejects(broken, /memory|range|out of/i);
   await assert.rejects(third);
+  await assert.rejects(second.deflate({ length: 1, level: 1, isLast: true, crc: 0 }));
+  for (const each of [slot, second]) threads.give(each);
   assert.equal(failures.length, 1);
   const next = await take(threads);
   assert.notEqual(next.thread, slot.thread);

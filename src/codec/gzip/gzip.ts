@@ -39,8 +39,8 @@ export async function gzip(
   const slot = mayUse ? await threads.take()?.catch(() => undefined) : undefined;
   try {
     if (slot !== undefined) return await gzipIn(slot, pieces, byteLength, level);
-  } catch {
-    // What failed is told below.
+  } catch (error) {
+    failure ??= error as Error;
   } finally {
     if (slot !== undefined) threads.give(slot);
   }

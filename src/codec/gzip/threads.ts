@@ -99,6 +99,8 @@ export class DeflateThreads {
       this.#module ??= readDeflateModule();
       const thread: Thread = new Thread(this.#module, {
         ready: (slots) => {
+          // It may have been ended meanwhile.
+          if (!this.#threads.has(thread)) return;
           for (const slot of slots) this.#hand(slot);
           if (this.#waiting.length > 0) this.#startAnother();
         },
@@ -149,6 +151,7 @@ class Thread {
   readonly #asked = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
   #used = 0;
   #isReady = false;
+  #failure: Error | undefined;
 
   constructor(
     module: WebAssembly.Module,
@@ -167,10 +170,9 @@ class Thread {
       const bytes = Buffer.from(memory.buffer);
       on.ready(Array.from({ length: layout.slots }, (_, i) => new Slot(this, i, bytes, layout)));
     });
-    let hasFailed = false;
     const fail = (error: Error): void => {
-      if (hasFailed) return;
-      hasFailed = true;
+      if (this.#failure !== undefined) return;
+      this.#failure = error;
       on.failed(error);
       for (const { reject } of this.#asked.values()) reject(error);
       this.#asked.clear();
@@ -196,6 +198,8 @@ class Thread {
   }
 
   ask(job: Job): Promise<Answer> {
+    // Nobody would answer.
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#asked.set(job.slot, { resolve, reject });
       this.#worker.postMessage(job);

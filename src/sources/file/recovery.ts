@@ -241,7 +241,8 @@ export class Recovery {
       await there.handle.close();
     }
     if (there === undefined) await stat(dirname(wanted.path));
-    return [await findSibling(wanted, (key) => table.at(key) !== undefined), there];
+    const isCutOffThere = there !== undefined && isCutOff(there.rule);
+    return [await findSibling({ ...wanted, isCutOff: isCutOffThere }, (key) => table.at(key) !== undefined), there];
   }
 
   #reportLost(known: KnownPartition, identity: FileIdentity, wanted: Wanted, there: Look | undefined): void {

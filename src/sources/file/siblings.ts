@@ -21,6 +21,8 @@ export interface Wanted {
   readonly born: string;
   readonly head: Head;
   readonly points: readonly ResumePoint[];
+  /** The file itself is still there, truncated: a copy of it needs to begin like it only, be that beginning short. */
+  readonly isCutOff?: boolean;
 }
 
 /** What a look at a file showed. */
@@ -39,6 +41,9 @@ export interface Look {
 }
 
 export type Found = Look & { readonly handle: OpenFile };
+
+/** Enough to know the copy of a file by that is known to have been truncated: a time and a word. */
+const CUT_OFF_HEAD_BYTES = 32;
 
 /** What was seen and decided, as fields of a log message. */
 export function lookFields(look: Look, wanted: Wanted): Record<string, string | number> {
@@ -95,7 +100,8 @@ async function lookInto(file: OpenFile, size: number | undefined, place: Place, 
   };
   // An archive that was begun as such, of which too little was read to prove anything.
   const isItself = evidence.compressed && evidence.samePath && evidence.sameInode;
-  const rule = decide(isItself ? { ...evidence, proven: true } : evidence);
+  const isCopy = wanted.isCutOff === true && !evidence.sameInode && wanted.head.length >= CUT_OFF_HEAD_BYTES;
+  const rule = decide(isItself || isCopy ? { ...evidence, proven: true } : evidence);
   return { rule, evidence, place, size: size ?? 0, head, handle: undefined, damage: undefined };
 }
 

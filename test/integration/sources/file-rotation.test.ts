@@ -237,6 +237,26 @@ describe("rotation while the file source is down", () => {
     });
   }
 
+  it("knows the copy of a truncated file by its first lines, when no more was kept of it", async () => {
+    await writeFile(log, lines(0, 6));
+    const first = bench.start({ include: [log], watch: "poll", ...FAST });
+    first.output.autoAck = false;
+    await until(() => first.output.count >= 6);
+    // Killed before the checkpoint was written again, although sinks have more lines by now.
+    const [id, kept] = structuredClone([...bench.durable.partitions][0]!);
+    await appendFile(log, lines(6, 10));
+    await until(() => first.output.count >= 10);
+    await first.kill();
+    bench.durable.partitions.set(id, kept);
+    await copyFile(log, log + ".1");
+    await truncate(log, 0);
+    await appendFile(log, lines(20, 60));
+    const output = await bench.once({ include: [log] });
+    assert.deepEqual(output.texts(), [...numbers(0, 10), ...numbers(20, 60)]);
+    // Under the same ids as before.
+    assert.equal(output.batches[0]!.partition.id, id);
+  });
+
   it("does not read a copy again that it finishes over several starts, when include leaves out its name", async () => {
     await writeFile(log, lines(0, 10));
     await bench.once({ include: [log] });
